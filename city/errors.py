@@ -1,0 +1,93 @@
+"""What can go wrong, in the city's own words.
+
+    LampioneError
+    ├── InvalidInput            a value that cannot be right; `field` names it
+    │   ├── OutsideTerritory    a place in no municipality of this installation
+    │   └── UnsupportedPhoto    a file that is no photo we can take
+    ├── TooLarge                more bytes, letters or items than we take
+    ├── NotAuthenticated        nobody is signed in, or the token is not (or no longer) good
+    ├── Forbidden               signed in, but without this right
+    ├── NotFound                no such thing, or not for these eyes
+    ├── Conflict                the state of things does not allow it
+    │   └── VersionConflict     somebody else changed it in the meantime
+    ├── PreconditionRequired    a change that does not say which version it was made from
+    ├── TooManyRequests         come back later
+    ├── Unavailable             a part we need does not answer
+    └── SettingsError           wrong or contradictory settings: never reaches a visitor
+
+Each error carries the key of its sentence in the catalogue and the values that fill it, so that the same error reads
+Italian or English to whoever meets it. `api.problems` maps every class to a status.
+"""
+
+from __future__ import annotations
+
+from city.texts import text
+
+
+class LampioneError(Exception):
+    """The root: `key` in the catalogue, the `field` at fault (or None) and the values of the sentence."""
+
+    def __init__(self, key: str, *, field: str | None = None, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.field = field
+        self.values = values
+
+    def sentence(self, language: str = "it") -> str:
+        """The sentence a person reads, in `language`."""
+        return text(self.key, language=language, **self.values)
+
+    def __str__(self) -> str:
+        return self.sentence("en")
+
+
+class InvalidInput(LampioneError):
+    """A value that cannot be right."""
+
+
+class OutsideTerritory(InvalidInput):
+    """A place in no municipality of this installation."""
+
+
+class UnsupportedPhoto(InvalidInput):
+    """A file that is no photo we can take."""
+
+
+class TooLarge(LampioneError):
+    """More bytes, letters or items than we take."""
+
+
+class NotAuthenticated(LampioneError):
+    """Nobody is signed in, or the token is not good."""
+
+
+class Forbidden(LampioneError):
+    """Signed in, but without this right."""
+
+
+class NotFound(LampioneError):
+    """No such thing, or not for these eyes."""
+
+
+class Conflict(LampioneError):
+    """The state of things does not allow it."""
+
+
+class VersionConflict(Conflict):
+    """Somebody else changed it in the meantime."""
+
+
+class PreconditionRequired(LampioneError):
+    """A change that does not say which version it was made from."""
+
+
+class TooManyRequests(LampioneError):
+    """Come back later."""
+
+
+class Unavailable(LampioneError):
+    """A part we need does not answer."""
+
+
+class SettingsError(LampioneError):
+    """Wrong or contradictory settings; said at start with the setting's name and the remedy."""

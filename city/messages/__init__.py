@@ -1,0 +1,1 @@
+"""What goes out: messages to reporters, each with its fate."""

@@ -1,0 +1,1 @@
+"""Who and where: municipalities, departments, crews, zones, categories, rules, people and their rights."""

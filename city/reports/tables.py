@@ -1,0 +1,199 @@
+"""The rows of reports. The municipality leads every key, and row-level security hangs on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from city.database import Base
+from city.reports.lifecycle import State
+from geo.columns import point_from, point_type
+
+STATES = tuple(state.value for state in State)
+
+
+class Report(Base):
+    """One trouble at one place."""
+
+    __tablename__ = "report"
+    __table_args__ = (
+        ForeignKeyConstraint(["municipality_id", "department_id"], ["department.municipality_id", "department.id"]),
+        ForeignKeyConstraint(["municipality_id", "crew_id"], ["crew.municipality_id", "crew.id"]),
+        ForeignKeyConstraint(["municipality_id", "master_id"], ["report.municipality_id", "report.id"]),
+        CheckConstraint(f"state IN {STATES!r}", name="state"),
+        CheckConstraint("(state = 'duplicate') = (master_id IS NOT NULL)", name="master"),
+        Index("report_worklist_index", "municipality_id", "created_at", "id"),
+        Index("report_department_index", "municipality_id", "department_id", "state"),
+        Index(
+            "report_master_index",
+            "municipality_id",
+            "master_id",
+            postgresql_where=text("master_id IS NOT NULL"),
+        ),
+        Index("report_cell_index", "municipality_id", "cell"),
+        Index("report_public_cell_index", "cell", postgresql_where=text("is_public AND is_open")),
+        Index("report_public_index", "created_at", "id", postgresql_where=text("is_public")),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[str]
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+    group_slug: Mapped[str]
+    """Of the category; kept here because the map counts by it."""
+    decided_by: Mapped[str]
+    """Who chose the category: `citizen`, `classifier`, `staff`, or `nobody` (then a person must)."""
+    confidence: Mapped[float | None]
+    suggestions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    department_id: Mapped[int]
+    crew_id: Mapped[int | None]
+    routing: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """Why this department: rule, version and the facts used."""
+    triage_reason: Mapped[str | None]
+    lon: Mapped[float]
+    lat: Mapped[float]
+    place: Mapped[Any] = mapped_column(point_type(), point_from("lon", "lat"))
+    """The same place for geographic programs that connect to the database."""
+    cell: Mapped[int] = mapped_column(BigInteger)
+    """Morton key of the finest pyramid cell: every search by place is a range of it, which row-level security,
+    unlike a spatial index, lets through (integer comparison is leakproof)."""
+    cell_x: Mapped[int]
+    cell_y: Mapped[int]
+    zone_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
+    address: Mapped[str | None]
+    description: Mapped[str]
+    public_description: Mapped[str | None]
+    """What the office released for everyone to read; the reporter's own words stay inside until then."""
+    language: Mapped[str]
+    answers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    source: Mapped[str]
+    is_public: Mapped[bool]
+    is_emergency: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_open: Mapped[bool]
+    occurred_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    deadline_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    master_id: Mapped[UUID | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+
+
+class Reporter(Base):
+    """Who reported, kept apart so that the public reader has no right to it at all."""
+
+    __tablename__ = "reporter"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
+        ),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str | None]
+    name: Mapped[str | None]
+    phone: Mapped[str | None]
+    language: Mapped[str]
+
+
+class TimelineEntry(Base):
+    """Append-only history of a report: what, who, when, public or internal."""
+
+    __tablename__ = "timeline_entry"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
+        ),
+        Index("timeline_entry_report_index", "municipality_id", "report_id", "id"),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    report_id: Mapped[UUID]
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    what: Mapped[str]
+    actor: Mapped[str]
+    """`citizen`, `system` or `staff`."""
+    person_id: Mapped[int | None]
+    is_public: Mapped[bool]
+    from_state: Mapped[str | None]
+    to_state: Mapped[str | None]
+    note: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+
+
+class Photo(Base):
+    """A picture of a report; only its derivatives are ever shown, and to the public only once released."""
+
+    __tablename__ = "photo"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("state IN ('received', 'ready', 'failed')", name="state"),
+        Index("photo_report_index", "municipality_id", "report_id"),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    width: Mapped[int]
+    height: Mapped[int]
+    dhash: Mapped[int] = mapped_column(BigInteger)
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    metres_away: Mapped[float | None]
+    """How far the photo says it was taken from the report's place."""
+    is_far: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_public: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class ClientRequest(Base):
+    """The first answer to a submission with a client-made reference, for when it comes again."""
+
+    __tablename__ = "client_request"
+
+    municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id"), primary_key=True)
+    reference: Mapped[UUID] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    answer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """Without the receipt token, which is made anew from the secret."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class TrainingPair(Base):
+    """A category chosen by staff: the classifier learns from it. The text stays with the report, and goes with it."""
+
+    __tablename__ = "training_pair"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
+        ),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[UUID] = mapped_column(primary_key=True)
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+    person_id: Mapped[int | None]
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

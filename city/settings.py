@@ -1,0 +1,108 @@
+"""What the operator sets, by environment variables that start with `LAMPIONE_`.
+
+`./lampione up` fills in whatever is missing from its private cluster under `./var`; an installation of many machines
+sets them all. What is wrong or contradictory is refused at start with the name of the setting and the remedy.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from city.errors import SettingsError
+from city.texts import LANGUAGES
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+SHORTEST_SECRET: Final = 32
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix="LAMPIONE_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    var: Path = PROJECT / "var"
+    """Where the private cluster, photos, mails and the trained classifier live."""
+    database_url: str = ""
+    """The server, as the application role `lampione_app`, which owns nothing."""
+    reader_url: str = ""
+    """The server, as `lampione_reader`, which cannot see reporters."""
+    owner_url: str = ""
+    """The server, as `lampione_owner`: only `migrate` uses it."""
+    secret: str = ""
+    """At least 32 characters; receipt tokens are made from it, so every process needs the same."""
+    public_url: str = "http://localhost:8080"
+    """How citizens reach this installation: the start of the links in mails."""
+    mail_url: str = ""
+    """`smtp://user:password@host:587?starttls=1`, `smtps://host`, or `file:///folder`; default: ./var/mail."""
+    mail_from: str = "Lampione <lampione@localhost>"
+    photo_store: str = ""
+    """`file:///folder` or `s3://bucket/prefix`; default: ./var/photos."""
+    language: str = "it"
+    threads: int = 16
+    """Request threads of one API process; its connection pool has as many connections."""
+    duplicate_radius_metres: float = 30.0
+    slow_outside_seconds: float = 10.0
+    """How long any outside service may take before we give up."""
+
+    @property
+    def mail(self) -> str:
+        """`mail_url`, or the local twin."""
+        return self.mail_url or (self.var / "mail").absolute().as_uri()
+
+    @property
+    def photos(self) -> str:
+        """`photo_store`, or the local twin."""
+        return self.photo_store or (self.var / "photos").absolute().as_uri()
+
+    @property
+    def classifier(self) -> Path:
+        """Where the trained classifier lies."""
+        return self.var / "classifier.npz"
+
+    def check(self) -> Settings:
+        """Refuse what cannot work, before anything has started.
+
+        Raises SettingsError with the setting's name and the remedy.
+        """
+        if not self.database_url:
+            raise SettingsError("settings.database_missing")
+        if not self.reader_url:
+            raise SettingsError("settings.reader_missing")
+        for name in ("database_url", "reader_url", "owner_url"):
+            value = getattr(self, name)
+            if value and urlsplit(value).scheme not in {"postgresql", "postgres"}:
+                raise SettingsError("settings.not_postgresql", name=f"LAMPIONE_{name.upper()}")
+        if self.owner_url and self.owner_url == self.database_url:
+            raise SettingsError("settings.owner_is_app")
+        if self.reader_url == self.database_url:
+            raise SettingsError("settings.reader_is_app")
+        if len(self.secret) < SHORTEST_SECRET:
+            raise SettingsError("settings.secret_short", shortest=SHORTEST_SECRET)
+        if urlsplit(self.public_url).scheme not in {"http", "https"} or not urlsplit(self.public_url).hostname:
+            raise SettingsError("settings.public_url", value=self.public_url)
+        if urlsplit(self.mail).scheme not in {"smtp", "smtps", "file"}:
+            raise SettingsError("settings.mail_url")
+        if urlsplit(self.photos).scheme not in {"s3", "file"}:
+            raise SettingsError("settings.photo_store")
+        if self.language not in LANGUAGES:
+            raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
+        if not 1 <= self.threads <= 200:
+            raise SettingsError("settings.threads", value=self.threads)
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once. Raises SettingsError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "LAMPIONE_" + str(first["loc"][0]).upper()
+        raise SettingsError("settings.unreadable", name=name, problem=first["msg"]) from error

@@ -1,0 +1,28 @@
+"""Column types of places and shapes, so that no other room needs to know an SRID."""
+
+from __future__ import annotations
+
+from geoalchemy2 import Geometry
+from sqlalchemy import Computed
+
+from geo.place import WGS84
+
+
+def point_type() -> Geometry:
+    """One place, WGS84; found by its cell, so it needs no spatial index."""
+    return Geometry("POINT", srid=WGS84, spatial_index=False)
+
+
+def point_from(lon: str, lat: str) -> Computed:
+    """The place made by the database from two columns of degrees."""
+    return Computed(f"ST_SetSRID(ST_MakePoint({lon}, {lat}), {WGS84})", persisted=True)
+
+
+def area_column() -> Geometry:
+    """An area of one or more parts, WGS84."""
+    return Geometry("MULTIPOLYGON", srid=WGS84)
+
+
+def shape_column() -> Geometry:
+    """An area or the lines of a road, WGS84."""
+    return Geometry("GEOMETRY", srid=WGS84)
