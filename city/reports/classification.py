@@ -231,7 +231,8 @@ class Classifier:
         sequence = list(map(cache.by_spelling.get, spellings))
         if None in sequence:
             cache = self._learn_rows(spellings)
-            sequence = [cache.by_spelling.get(spelling, len(self._pairs)) for spelling in spellings]
+            nothing = cache.by_word[""]
+            sequence = [cache.by_spelling.get(spelling, nothing) for spelling in spellings]
         known: list[int] = sequence  # type: ignore[assignment]
         words = list(dict.fromkeys(known))[:WORDS_AT_MOST]
         pairs = self._pairs_of(known[: 2 * WORDS_AT_MOST], cache.stems)
@@ -320,15 +321,15 @@ class Classifier:
         """Read a model written by `save`. Raises FileNotFoundError, or UnusableModel."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                about: dict[str, Any] = json.loads(_unpacked(stored["about"]))
+                about: dict[str, Any] = json.loads("".join(_unpacked(stored["about"])))
                 if about.get("format") != FORMAT:
                     raise UnusableModel(f"{path.name} is of format {about.get('format')}, not {FORMAT}")
                 return cls(
                     slugs=about["slugs"],
                     groups=about["groups"],
-                    features=_unpacked(stored["features"]).split("\n"),
+                    features=_unpacked(stored["features"]),
                     weights=stored["weights"].astype(np.float32),
-                    pairs=_unpacked(stored["pairs"]).split("\n"),
+                    pairs=_unpacked(stored["pairs"]),
                     pair_weights=stored["pair_weights"].astype(np.float32),
                     damping=about["damping"],
                     thresholds=about["thresholds"],
@@ -366,5 +367,6 @@ def _packed(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def _unpacked(array: NDArray[np.uint8]) -> str:
-    return array.tobytes().decode()
+def _unpacked(array: NDArray[np.uint8]) -> list[str]:
+    """The lines packed in `array`."""
+    return array.tobytes().decode().splitlines()
