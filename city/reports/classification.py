@@ -20,6 +20,7 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, Self
@@ -40,6 +41,7 @@ EXPLAINING_WORDS = 5
 
 _CACHED_WORDS = 16_384
 _LONGEST_WORD = 24
+_REMEMBERED_MASKS = 1_000
 _LETTER_RUNS = (3, 4, 5)
 _STEM_LETTERS = 5
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -220,7 +222,7 @@ class Classifier:
         mask = self._masks.get(allowed)
         if mask is None:
             mask = np.array([slug in allowed for slug in self.slugs], np.float32)
-            if len(self._masks) > 1_000:
+            if len(self._masks) >= _REMEMBERED_MASKS:
                 self._masks.clear()
             self._masks[allowed] = mask
         return mask
@@ -243,7 +245,7 @@ class Classifier:
         """The rows of the known pairs, each with the two words that made it first."""
         lookup = self._pairs.get
         beginnings = [stems[row] for row in sequence]
-        found = map(lookup, map(" ".join, zip(beginnings, beginnings[1:], strict=False)))
+        found = map(lookup, map(" ".join, pairwise(beginnings)))
         return {pair: (sequence[place], sequence[place + 1]) for place, pair in enumerate(found) if pair is not None}
 
     def _learn_rows(self, spellings: list[str]) -> _WordRows:
@@ -320,7 +322,7 @@ class Classifier:
     def load(cls, path: Path) -> Self:
         """Read a model written by `save`. Raises FileNotFoundError, or UnusableModel."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about: dict[str, Any] = json.loads("".join(_unpacked(stored["about"])))
                 if about.get("format") != FORMAT:
                     raise UnusableModel(f"{path.name} is of format {about.get('format')}, not {FORMAT}")
@@ -335,9 +337,9 @@ class Classifier:
                     thresholds=about["thresholds"],
                     version=about["version"],
                 )
-        except (KeyError, TypeError, EOFError, zipfile.BadZipFile) as problem:
-            raise UnusableModel(f"{path.name} is damaged") from problem
-        except ValueError as problem:
+        except UnusableModel:
+            raise
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as problem:
             raise (
                 problem if isinstance(problem, UnusableModel) else UnusableModel(f"{path.name} is damaged")
             ) from problem

@@ -15,7 +15,8 @@ import hashlib
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,8 @@ REVISION = 1
 TARGET_PRECISION = 0.8
 GROUP_PREFIX = "group:"
 CORRECTION_WEIGHT = 3.0
+PRUDENCE = 5
+"""Doubtful judgements added to each category when its threshold is chosen."""
 
 
 class Pair(NamedTuple):
@@ -135,8 +138,7 @@ def _corpus(texts: Sequence[str], recipe: Recipe) -> _Corpus:
         sequences.append(sequence[: 2 * WORDS_AT_MOST])
     stems = [stem(word) for word in words]
     text_pairs = [
-        list(dict.fromkeys(f"{stems[one]} {stems[other]}" for one, other in zip(row, row[1:], strict=False)))
-        for row in sequences
+        list(dict.fromkeys(f"{stems[one]} {stems[other]}" for one, other in pairwise(row))) for row in sequences
     ]
     pair_counts = Counter(pair for row in text_pairs for pair in row)
     pairs = sorted(pair for pair, count in pair_counts.items() if count >= recipe.fewest_pairs)
@@ -163,8 +165,10 @@ def _corpus(texts: Sequence[str], recipe: Recipe) -> _Corpus:
     unit_scales = np.array([1 / len(features) ** 0.5 for features in all_features] + [1.0] * len(pairs))
     units = _Rows(unit_rows, len(kept) + len(pairs))
     squares = units.times((scales**2)[:, None].astype(np.float32))[:, 0] * unit_scales**2
-    rows = [word_row + [pair_units[pair] for pair in pair_row if pair in pair_units]
-            for word_row, pair_row in zip(text_words, text_pairs, strict=True)]
+    rows = [
+        word_row + [pair_units[pair] for pair in pair_row if pair in pair_units]
+        for word_row, pair_row in zip(text_words, text_pairs, strict=True)
+    ]
     text_rows = _Rows(rows, len(words) + len(pairs))
     energies = text_rows.times(squares[:, None].astype(np.float32))[:, 0]
     return _Corpus(
@@ -177,3 +181,395 @@ def _corpus(texts: Sequence[str], recipe: Recipe) -> _Corpus:
         pairs=pairs,
         words=len(words),
     )
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What is to be learned of each text: its class, its language (1 Italian, 0 English) and its weight."""
+
+    classes: NDArray[np.int64]
+    italian: Floats
+    weights: Floats
+    count: int
+
+
+def read_training_set(folder: Path) -> list[Pair]:
+    """The pairs in `folder`: files named `it-….tsv` and `en-….tsv`, each line a category, a tab and a text.
+
+    Raises ValueError, with file and line, where a line is not of that form.
+    """
+    pairs = []
+    for path in sorted(folder.glob("*.tsv")):
+        language = path.name.partition("-")[0]
+        if language not in LANGUAGES:
+            raise ValueError(f"{path.name}: the name must begin with one of {', '.join(LANGUAGES)} and a dash")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            slug, tab, text = line.partition("\t")
+            if not tab or not slug.strip() or not text.strip():
+                raise ValueError(f"{path.name}, line {number}: not a category, a tab and a text")
+            pairs.append(Pair(slug.strip(), language, text.strip()))
+    return pairs
+
+
+def train(
+    pairs: Iterable[tuple[str, str, str]],
+    progress: Callable[[float], None] | None = None,
+    *,
+    corrections: Iterable[tuple[str, str, str]] = (),
+    groups: Mapping[str, str] | None = None,
+    target_precision: float = TARGET_PRECISION,
+    recipe: Recipe = RECIPE,
+) -> Classifier:
+    """A classifier that has learned `pairs` (category, language, text) and what the staff corrected.
+
+    `groups` tells the group of each category, for `Classification.group_confidence`. `progress` hears how much is done,
+    from 0 to 1. A threshold is chosen for each category so that `target_precision` of what is decided is right.
+    Raises ValueError for fewer than two categories.
+    """
+    samples = _samples(pairs, corrections)
+    slugs = sorted({sample.slug for sample in samples})
+    if len(slugs) < 2:
+        raise ValueError("there is nothing to tell apart: texts of two categories at least are needed")
+    tick = _ticking(progress, recipe.steps * (recipe.folds + 1))
+    corpus = _corpus([sample.text for sample in samples], recipe)
+    targets = _targets(samples, slugs, recipe)
+    lengths = np.sqrt(corpus.energies + recipe.damping)[:, None]
+
+    unseen = np.empty((len(samples), len(slugs)), np.float32)
+    for judged in _folds(samples, recipe.folds):
+        others = replace(targets, weights=np.where(judged, 0, targets.weights).astype(np.float32))
+        unseen[judged] = _logits(corpus, _fit(corpus, others, recipe, tick), lengths)[judged, :-1]
+    temperature = _temperature(unseen, targets)
+    thresholds = _thresholds(_softmax(unseen / temperature), targets, target_precision)
+
+    weights = _fit(corpus, targets, recipe, tick) * corpus.feature_scales
+    weights[:, :-1] /= temperature
+    weights = np.concatenate([weights, corpus.feature_scales**2], axis=1).astype(np.float16).astype(np.float32)
+    if progress:
+        progress(1.0)
+    return Classifier(
+        slugs=slugs,
+        groups=groups or {},
+        features=corpus.features,
+        weights=weights[: len(corpus.features)],
+        pairs=corpus.pairs,
+        pair_weights=weights[len(corpus.features) :],
+        damping=recipe.damping,
+        thresholds=thresholds,
+        version=_version(samples, groups or {}, target_precision, recipe),
+    )
+
+
+class _Sample(NamedTuple):
+    slug: str
+    language: str
+    text: str
+    weight: float
+
+
+def _samples(pairs: Iterable[tuple[str, str, str]], corrections: Iterable[tuple[str, str, str]]) -> list[_Sample]:
+    """Each different pair once, in the order of category, language and text; a correction overrules a pair."""
+    corrected = {(language, text): slug for slug, language, text in corrections}
+    taught = {(slug, language, text) for slug, language, text in pairs if (language, text) not in corrected}
+    samples = [_Sample(*pair, 1.0) for pair in taught]
+    samples += [_Sample(slug, language, text, CORRECTION_WEIGHT) for (language, text), slug in corrected.items()]
+    return sorted(samples)
+
+
+def _targets(samples: Sequence[_Sample], slugs: Sequence[str], recipe: Recipe) -> _Targets:
+    numbers = {slug: number for number, slug in enumerate(slugs)}
+    classes = np.array([numbers[sample.slug] for sample in samples], np.int64)
+    sizes = np.bincount(classes, minlength=len(slugs))
+    balance = (sizes.mean() / sizes[classes]) ** recipe.balance
+    return _Targets(
+        classes=classes,
+        italian=np.array([sample.language == LANGUAGES[0] for sample in samples], np.float32),
+        weights=(np.array([sample.weight for sample in samples]) * balance).astype(np.float32),
+        count=len(slugs),
+    )
+
+
+def _folds(samples: Sequence[_Sample], count: int) -> Iterable[NDArray[np.bool_]]:
+    """Which samples each fold judges: a run of neighbours of each category and language.
+
+    Samples are in the order of their texts, so that those that begin alike fall in one fold and do not give each other
+    away.
+    """
+    sizes = Counter((sample.slug, sample.language) for sample in samples)
+    met: Counter[tuple[str, str]] = Counter()
+    folds = np.empty(len(samples), np.int64)
+    for place, sample in enumerate(samples):
+        kind = (sample.slug, sample.language)
+        folds[place] = met[kind] * count // sizes[kind]
+        met[kind] += 1
+    return [folds == fold for fold in range(count)]
+
+
+def _temperature(logits: Floats, targets: _Targets) -> float:
+    """What to divide `logits` by so that confidence is as often right as it says (least log loss)."""
+
+    def loss(temperature: float) -> float:
+        chances = _softmax(logits / temperature)[np.arange(len(logits)), targets.classes]
+        return float(-np.log(np.maximum(chances, 1e-12)) @ targets.weights)
+
+    return min((float(candidate) for candidate in np.geomspace(0.05, 5, 93)), key=loss)
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return chances
+
+
+def _thresholds(chances: Floats, targets: _Targets, target_precision: float) -> list[float]:
+    """For each class the least confidence from which on its first places are right often enough."""
+    firsts, confidences = chances.argmax(axis=1), chances.max(axis=1)
+    right = firsts == targets.classes
+    whole = _least_confidence(confidences, right, target_precision)
+    return [
+        round(_least_confidence(confidences[firsts == number], right[firsts == number], target_precision, whole), 4)
+        for number in range(targets.count)
+    ]
+
+
+def _least_confidence(
+    confidences: Floats, right: NDArray[np.bool_], target_precision: float, expected: float = 1.0
+) -> float:
+    """The least of `confidences` at and above which the share of `right` reaches the target; `expected` if none does.
+
+    A few lucky judgements prove nothing: the share is taken as if `PRUDENCE` more had just missed the target.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    hits = np.cumsum(right[order])
+    seen = np.arange(1, len(order) + 1)
+    shares = (hits + PRUDENCE * max(target_precision - 0.1, 0.0)) / (seen + PRUDENCE)
+    enough = np.flatnonzero(shares >= target_precision)
+    return float(confidences[order][enough[-1]]) if len(enough) else expected
+
+
+def _ticking(progress: Callable[[float], None] | None, ticks: int) -> Callable[[], None]:
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(min(done / ticks, 1.0))
+
+    return tick
+
+
+def _version(samples: Sequence[_Sample], groups: Mapping[str, str], target_precision: float, recipe: Recipe) -> str:
+    """Names a model by all that goes into it: the texts, the recipe and the revision of the code."""
+    digest = hashlib.sha256(repr((FORMAT, REVISION, target_precision, recipe, sorted(groups.items()))).encode())
+    for sample in samples:
+        digest.update(repr(tuple(sample)).encode())
+    return digest.hexdigest()[:12]
+
+
+def _fit(corpus: _Corpus, targets: _Targets, recipe: Recipe, tick: Callable[[], None]) -> Floats:
+    """The weights of every feature (rows) for the classes and, in the last column, the language.
+
+    Texts of weight 0 take no part.
+    """
+    chosen = np.zeros((len(targets.classes), targets.count + 1), np.float32)
+    chosen[np.arange(len(chosen)), targets.classes] = 1
+    chosen[:, -1] = targets.italian
+    lengths = np.sqrt(corpus.energies + recipe.damping)[:, None]
+
+    def loss_and_slope(weights: Floats) -> tuple[float, Floats]:
+        logits = _logits(corpus, weights, lengths)
+        likely = _chances(logits)
+        losses = -np.log(np.maximum((likely[:, :-1] * chosen[:, :-1]).sum(axis=1), 1e-12))
+        said = np.where(targets.italian > 0, likely[:, -1], 1 - likely[:, -1])
+        losses -= np.log(np.maximum(said, 1e-12))
+        residuals = (likely - chosen) * (targets.weights[:, None] / lengths)
+        slope = corpus.units.transposed_times(corpus.texts.transposed_times(residuals) * corpus.unit_scales)
+        slope *= corpus.feature_scales
+        slope += recipe.penalty * weights
+        loss = float(losses @ targets.weights) + recipe.penalty / 2 * float(np.vdot(weights, weights))
+        return loss, slope
+
+    start = np.zeros((corpus.units.shape[1], targets.count + 1), np.float32)
+    return _minimised(loss_and_slope, start, recipe.steps, tick)
+
+
+def _logits(corpus: _Corpus, weights: Floats, lengths: Floats) -> Floats:
+    logits: Floats = corpus.texts.times(corpus.units.times(weights * corpus.feature_scales) * corpus.unit_scales)
+    logits /= lengths
+    return logits
+
+
+def _chances(logits: Floats) -> Floats:
+    """Probabilities: of the classes, which add up to 1, and in the last column of Italian."""
+    chances = np.empty_like(logits)
+    powers = np.exp(logits[:, :-1] - logits[:, :-1].max(axis=1, keepdims=True))
+    chances[:, :-1] = powers / powers.sum(axis=1, keepdims=True)
+    chances[:, -1] = 1 / (1 + np.exp(-logits[:, -1].clip(-30, 30)))
+    return chances
+
+
+def _minimised(
+    loss_and_slope: Callable[[Floats], tuple[float, Floats]], point: Floats, steps: int, tick: Callable[[], None]
+) -> Floats:
+    """The place of least loss, by L-BFGS (Nocedal 1980) with a memory of six steps and halving line search."""
+    memory: list[tuple[Floats, Floats, float]] = []
+    loss, slope = loss_and_slope(point)
+    for _ in range(steps):
+        tick()
+        direction = -_curved(slope, memory)
+        descent = float(np.vdot(slope, direction))
+        stride = 1.0 if memory else 1.0 / max(float(np.abs(slope).max()), 1e-9)
+        while True:
+            next_point = point + np.float32(stride) * direction
+            next_loss, next_slope = loss_and_slope(next_point)
+            if next_loss <= loss + 1e-4 * stride * descent:
+                break
+            stride /= 2
+            if stride < 1e-6:
+                return point
+        step, bend = next_point - point, next_slope - slope
+        curvature = float(np.vdot(step, bend))
+        if curvature > 1e-10:
+            memory = [*memory[-5:], (step, bend, 1 / curvature)]
+        settled = loss - next_loss < 1e-5 * abs(next_loss)
+        point, loss, slope = next_point, next_loss, next_slope
+        if settled:
+            break
+    return point
+
+
+def _curved(slope: Floats, memory: Sequence[tuple[Floats, Floats, float]]) -> Floats:
+    """The slope seen through the remembered curvature: the two-loop recursion."""
+    seen = slope.copy()
+    shares = []
+    for step, bend, inverse in reversed(memory):
+        share = inverse * float(np.vdot(step, seen))
+        shares.append(share)
+        seen -= np.float32(share) * bend
+    if memory:
+        step, bend, inverse = memory[-1]
+        seen *= np.float32(1 / (inverse * float(np.vdot(bend, bend))))
+    for (step, bend, inverse), share in zip(memory, reversed(shares), strict=True):
+        seen += np.float32(share - inverse * float(np.vdot(bend, seen))) * step
+    return seen
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a classifier did on labelled texts. Shares are from 0 to 1.
+
+    `top1`, `top3` and `macro_f1` judge each sample at the level of its label: a category, or a whole group.
+    `group_top1` judges all of them by group. `coverage` is the share it would decide alone, `precision` how many of those are right
+    (None when it decides none), `calibration_error` the expected calibration error in ten bins. `confusion` counts
+    label → predicted; "" is no suggestion.
+    """
+
+    n: int
+    top1: float
+    top3: float
+    group_top1: float
+    macro_f1: float
+    coverage: float
+    precision: float | None
+    calibration_error: float
+    confusion: Mapping[str, Mapping[str, int]]
+
+    def as_dict(self) -> dict[str, object]:
+        """The figures as plain values, for JSON."""
+        return asdict(self)
+
+
+class _Judgement(NamedTuple):
+    label: str
+    guesses: list[str]
+    confidence: float
+    right_group: bool
+    decided: bool
+    decided_right: bool
+
+
+def evaluate(classifier: Classifier, samples: Sequence[tuple[str, str]], groups: Mapping[str, str]) -> Evaluation:
+    """Measure `classifier` on (text, label); a label is a category, or "group:" and a group.
+
+    Raises ValueError when there are no samples. The chance of a group is the sum of those of its categories.
+    """
+    if not samples:
+        raise ValueError("there are no samples to measure on")
+    judgements = [_judged(classifier, text, label, groups) for text, label in samples]
+    right = np.array([one.guesses[:1] == [one.label] for one in judgements])
+    confusion: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in judgements:
+        confusion[one.label][one.guesses[0] if one.guesses else ""] += 1
+    decided = [one.decided_right for one in judgements if one.decided]
+    return Evaluation(
+        n=len(judgements),
+        top1=float(right.mean()),
+        top3=float(np.mean([one.label in one.guesses[:3] for one in judgements])),
+        group_top1=float(np.mean([one.right_group for one in judgements])),
+        macro_f1=_macro_f1(confusion),
+        coverage=len(decided) / len(judgements),
+        precision=sum(decided) / len(decided) if decided else None,
+        calibration_error=_calibration_error(np.array([one.confidence for one in judgements]), right),
+        confusion={label: dict(counts.most_common()) for label, counts in sorted(confusion.items())},
+    )
+
+
+def _judged(classifier: Classifier, text: str, label: str, groups: Mapping[str, str]) -> _Judgement:
+    said = classifier.classify(text)
+    by_slug = classifier.scores(text)
+    by_group: defaultdict[str, float] = defaultdict(float)
+    for slug, chance in by_slug.items():
+        by_group[GROUP_PREFIX + groups.get(slug, slug)] += chance
+    group = label if label.startswith(GROUP_PREFIX) else GROUP_PREFIX + groups.get(label, label)
+    ranked = _ranked(by_group)
+    level = by_group if group == label else by_slug
+    first = said.best.slug if said.best else ""
+    return _Judgement(
+        label=label,
+        guesses=_ranked(level),
+        confidence=max(level.values(), default=0.0),
+        right_group=ranked[:1] == [group],
+        decided=said.decided,
+        decided_right=label in {first, GROUP_PREFIX + groups.get(first, first)},
+    )
+
+
+def _ranked(chances: Mapping[str, float]) -> list[str]:
+    return sorted(chances, key=lambda label: -chances[label])
+
+
+def _macro_f1(confusion: Mapping[str, Mapping[str, int]]) -> float:
+    """The mean over the labels of the harmonic mean of precision and recall."""
+    predicted: Counter[str] = Counter()
+    for counts in confusion.values():
+        predicted.update(counts)
+    scores = [
+        2 * counts.get(label, 0) / (sum(counts.values()) + predicted[label]) for label, counts in confusion.items()
+    ]
+    return sum(scores) / len(scores)
+
+
+def _calibration_error(confidences: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
+    """The mean distance between confidence and share of right answers, over equal bins of confidence."""
+    places = np.minimum((confidences * bins).astype(int), bins - 1)
+    distances = [
+        abs(float(confidences[places == place].mean()) - float(right[places == place].mean()))
+        * int((places == place).sum())
+        for place in np.unique(places)
+    ]
+    return sum(distances) / len(confidences)
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """What another city's labels mean: each a category, "group:" and a group, or "-" to leave it out.
+
+    Raises ValueError where the file is not a flat TOML table of strings.
+    """
+    labels = tomllib.loads(path.read_text(encoding="utf-8"))
+    for label, meaning in labels.items():
+        if not isinstance(meaning, str):
+            raise ValueError(f"{path.name}: the meaning of {label!r} is not a string")
+    return labels
