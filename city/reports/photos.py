@@ -18,7 +18,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
@@ -37,6 +37,7 @@ DERIVATIVE_MEDIA_TYPE: Final = "image/jpeg"
 JPEG_QUALITY: Final = 80
 
 DECODES_AT_ONCE: Final = 2
+LARGE_PIXELS: Final = 16_000_000
 MOST_JPEG_SCANS: Final = 100
 """Cameras and the usual programs write 1 to 20."""
 
@@ -47,7 +48,8 @@ _MEGABYTE: Final = 1024 * 1024
 _MEGAPIXEL: Final = 1_000_000
 
 _DECODING = threading.BoundedSemaphore(DECODES_AT_ONCE)
-"""A photo of 50 million pixels may need several hundred megabytes while it is decoded: never many at once."""
+_DECODING_LARGE = threading.BoundedSemaphore(1)
+"""A photo of 50 million pixels needs up to 800 megabytes unless it is a plain JPEG: one at a time."""
 
 _HUSHED: Final = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
@@ -208,7 +210,10 @@ def _opened(data: bytes, limits: PhotoLimits) -> _Opened:
             _check_pixels(_webp_size(data), limits)
         if kind == "JPEG" and _has_too_many_scans(data):
             raise UnsupportedPhoto("photos.broken", field="photos")
-        picture = _heic_picture(data, limits) if kind == "HEIC" else Image.open(io.BytesIO(data), formats=(kind,))
+        try:
+            picture = _heic_picture(data, limits) if kind == "HEIC" else Image.open(io.BytesIO(data), formats=(kind,))
+        except Image.DecompressionBombError as error:
+            raise _too_many_pixels(limits) from error
         _check_pixels(picture.size, limits)
     return _Opened(picture, kind, *picture.size)
 
@@ -282,13 +287,11 @@ def _check_boxes(heic: bytes) -> None:
 def _check_pixels(size: tuple[int, int], limits: PhotoLimits) -> None:
     width, height = size
     if width * height > limits.most_pixels:
-        raise TooLarge(
-            "photos.too_many_pixels",
-            field="photos",
-            width=width,
-            height=height,
-            most=limits.most_pixels // _MEGAPIXEL,
-        )
+        raise _too_many_pixels(limits)
+
+
+def _too_many_pixels(limits: PhotoLimits) -> TooLarge:
+    return TooLarge("photos.too_many_pixels", field="photos", most=limits.most_pixels // _MEGAPIXEL)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -328,9 +331,15 @@ def _scaled(photo: _Opened, box: int, *, grey: bool = False) -> Image.Image:
     if photo.kind == "JPEG":
         # The decoder halves its work only if both sides stay above what is asked: hence the fitted size, not the box.
         picture.draft("L" if grey else None, size)
-    picture.load()
-    picture = _on_white(_resized(_eight_bit(picture), size))
+    with _DECODING_LARGE if _needs_much_memory(photo) else nullcontext():
+        picture.load()
+        picture = _on_white(_resized(_eight_bit(picture), size))
     return picture.convert("L") if grey else picture
+
+
+def _needs_much_memory(photo: _Opened) -> bool:
+    is_plain_jpeg = photo.kind == "JPEG" and "progressive" not in photo.picture.info
+    return photo.width * photo.height > LARGE_PIXELS and not is_plain_jpeg
 
 
 def _fitted(size: tuple[int, int], box: int) -> tuple[int, int]:
