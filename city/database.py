@@ -54,6 +54,10 @@ class ReadSession(Session):
         """The psycopg connection of this transaction, for the hot paths."""
         return cast("psycopg.Connection[Any]", self.connection().connection.driver_connection)
 
+    def enter(self, municipality_id: int) -> None:
+        """From here to the end of the transaction, see and change this municipality's rows."""
+        self.raw.execute(f"SET LOCAL lampione.municipality = '{int(municipality_id)}'")
+
 
 class WriteSession(ReadSession):
     """A transaction that keeps what is done in it, or none of it."""
@@ -123,7 +127,7 @@ def forget_engines() -> None:
 def writing(municipality_id: int) -> Iterator[WriteSession]:
     """One transaction on one municipality's rows: kept if the block ends well, undone if it raises."""
     with WriteSession(app_engine(), expire_on_commit=False) as session:
-        session.raw.execute(_tenant(municipality_id))
+        session.enter(municipality_id)
         yield session
         session.keep()
 
@@ -132,7 +136,8 @@ def writing(municipality_id: int) -> Iterator[WriteSession]:
 def reading(municipality_id: int) -> Iterator[ReadSession]:
     """A read-only look at one municipality's rows."""
     with ReadSession(app_engine()) as session:
-        session.raw.execute("SET TRANSACTION READ ONLY; " + _tenant(municipality_id))
+        session.raw.execute("SET TRANSACTION READ ONLY")
+        session.enter(municipality_id)
         yield session
 
 
@@ -150,10 +155,6 @@ def public() -> Iterator[ReadSession]:
     """A read-only look at what anyone may see."""
     with ReadSession(reader_engine()) as session:
         yield session
-
-
-def _tenant(municipality_id: int) -> str:
-    return f"SET LOCAL lampione.municipality = '{int(municipality_id)}'"
 
 
 def check_roles() -> None:

@@ -216,6 +216,8 @@ class RoutingRule(Base):
     municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id", ondelete="CASCADE"), primary_key=True)
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     version: Mapped[int] = mapped_column(server_default="1")
+    municipalities: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Of a provincial rule: the municipalities that inherit it; empty: all of them."""
     category_slug: Mapped[str | None]
     group_slug: Mapped[str | None]
     layer_slug: Mapped[str | None]

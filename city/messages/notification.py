@@ -1,0 +1,205 @@
+"""The reporter hears of every public change: one mail for all that has happened since the last one.
+
+Which entries a mail tells of is read from the timeline when it is written, so a job that runs twice, or twice at once,
+finds nothing left to tell. The mail's words are not kept: the delivery says which entries it told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from pathlib import Path
+from uuid import UUID
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from sqlalchemy import func, select
+
+from city.database import WriteSession
+from city.errors import Unavailable
+from city.messages.tables import Delivery
+from city.outside.mail import MailRefused, mailer
+from city.registry.view import MunicipalityView
+from city.reports.lifecycle import State
+from city.reports.receipts import receipt_token
+from city.reports.tables import Report, Reporter, TimelineEntry
+from city.settings import settings
+from city.texts import text
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mail says, in the reporter's language."""
+
+    subject: str
+    heading: str
+    happened: list[str]
+    next_step: str
+    facts: list[tuple[str, str]]
+    link: str
+    footer: str
+
+    def plain(self) -> str:
+        """As plain text."""
+        lines = [self.heading, "", *self.happened, "", self.next_step, ""]
+        lines += [f"{name}: {value}" for name, value in self.facts]
+        return "\n".join([*lines, "", self.link, "", "-- ", self.footer, ""])
+
+
+def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> UUID | None:
+    """Put down that the reporter is to be told what has happened since the last mail; None where nothing has.
+
+    The reporter's row stays locked to the end of the transaction: of two jobs at once, the second finds nothing.
+    """
+    reporter = _reporter(session, municipality, report_id)
+    if reporter is None or not reporter.email:
+        return None
+    told = session.scalar(
+        select(func.max(Delivery.entry_id)).where(
+            Delivery.municipality_id == municipality.id, Delivery.report_id == report_id
+        )
+    )
+    entries = _entries(session, municipality, report_id, after=told or 0)
+    if not entries:
+        return None
+    report = session.get_one(Report, (municipality.id, report_id))
+    delivery = Delivery(
+        municipality_id=municipality.id,
+        report_id=report_id,
+        entry_id=entries[-1].id,
+        address=reporter.email,
+        language=reporter.language,
+        subject=_subject(report, entries, reporter.language),
+    )
+    session.add(delivery)
+    session.flush()
+    return delivery.id
+
+
+def deliver(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> str | None:
+    """Send what is queued for this report, once; what kept it from being sent, or None.
+
+    The deliveries stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail
+    repeated after a crash in that moment is known as the same one.
+    """
+    waiting = session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.municipality_id == municipality.id,
+            Delivery.report_id == report_id,
+            Delivery.state == "queued",
+        )
+        .order_by(Delivery.entry_id)
+        .with_for_update()
+    ).all()
+    problem = None
+    for delivery in waiting:
+        delivery.attempts += 1
+        try:
+            delivery.receipt = mailer().send(_mail(session, municipality, delivery))
+            delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
+        except MailRefused as error:
+            delivery.state, delivery.problem = "refused", str(error)
+        except Unavailable as error:
+            problem = delivery.problem = str(error)
+    return problem
+
+
+def _reporter(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> Reporter | None:
+    return session.scalar(
+        select(Reporter)
+        .where(Reporter.municipality_id == municipality.id, Reporter.report_id == report_id)
+        .with_for_update()
+    )
+
+
+def _entries(
+    session: WriteSession, municipality: MunicipalityView, report_id: UUID, *, after: int, upto: int | None = None
+) -> list[TimelineEntry]:
+    wanted = select(TimelineEntry).where(
+        TimelineEntry.municipality_id == municipality.id,
+        TimelineEntry.report_id == report_id,
+        TimelineEntry.is_public,
+        TimelineEntry.id > after,
+    )
+    if upto is not None:
+        wanted = wanted.where(TimelineEntry.id <= upto)
+    return list(session.scalars(wanted.order_by(TimelineEntry.id)))
+
+
+def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> EmailMessage:
+    report = session.get_one(Report, (delivery.municipality_id, delivery.report_id))
+    before = session.scalar(
+        select(func.max(Delivery.entry_id)).where(
+            Delivery.municipality_id == delivery.municipality_id,
+            Delivery.report_id == delivery.report_id,
+            Delivery.entry_id < delivery.entry_id,
+        )
+    )
+    entries = _entries(session, municipality, report.id, after=before or 0, upto=delivery.entry_id)
+    letter = compose(municipality, report, entries, delivery.language)
+    message = EmailMessage()
+    message["Subject"] = letter.subject
+    message["From"] = settings().mail_from
+    message["To"] = delivery.address
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
+    message["Message-ID"] = f"<{delivery.id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = delivery.language
+    if municipality.email:
+        message["Reply-To"] = municipality.email
+    message.set_content(letter.plain())
+    message.add_alternative(_html().render(letter=letter, language=delivery.language, button=text("mail.button", language=delivery.language)), subtype="html")
+    return message
+
+
+def compose(municipality: MunicipalityView, report: Report, entries: list[TimelineEntry], language: str) -> Letter:
+    """The letter that tells of `entries`."""
+    department = municipality.by_id[report.department_id].name(language)
+    category = municipality.category_ids[report.category_id].name(language)
+    deadline = municipality.local(report.deadline_at).strftime("%d/%m/%Y")
+    state = State(report.state)
+    values = {"department": department, "category": category, "deadline": deadline, "municipality": municipality.name}
+    facts = [
+        (text("mail.number", language=language), report.number),
+        (text("mail.category", language=language), category),
+        (text("mail.department", language=language), department),
+        (text("mail.state", language=language), text(f"state.{state.value}", language=language)),
+    ]
+    if report.address:
+        facts.insert(2, (text("mail.place", language=language), report.address))
+    return Letter(
+        subject=_subject(report, entries, language),
+        heading=text("mail.heading", language=language, number=report.number, **values),
+        happened=[line for entry in entries for line in _happened(entry, language, values)],
+        next_step=text(f"next.{state.value}", language=language, **values),
+        facts=facts,
+        link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
+        footer=text("mail.footer", language=language, **values),
+    )
+
+
+def _subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
+    if entries[0].what == "received":
+        return text("mail.subject_received", language=language, number=report.number)
+    if any(entry.to_state for entry in entries):
+        state = text(f"state.{report.state}", language=language)
+        return text("mail.subject_state", language=language, number=report.number, state=state.lower())
+    return text("mail.subject_update", language=language, number=report.number)
+
+
+def _happened(entry: TimelineEntry, language: str, values: dict[str, str]) -> list[str]:
+    state = text(f"state.{entry.to_state}", language=language) if entry.to_state else ""
+    details = {"master": entry.details.get("master", ""), "state": state.lower()}
+    lines = [text(f"happened.{entry.what}", language=language, **details, **values)]
+    if entry.note:
+        lines.append(f"«{entry.note}»" if language == "it" else f"“{entry.note}”")
+    return lines
+
+
+@cache
+def _html() -> Template:
+    folder = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("mail.html.jinja")

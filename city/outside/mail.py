@@ -1,0 +1,105 @@
+"""How mail leaves: an SMTP server, or the local twin, a folder of `.eml` files that any mail program opens.
+
+    smtp://user:password@host:587?starttls=1    smtps://host    file:///folder
+"""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import ssl
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from city.errors import LampioneError, Unavailable
+from city.settings import settings
+
+
+class MailRefused(LampioneError):
+    """The mail server will never take this message: trying again is of no use."""
+
+
+class Mailer(Protocol):
+    """Something that takes messages away."""
+
+    def send(self, message: EmailMessage) -> str:
+        """Hand `message` over and give its receipt. Raises Unavailable (try later) and MailRefused (never)."""
+        ...
+
+
+class SmtpMailer:
+    """A real mail server."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or "localhost"
+        self._is_tls = parts.scheme == "smtps"
+        self._port = parts.port or (465 if self._is_tls else 25)
+        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._starttls = parse_qs(parts.query).get("starttls", ["0"])[0] == "1"
+        self._timeout = timeout_seconds
+
+    def send(self, message: EmailMessage) -> str:
+        """One connection a message: a small office's provider closes idle ones."""
+        try:
+            with self._connect() as server:
+                server.send_message(message)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, words = next(iter(error.recipients.values()))
+            raise _refusal(code, words) from error
+        except smtplib.SMTPResponseException as error:
+            raise _refusal(error.smtp_code, error.smtp_error) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise Unavailable("mail.silent", problem=type(error).__name__) from error
+        return str(message["Message-ID"])
+
+    def _connect(self) -> smtplib.SMTP:
+        if self._is_tls:
+            context = ssl.create_default_context()
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+        else:
+            server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+            if self._starttls:
+                server.starttls(context=ssl.create_default_context())
+        if self._user:
+            server.login(self._user, self._password)
+        return server
+
+
+class FolderMailer:
+    """The local twin: one file a message, named by its Message-ID, so that a repeat writes the same file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, message: EmailMessage) -> str:
+        """Write the file whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._folder / f"{str(message['Message-ID']).strip('<>').split('@')[0]}.eml"
+        draft = path.with_suffix(".part")
+        try:
+            draft.write_bytes(message.as_bytes())
+            os.replace(draft, path)
+        except OSError as error:
+            raise Unavailable("mail.silent", problem=error.strerror or "OSError") from error
+        return str(path)
+
+
+def _refusal(code: int, words: bytes | str) -> LampioneError:
+    said = words.decode(errors="replace") if isinstance(words, bytes) else words
+    # What the server says may quote the address: only its code is kept.
+    status = next((part for part in said.split() if part.count(".") == 2), "")
+    problem = f"{code} {status}".strip()
+    return MailRefused("mail.refused", problem=problem) if code >= 500 else Unavailable("mail.silent", problem=problem)  # noqa: PLR2004
+
+
+@cache
+def mailer() -> Mailer:
+    """The way out that the settings name."""
+    url = settings().mail
+    if urlsplit(url).scheme == "file":
+        return FolderMailer(Path(unquote(urlsplit(url).path)))
+    return SmtpMailer(url, settings().slow_outside_seconds)

@@ -1,0 +1,391 @@
+"""The registry as a process holds it in memory: read once, kept until its version changes.
+
+Intake asks the database for the version in its own transaction and reads the registry anew when it has moved on, so
+an edited zone or rule counts at once in every process.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import shapely
+
+from city.database import PROVINCE, ReadSession, provincial
+from city.errors import InvalidInput, NotFound, OutsideTerritory
+from geo.place import Place
+from geo.zones import ZoneIndex, ZoneShape
+
+LAST_RESORT: Final = "other"
+"""The category of what nobody has sorted yet; every taxonomy has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name in the two languages."""
+
+    it: str
+    en: str
+
+    def __call__(self, language: str) -> str:
+        return self.en if language == "en" else self.it
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentView:
+    """A department."""
+
+    id: int
+    slug: str
+    name: Named
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrewView:
+    """A crew."""
+
+    id: int
+    slug: str
+    name: str
+    department_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """The upper level of categories."""
+
+    slug: str
+    name: Named
+    icon: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryView:
+    """A category as one municipality sees it, overrides applied."""
+
+    id: int
+    slug: str
+    group: GroupView
+    name: Named
+    is_public: bool
+    deadline_days: int
+    questions: list[dict[str, Any]]
+    emergency_words: dict[str, list[str]]
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneView:
+    """A zone, without its shape."""
+
+    id: int
+    layer: str
+    code: str
+    name: str
+    valid_from: date
+    valid_until: date | None
+
+    def counts_on(self, day: date) -> bool:
+        """Whether the zone is in force that day."""
+        return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A routing rule."""
+
+    id: int
+    version: int
+    is_own: bool
+    category: str | None
+    group: str | None
+    layer: str | None
+    zone: str | None
+    days: frozenset[int]
+    starts_at: time | None
+    ends_at: time | None
+    department: str
+    crew: str | None
+    priority: int
+    note: Named | None
+
+
+@dataclass(frozen=True, slots=True)
+class MunicipalityView:
+    """A municipality with all it works with."""
+
+    id: int
+    slug: str
+    name: str
+    prefix: str
+    languages: tuple[str, ...]
+    time_zone: ZoneInfo
+    accepts_anonymous: bool
+    email: str | None
+    istat_code: str | None
+    fallback: DepartmentView
+    departments: dict[str, DepartmentView]
+    crews: dict[str, CrewView]
+    categories: dict[str, CategoryView]
+    rules: tuple[RuleView, ...]
+    zones: dict[int, ZoneView]
+    index: ZoneIndex
+    by_id: dict[int, DepartmentView] = field(repr=False)
+    category_ids: dict[int, CategoryView] = field(repr=False)
+    crew_ids: dict[int, CrewView] = field(repr=False)
+    choices: frozenset[str] = field(repr=False)
+    """The slugs a citizen may choose and the classifier may propose."""
+    emergency_phrases: tuple[str, ...] = field(repr=False)
+    """Words of all categories and languages that bring up 112."""
+
+    def category(self, slug: str) -> CategoryView:
+        """The active category `slug`. Raises InvalidInput that names the field and what would be right."""
+        category = self.categories.get(slug)
+        if category is None or not category.is_active:
+            raise InvalidInput("intake.unknown_category", field="category", value=slug, municipality=self.name)
+        return category
+
+    def department(self, slug: str) -> DepartmentView:
+        """The department `slug`. Raises InvalidInput."""
+        if slug not in self.departments:
+            known = ", ".join(sorted(self.departments))
+            raise InvalidInput("registry.unknown_department", field="department", value=slug, known=known)
+        return self.departments[slug]
+
+    def crew(self, slug: str) -> CrewView:
+        """The crew `slug`. Raises InvalidInput."""
+        if slug not in self.crews:
+            known = ", ".join(sorted(self.crews)) or "-"
+            raise InvalidInput("registry.unknown_crew", field="crew", value=slug, known=known)
+        return self.crews[slug]
+
+    def zones_at(self, place: Place, day: date) -> list[ZoneView]:
+        """The zones in force on `day` that hold `place`."""
+        return [zone for key in self.index.holding(place) if (zone := self.zones[key]).counts_on(day)]
+
+    def local(self, moment: datetime) -> datetime:
+        """The municipality's wall-clock time."""
+        return moment.astimezone(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything, at one version."""
+
+    version: int
+    municipalities: dict[int, MunicipalityView]
+    slugs: dict[str, MunicipalityView]
+    boundaries: ZoneIndex
+    groups: dict[str, GroupView]
+
+    def municipality(self, slug: str) -> MunicipalityView:
+        """The municipality `slug`. Raises NotFound."""
+        if slug not in self.slugs:
+            raise NotFound("registry.unknown_municipality", value=slug)
+        return self.slugs[slug]
+
+    def at(self, place: Place) -> MunicipalityView:
+        """The municipality of `place`; on a shared border the first hosted one.
+
+        Raises OutsideTerritory naming the nearest municipality, or that coordinates look swapped.
+        """
+        held = self.boundaries.holding(place)
+        if held:
+            return self.municipalities[held[0]]
+        swapped = self.boundaries.holding(Place(place.lat, place.lon)) if abs(place.lon) <= 90 else []
+        if swapped:
+            raise InvalidInput("intake.swapped", field="place", municipality=self.municipalities[swapped[0]].name)
+        nearest = self.boundaries.nearest(place)
+        if nearest is None:
+            raise OutsideTerritory("intake.no_municipality", field="place")
+        near, metres = nearest
+        raise OutsideTerritory(
+            "intake.outside", field="place", nearest=self.municipalities[near].name, kilometres=f"{metres / 1000:.1f}"
+        )
+
+
+_held: Registry | None = None
+_loading = threading.Lock()
+
+
+def held() -> Registry:
+    """The registry this process holds; perhaps a version behind."""
+    return _held or load()
+
+
+def at_version(version: int) -> Registry:
+    """The registry, at least at `version`."""
+    registry = held()
+    return registry if registry.version == version else load(version)
+
+
+def fresh(session: ReadSession) -> Registry:
+    """The registry as it is now."""
+    row = session.raw.execute("SELECT version FROM registry_version").fetchone()
+    assert row is not None
+    return at_version(row[0])
+
+
+def load(version: int | None = None) -> Registry:
+    """Read the registry from the database, unless another thread has just read that `version`."""
+    global _held  # noqa: PLW0603  (one registry a process is the point)
+    with _loading:
+        if version is not None and _held is not None and _held.version == version:
+            return _held
+        with provincial() as session:
+            _held = _read(session)
+        return _held
+
+
+def forget() -> None:
+    """Forget the registry: the database is another one now (tests, demo)."""
+    global _held  # noqa: PLW0603
+    _held = None
+
+
+def _read(session: ReadSession) -> Registry:
+    rows = _Rows(session)
+    groups = {g["slug"]: _group(g) for g in rows.sorted_of("category_group", PROVINCE)}
+    municipalities = {
+        m["id"]: _municipality(rows, m, groups)
+        for m in rows.table("municipality", order="id")
+        if m["kind"] == "municipality" and m["is_active"]
+    }
+    shapes = [
+        ZoneShape(m["id"], shapely.from_wkb(m["boundary"]))
+        for m in rows.table("municipality", order="id")
+        if m["id"] in municipalities and m["boundary"]
+    ]
+    return Registry(
+        version=rows.version,
+        municipalities=municipalities,
+        slugs={m.slug: m for m in municipalities.values()},
+        boundaries=ZoneIndex(shapes),
+        groups=groups,
+    )
+
+
+class _Rows:
+    """The registry's tables, each read once, in one snapshot of the database."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._connection = session.raw
+        self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        row = self._connection.execute("SELECT version FROM registry_version").fetchone()
+        assert row is not None
+        self.version: int = row[0]
+        self._tables: dict[str, list[dict[str, Any]]] = {}
+
+    def table(self, name: str, order: str = "id") -> list[dict[str, Any]]:
+        if name not in self._tables:
+            cursor = self._connection.execute(f"SELECT * FROM {name} ORDER BY {order}")  # type: ignore[call-overload]  # noqa: S608
+            names = [column.name for column in cursor.description or ()]
+            self._tables[name] = [dict(zip(names, row, strict=True)) for row in cursor]
+        return self._tables[name]
+
+    def of(self, name: str, municipality_id: int, order: str = "id") -> list[dict[str, Any]]:
+        return [row for row in self.table(name, order) if row["municipality_id"] == municipality_id]
+
+    def sorted_of(self, name: str, municipality_id: int) -> list[dict[str, Any]]:
+        return sorted(self.of(name, municipality_id), key=lambda row: row["position"])
+
+
+def _group(row: dict[str, Any]) -> GroupView:
+    return GroupView(row["slug"], Named(row["name_it"], row["name_en"]), row["icon"], row["colour"])
+
+
+def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]) -> MunicipalityView:
+    own = row["id"]
+    departments = {
+        d["slug"]: DepartmentView(d["id"], d["slug"], Named(d["name_it"], d["name_en"]), d["kind"])
+        for d in rows.of("department", own)
+    }
+    by_id = {department.id: department for department in departments.values()}
+    crews = {c["slug"]: CrewView(c["id"], c["slug"], c["name"], c["department_id"]) for c in rows.of("crew", own)}
+    categories = _categories(rows, own, groups)
+    layers = {layer["id"]: layer["slug"] for layer in rows.of("zone_layer", PROVINCE) + rows.of("zone_layer", own)}
+    zones = [zone for zone in rows.of("zone", PROVINCE) + rows.of("zone", own)]
+    return MunicipalityView(
+        id=own,
+        slug=row["slug"],
+        name=row["name"],
+        prefix=row["prefix"],
+        languages=tuple(row["languages"]),
+        time_zone=ZoneInfo(row["time_zone"]),
+        accepts_anonymous=row["accepts_anonymous"],
+        email=row["email"],
+        istat_code=row["istat_code"],
+        fallback=by_id[row["fallback_department_id"]],
+        departments=departments,
+        crews=crews,
+        categories=categories,
+        rules=tuple(
+            _rule(rule, is_own=rule["municipality_id"] == own)
+            for rule in rows.of("routing_rule", PROVINCE) + rows.of("routing_rule", own)
+            if not rule["municipalities"] or row["slug"] in rule["municipalities"]
+        ),
+        zones={
+            z["id"]: ZoneView(
+                z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"]
+            )
+            for z in zones
+        },
+        index=ZoneIndex(
+            ZoneShape(z["id"], shapely.from_wkb(z["shape"]), z["half_width_metres"]) for z in zones
+        ),
+        by_id=by_id,
+        category_ids={category.id: category for category in categories.values()},
+        crew_ids={crew.id: crew for crew in crews.values()},
+        choices=frozenset(slug for slug, category in categories.items() if category.is_active),
+        emergency_phrases=tuple(
+            phrase
+            for category in categories.values()
+            for phrases in category.emergency_words.values()
+            for phrase in phrases
+        ),
+    )
+
+
+def _categories(rows: _Rows, own: int, groups: dict[str, GroupView]) -> dict[str, CategoryView]:
+    overrides = {override["slug"]: override for override in rows.of("category_override", own, "slug")}
+    categories: dict[str, CategoryView] = {}
+    for row in rows.sorted_of("category", PROVINCE) + rows.sorted_of("category", own):
+        changed = {key: value for key, value in overrides.get(row["slug"], {}).items() if value is not None}
+        seen = {**row, **changed}
+        categories[row["slug"]] = CategoryView(
+            id=row["id"],
+            slug=row["slug"],
+            group=groups[row["group_slug"]],
+            name=Named(seen["name_it"], seen["name_en"]),
+            is_public=seen["privacy"] == "public",
+            deadline_days=seen["deadline_days"],
+            questions=seen["questions"],
+            emergency_words=seen["emergency_words"],
+            is_active=seen["is_active"],
+        )
+    return categories
+
+
+def _rule(row: dict[str, Any], *, is_own: bool) -> RuleView:
+    note = Named(row["note_it"], row["note_en"] or row["note_it"]) if row["note_it"] else None
+    return RuleView(
+        id=row["id"],
+        version=row["version"],
+        is_own=is_own,
+        category=row["category_slug"],
+        group=row["group_slug"],
+        layer=row["layer_slug"],
+        zone=row["zone_code"],
+        days=frozenset(row["days"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        department=row["department_slug"],
+        crew=row["crew_slug"],
+        priority=row["priority"],
+        note=note,
+    )

@@ -1,0 +1,399 @@
+"""What staff and reporters do with a report once it is in: every change goes through here.
+
+Each checks who may do it and from which version, asks `lifecycle` where the state moves, writes one timeline entry
+and lets `journey` say what follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from city.database import WriteSession
+from city.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionRequired, VersionConflict
+from city.registry.people import Right, Staff
+from city.registry.view import CategoryView, MunicipalityView
+from city.reports import journey
+from city.reports.checks import cleaned
+from city.reports.deadlines import deadline
+from city.reports.lifecycle import Mover, State, check_move
+from city.reports.routing import route
+from city.reports.tables import Photo, Report, TimelineEntry, TrainingPair
+from city.reports.timeline import note_down
+from geo.place import Place
+
+UNSORTED: Final = frozenset({State.TRIAGE, State.RECEIVED, State.REOPENED})
+"""States in which naming the department is what moves the report on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who works, in which municipality, in whose transaction."""
+
+    session: WriteSession
+    municipality: MunicipalityView
+    staff: Staff
+
+    def open(self, report_id: UUID, version: int | None, right: Right) -> Report:
+        """The report, locked, for somebody with this right who has read this version of it.
+
+        Raises NotFound, Forbidden, PreconditionRequired, VersionConflict.
+        """
+        report = locked(self.session, self.municipality.id, report_id)
+        self.check(report, right)
+        if version is None:
+            raise PreconditionRequired("reports.if_match_needed", field="If-Match")
+        if report.version != version:
+            raise VersionConflict("reports.version_conflict", current=report.version, given=version)
+        return report
+
+    def check(self, report: Report, right: Right) -> None:
+        """Raises Forbidden where the report is another department's or crew's."""
+        self.staff.needs(right)
+        if not self.staff.may(
+            right,
+            department_id=report.department_id,
+            crew_id=report.crew_id,
+            front_desk_id=self.municipality.fallback.id,
+        ):
+            raise Forbidden("people.not_this_report")
+
+
+def locked(session: WriteSession, municipality_id: int, report_id: UUID) -> Report:
+    """The report, locked to the end of the transaction. Raises NotFound."""
+    report = session.scalar(
+        select(Report).where(Report.municipality_id == municipality_id, Report.id == report_id).with_for_update()
+    )
+    if report is None:
+        raise NotFound("reports.not_found", value=str(report_id))
+    return report
+
+
+def move(
+    desk: Desk, report_id: UUID, version: int | None, to: State, *, reason: str | None, internal_note: str | None = None
+) -> Report:
+    """Move the report along its life; `reason` is read by the reporter, `internal_note` is not."""
+    if to is State.DUPLICATE:
+        raise InvalidInput("reports.by_merging", field="to")
+    report = desk.open(report_id, version, Right.FIELD)
+    here = State(report.state)
+    if here is State.DUPLICATE:
+        raise Conflict("reports.by_splitting")
+    reason = cleaned(reason, field="reason")
+    check_move(here, to, _mover(desk, report), reason)
+    _enter(report, to)
+    _tell(desk.session, report, desk.staff, "moved", here=here, to=to, note=reason)
+    note = cleaned(internal_note, field="internal_note")
+    if note:
+        note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
+    return report
+
+
+def _mover(desk: Desk, report: Report) -> Mover:
+    is_desk = desk.staff.may(
+        Right.DESK,
+        department_id=report.department_id,
+        crew_id=report.crew_id,
+        front_desk_id=desk.municipality.fallback.id,
+    )
+    return Mover.DESK if is_desk else Mover.CREW
+
+
+def move_by_reporter(session: WriteSession, report: Report, to: State, reason: str | None) -> Report:
+    """Withdraw, or reopen what was called solved: for whoever holds the receipt token."""
+    here = State(report.state)
+    reason = cleaned(reason, field="reason")
+    check_move(here, to, Mover.CITIZEN, reason)
+    _enter(report, to)
+    note_down(
+        session,
+        report,
+        "moved",
+        actor="citizen",
+        is_public=True,
+        from_state=here.value,
+        to_state=to.value,
+        note=reason,
+    )
+    journey.after_public_change(session, report.municipality_id, report.id)
+    return report
+
+
+def add_update(desk: Desk, report_id: UUID, version: int | None, words: str, *, is_public: bool) -> Report:
+    """Say something about the report, to the reporter too or among colleagues only."""
+    report = desk.open(report_id, version, Right.FIELD)
+    note = cleaned(words, field="text")
+    if note is None:
+        raise InvalidInput("reports.nothing_to_say", field="text")
+    _touch(report)
+    if is_public:
+        _tell(desk.session, report, desk.staff, "update", note=note)
+    else:
+        note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
+    return report
+
+
+def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note: str | None = None) -> Report:
+    """Correct the category: the report is routed anew, its deadline counted anew, and the classifier learns from it."""
+    report = desk.open(report_id, version, Right.DESK)
+    _check_open(report)
+    category = desk.municipality.category(slug)
+    before = desk.municipality.category_ids[report.category_id]
+    department_before = report.department_id
+    place = Place(report.lon, report.lat)
+    now = datetime.now(UTC)
+    zones = desk.municipality.zones_at(place, desk.municipality.local(report.created_at).date())
+    routing = route(desk.municipality, category, zones, now)
+    report.category_id, report.group_slug = category.id, category.group.slug
+    report.decided_by, report.confidence, report.is_public = "staff", None, category.is_public
+    report.deadline_at = deadline(report.created_at, category.deadline_days, desk.municipality.time_zone)
+    report.department_id, report.routing = routing.department.id, routing.as_json()
+    report.triage_reason = routing.problem
+    if department_before != report.department_id:
+        report.crew_id = routing.crew.id if routing.crew else None
+    here = State(report.state)
+    there = State.ASSIGNED if here in UNSORTED and not routing.problem else here
+    _enter(report, there)
+    _learn(desk, report, category)
+    _tell(
+        desk.session,
+        report,
+        desk.staff,
+        "recategorised",
+        here=here,
+        to=there,
+        note=cleaned(note, field="note"),
+        details={
+            "from": before.slug,
+            "to": category.slug,
+            "department": routing.department.slug,
+            "routing": routing.as_json(),
+        },
+    )
+    return report
+
+
+def _learn(desk: Desk, report: Report, category: CategoryView) -> None:
+    pair = {
+        "municipality_id": report.municipality_id,
+        "report_id": report.id,
+        "category_id": category.id,
+        "person_id": desk.staff.person_id,
+    }
+    desk.session.execute(
+        insert(TrainingPair)
+        .values(pair)
+        .on_conflict_do_update(
+            index_elements=["municipality_id", "report_id"],
+            set_={"category_id": category.id, "person_id": desk.staff.person_id, "decided_at": datetime.now(UTC)},
+        )
+    )
+
+
+def hand_to(desk: Desk, report_id: UUID, version: int | None, department: str, reason: str | None) -> Report:
+    """Correct the department, whatever the rules say; the reason is read by the reporter."""
+    report = desk.open(report_id, version, Right.DESK)
+    _check_open(report)
+    chosen = desk.municipality.department(department)
+    reason = cleaned(reason, field="reason")
+    if reason is None:
+        raise InvalidInput("lifecycle.reason_needed", field="reason", there=chosen.slug)
+    before = desk.municipality.by_id[report.department_id]
+    if report.department_id != chosen.id:
+        report.department_id, report.crew_id = chosen.id, None
+    report.routing = {**report.routing, "corrected_by": desk.staff.person_id, "problem": None}
+    report.triage_reason = None
+    here = State(report.state)
+    there = State.ASSIGNED if here in UNSORTED else here
+    _enter(report, there)
+    _tell(
+        desk.session,
+        report,
+        desk.staff,
+        "rerouted",
+        here=here,
+        to=there,
+        note=reason,
+        details={"from": before.slug, "to": chosen.slug},
+    )
+    return report
+
+
+def give_to_crew(desk: Desk, report_id: UUID, version: int | None, crew: str | None) -> Report:
+    """Give the report to a crew of its department, or (None) take it back."""
+    report = desk.open(report_id, version, Right.DESK)
+    _check_open(report)
+    chosen = desk.municipality.crew(crew) if crew else None
+    if chosen and chosen.department_id != report.department_id:
+        raise Conflict("reports.crew_of_other_department", field="crew", crew=chosen.slug)
+    report.crew_id = chosen.id if chosen else None
+    _touch(report)
+    note_down(desk.session, report, "crew", staff=desk.staff, is_public=False, details={"crew": crew})
+    return report
+
+
+def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> Report:
+    """Hang the report on `master_id` as a duplicate; its own duplicates go along."""
+    if report_id == master_id:
+        raise Conflict("reports.merge_with_itself", field="master")
+    # Both rows are locked in the order of their ids, so that two merges the other way round cannot lock each other.
+    for key in sorted((report_id, master_id)):
+        locked(desk.session, desk.municipality.id, key)
+    report = desk.open(report_id, version, Right.DESK)
+    master = locked(desk.session, desk.municipality.id, master_id)
+    desk.check(master, Right.DESK)
+    if master.master_id is not None:
+        raise Conflict("reports.master_is_duplicate", field="master", number=master.number)
+    if State(master.state) in {State.REJECTED, State.WITHDRAWN}:
+        raise Conflict("reports.master_is_over", field="master", number=master.number)
+    here = State(report.state)
+    check_move(here, State.DUPLICATE, Mover.DESK, None)
+    for own in _duplicates_of(desk.session, report):
+        own.master_id = master.id
+        _touch(own)
+    report.master_id = master.id
+    _enter(report, State.DUPLICATE)
+    _touch(master)
+    note_down(
+        desk.session,
+        master,
+        "merged",
+        staff=desk.staff,
+        is_public=False,
+        details={"duplicate": report.number},
+    )
+    _tell(
+        desk.session,
+        report,
+        desk.staff,
+        "merged",
+        here=here,
+        to=State.DUPLICATE,
+        details={"master": master.number, "master_state": master.state},
+    )
+    return report
+
+
+def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) -> Report:
+    """Make a duplicate a report of its own again."""
+    report = desk.open(report_id, version, Right.DESK)
+    if report.master_id is None:
+        raise Conflict("reports.not_a_duplicate", number=report.number)
+    master = locked(desk.session, desk.municipality.id, report.master_id)
+    check_move(State.DUPLICATE, State.REOPENED, Mover.DESK, reason)
+    report.master_id = None
+    _enter(report, State.REOPENED)
+    note_down(
+        desk.session, master, "split", staff=desk.staff, is_public=False, details={"duplicate": report.number}
+    )
+    _tell(
+        desk.session,
+        report,
+        desk.staff,
+        "split",
+        here=State.DUPLICATE,
+        to=State.REOPENED,
+        note=cleaned(reason, field="reason"),
+        details={"master": master.number},
+    )
+    return report
+
+
+def release(
+    desk: Desk, report_id: UUID, version: int | None, *, description: str | None, photo_ids: frozenset[UUID] | None
+) -> Report:
+    """Choose what everyone may read and see of the report: a text (None takes it back) and photos (None: as they are)."""
+    report = desk.open(report_id, version, Right.DESK)
+    report.public_description = cleaned(description, field="public_description")
+    details: dict[str, object] = {"public_description": report.public_description is not None}
+    if photo_ids is not None:
+        photos = desk.session.scalars(
+            select(Photo).where(Photo.municipality_id == report.municipality_id, Photo.report_id == report.id)
+        ).all()
+        unknown = photo_ids - {photo.id for photo in photos}
+        if unknown:
+            raise InvalidInput("reports.photo_not_found", field="photos", value=str(min(unknown)))
+        for photo in photos:
+            photo.is_public = photo.id in photo_ids
+        details["photos"] = sorted(str(photo_id) for photo_id in photo_ids)
+    _touch(report)
+    note_down(desk.session, report, "released", staff=desk.staff, is_public=False, details=details)
+    return report
+
+
+def republish(session: WriteSession, municipality: MunicipalityView, category: CategoryView) -> int:
+    """Make the reports of a category as public, or as hidden, as the category has become; how many changed."""
+    result = session.execute(
+        update(Report)
+        .where(
+            Report.municipality_id == municipality.id,
+            Report.category_id == category.id,
+            Report.is_public != category.is_public,
+        )
+        .values(is_public=category.is_public, version=Report.version + 1)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _check_open(report: Report) -> None:
+    if not State(report.state).is_open:
+        raise Conflict("reports.over", state=report.state)
+
+
+def _enter(report: Report, state: State) -> None:
+    report.state, report.is_open = state.value, state.is_open
+    _touch(report)
+
+
+def _touch(report: Report) -> None:
+    report.version += 1
+    report.updated_at = datetime.now(UTC)
+
+
+def _duplicates_of(session: WriteSession, report: Report) -> list[Report]:
+    return list(
+        session.scalars(
+            select(Report)
+            .where(Report.municipality_id == report.municipality_id, Report.master_id == report.id)
+            .order_by(Report.id)
+            .with_for_update()
+        )
+    )
+
+
+def _tell(
+    session: WriteSession,
+    report: Report,
+    staff: Staff,
+    what: str,
+    *,
+    here: State | None = None,
+    to: State | None = None,
+    note: str | None = None,
+    details: dict[str, object] | None = None,
+) -> TimelineEntry:
+    """A public entry; what happens to a master, everybody who reported the same trouble hears too."""
+    states = {"from_state": here.value if here else None, "to_state": to.value if to else None}
+    entry = note_down(
+        session, report, what, staff=staff, is_public=True, note=note, details=dict(details or {}), **states
+    )
+    journey.after_public_change(session, report.municipality_id, report.id)
+    if what in {"moved", "update"}:
+        for duplicate in _duplicates_of(session, report):
+            note_down(
+                session,
+                duplicate,
+                f"master_{what}",
+                staff=staff,
+                is_public=True,
+                note=note,
+                details={"master": report.number},
+                **states,
+            )
+            journey.after_public_change(session, duplicate.municipality_id, duplicate.id)
+    return entry

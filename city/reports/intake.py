@@ -1,0 +1,472 @@
+"""The first station: a report comes in, is placed, classified, routed, given a deadline, and kept. One transaction.
+
+Trouble in classification or routing never refuses a report: it goes to `triage` and says why. What is refused is what
+no one could work with: no text, no place, a place in nobody's territory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from psycopg import Connection
+
+from city.database import WriteSession
+from city.errors import Conflict, InvalidInput
+from city.jobs import bell
+from city.registry import view
+from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
+from city.reports import duplicates, emergencies, journey, trained
+from city.reports.album import IncomingPhoto
+from city.reports.checks import checked
+from city.reports.classification import Classification
+from city.reports.deadlines import deadline
+from city.reports.identity import new_id
+from city.reports.lifecycle import State
+from city.reports.receipts import receipt_token
+from city.reports.routing import Routing, route
+from geo.place import Place, morton
+
+CLOCK_SKEW: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach the reporter; all may be missing where the municipality takes anonymous reports."""
+
+    email: str | None = None
+    name: str | None = None
+    phone: str | None = None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether anything of it can be used to answer."""
+        return bool(self.email or self.phone)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a citizen (or an import) hands in."""
+
+    place: Place
+    description: str
+    category: str | None = None
+    address: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    contact: Contact = field(default_factory=Contact)
+    client_reference: UUID | None = None
+    occurred_at: datetime | None = None
+    created_at: datetime | None = None
+    """Only for imports of old reports; else now."""
+    source: str = "web"
+    language: str | None = None
+    photos: Sequence[IncomingPhoto] = ()
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
+        said = [
+            self.place,
+            self.description,
+            self.category,
+            self.address,
+            dict(self.answers),
+            [self.contact.email, self.contact.name, self.contact.phone],
+            self.occurred_at,
+            [photo.facts.sha256.hex() for photo in self.photos],
+        ]
+        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The answer to a submission, as JSON values, and whether it is a repeat of the first."""
+
+    answer: dict[str, Any]
+    is_repeat: bool
+
+    @property
+    def report_id(self) -> UUID:
+        """The report's id."""
+        return UUID(self.answer["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was decided about a submission before anything is written."""
+
+    municipality: MunicipalityView
+    zones: list[ZoneView]
+    category: CategoryView
+    decided_by: str
+    classification: Classification | None
+    routing: Routing
+    language: str
+    emergency: list[str]
+    triage_reason: str | None
+
+    @property
+    def state(self) -> State:
+        """Where the report begins."""
+        return State.TRIAGE if self.triage_reason else State.ASSIGNED
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the classifier was, where it decided."""
+        best = self.classification.best if self.classification else None
+        return best.confidence if best and self.decided_by in {"classifier", "nobody"} else None
+
+    def suggestions(self) -> list[dict[str, Any]]:
+        """The classifier's best, for staff and citizen."""
+        if self.classification is None:
+            return []
+        categories = self.municipality.categories
+        return [
+            {
+                "category": suggestion.slug,
+                "group": categories[suggestion.slug].group.slug,
+                "confidence": round(suggestion.confidence, 4),
+            }
+            for suggestion in self.classification.suggestions
+        ]
+
+
+def judge(submission: Submission, municipality: MunicipalityView, now: datetime) -> Judgement:
+    """Category, department and all that follows from them; pure, in memory, well under a millisecond.
+
+    Raises InvalidInput where the submission itself is wrong.
+    """
+    classification, trouble = _classify(submission.description, municipality)
+    language = submission.language or (classification.language if classification else municipality.languages[0])
+    zones = municipality.zones_at(submission.place, municipality.local(now).date())
+    category, decided_by, reason = _category(submission, municipality, classification, trouble)
+    routing = route(municipality, category, zones, now)
+    return Judgement(
+        municipality=municipality,
+        zones=zones,
+        category=category,
+        decided_by=decided_by,
+        classification=classification,
+        routing=routing,
+        language=language if language in municipality.languages else municipality.languages[0],
+        emergency=emergencies.found(submission.description, municipality.emergency_phrases),
+        triage_reason=reason or routing.problem,
+    )
+
+
+def _classify(text: str, municipality: MunicipalityView) -> tuple[Classification | None, str | None]:
+    """The classifier's word, or why there is none: its trouble is never the citizen's."""
+    try:
+        classifier = trained.classifier()
+        if classifier is None:
+            return None, "triage.no_classifier"
+        return classifier.classify(text, municipality.choices), None
+    except Exception:  # whatever it is, a person will look
+        return None, "triage.classifier_failed"
+
+
+def _category(
+    submission: Submission, municipality: MunicipalityView, classification: Classification | None, trouble: str | None
+) -> tuple[CategoryView, str, str | None]:
+    """The category, who decided it, and why a person must look (or None)."""
+    if submission.category is not None:
+        return municipality.category(submission.category), "citizen", None
+    if classification is not None and classification.decided and classification.best:
+        return municipality.categories[classification.best.slug], "classifier", None
+    return municipality.categories[LAST_RESORT], "nobody", trouble or "triage.unsure"
+
+
+def _check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
+    if not municipality.accepts_anonymous and not submission.contact.is_reachable:
+        raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
+    moment = submission.occurred_at
+    if moment is not None and moment > now + CLOCK_SKEW:
+        raise InvalidInput("intake.in_the_future", field="occurred_at", value=moment.isoformat())
+    if submission.category is not None:
+        _check_answers(submission.answers, municipality.category(submission.category))
+
+
+def _check_answers(answers: Mapping[str, Any], category: CategoryView) -> None:
+    questions = {question["key"]: question for question in category.questions}
+    for key, value in answers.items():
+        if key not in questions:
+            known = ", ".join(sorted(questions)) or "-"
+            raise InvalidInput("intake.unknown_question", field=f"answers.{key}", value=key, known=known)
+        choices = [choice["value"] for choice in questions[key].get("choices", [])]
+        if choices and value not in choices:
+            raise InvalidInput(
+                "intake.unknown_answer", field=f"answers.{key}", value=str(value)[:80], known=", ".join(choices)
+            )
+
+
+def receive(session: WriteSession, submission: Submission) -> Received:
+    """Take the report in; one transaction, the caller's, which must have entered the place's municipality.
+
+    A repeat under the same `client_reference` gets the first answer, also when both arrive at once.
+    Raises InvalidInput, OutsideTerritory, TooLarge; Conflict where the reference was used for something else.
+    """
+    now = datetime.now(UTC)
+    registry = view.held()
+    judgement = _judged(submission, registry, now)
+    opening = _open(session.raw, judgement, submission.place)
+    if opening["version"] != registry.version:
+        judgement = _judged(submission, view.at_version(opening["version"]), now)
+        session.enter(judgement.municipality.id)
+        opening = _open(session.raw, judgement, submission.place)
+
+    report_id = new_id()
+    number = f"{judgement.municipality.prefix}-{judgement.municipality.local(now).year}-{opening['number']}"
+    near = duplicates.nearest(submission.place, opening["near"])
+    row = _row(submission, judgement, report_id, number, now)
+    answer = _answer(submission, judgement, row, near)
+    if not _write(session.raw, submission, judgement, row, answer):
+        return _first_answer(session.raw, submission, judgement.municipality)
+    session.after_commit(bell.ring)
+    return Received(answer | {"receipt_token": receipt_token(report_id)}, is_repeat=False)
+
+
+def _judged(submission: Submission, registry: view.Registry, now: datetime) -> Judgement:
+    municipality = registry.at(checked(submission.place))
+    _check(submission, municipality, now)
+    return judge(submission, municipality, now)
+
+
+_OPEN: Final = f"""
+SELECT (SELECT version FROM registry_version) AS version, nextval('report_number') AS number,
+       (SELECT coalesce(json_agg(near), '[]') FROM ({duplicates.NEARBY_SQL}) AS near) AS near
+"""  # noqa: S608
+
+
+def _open(connection: Connection[Any], judgement: Judgement, place: Place) -> dict[str, Any]:
+    """The registry's version, the next number, and what lies nearby: one statement."""
+    ranges = duplicates.search_ranges(place)
+    cursor = connection.execute(
+        _OPEN,
+        {
+            "municipality_id": judgement.municipality.id,
+            "group": judgement.category.group.slug,
+            "firsts": [cells.first for cells in ranges],
+            "lasts": [cells.last for cells in ranges],
+        },
+    )
+    version, number, near = cursor.fetchone() or (0, 0, [])
+    return {"version": version, "number": number, "near": near}
+
+
+def _row(
+    submission: Submission, judgement: Judgement, report_id: UUID, number: str, now: datetime
+) -> dict[str, Any]:
+    created_at = submission.created_at or now
+    x, y = submission.place.cell()
+    municipality = judgement.municipality
+    return {
+        "municipality_id": municipality.id,
+        "id": report_id,
+        "number": number,
+        "state": judgement.state.value,
+        "category_id": judgement.category.id,
+        "group_slug": judgement.category.group.slug,
+        "decided_by": judgement.decided_by,
+        "confidence": judgement.confidence,
+        "suggestions": _json(judgement.suggestions()),
+        "department_id": judgement.routing.department.id,
+        "crew_id": judgement.routing.crew.id if judgement.routing.crew else None,
+        "routing": _json(judgement.routing.as_json()),
+        "triage_reason": judgement.triage_reason,
+        "lon": submission.place.lon,
+        "lat": submission.place.lat,
+        "cell": morton(x, y),
+        "cell_x": x,
+        "cell_y": y,
+        "zone_ids": [zone.id for zone in judgement.zones],
+        "address": submission.address,
+        "description": submission.description,
+        "language": judgement.language,
+        "answers": _json(dict(submission.answers)),
+        "source": submission.source,
+        "is_public": judgement.category.is_public,
+        "is_emergency": bool(judgement.emergency),
+        "is_open": judgement.state.is_open,
+        "occurred_at": submission.occurred_at,
+        "created_at": created_at,
+        "updated_at": now,
+        "deadline_at": deadline(created_at, judgement.category.deadline_days, municipality.time_zone),
+    }
+
+
+_COLUMNS: Final = (
+    "municipality_id id number state category_id group_slug decided_by confidence suggestions department_id crew_id"
+    " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
+    " is_emergency is_open occurred_at created_at updated_at deadline_at"
+).split()
+
+_WRITE: Final = f"""
+WITH claim AS (
+  INSERT INTO client_request (municipality_id, reference, request_hash, answer)
+  SELECT %(municipality_id)s, %(reference)s, %(fingerprint)s, %(answer)s::jsonb WHERE %(reference)s::uuid IS NOT NULL
+  ON CONFLICT DO NOTHING RETURNING 1
+), new_report AS (
+  INSERT INTO report ({", ".join(_COLUMNS)})
+  SELECT {", ".join(f"%({name})s" for name in _COLUMNS)}
+  WHERE %(reference)s::uuid IS NULL OR EXISTS (SELECT FROM claim)
+  RETURNING 1
+), new_reporter AS (
+  INSERT INTO reporter (municipality_id, report_id, email, name, phone, language)
+  SELECT %(municipality_id)s, %(id)s, %(email)s, %(name)s, %(phone)s, %(language)s
+  FROM new_report WHERE %(has_reporter)s
+), entries AS (
+  INSERT INTO timeline_entry (municipality_id, report_id, at, what, actor, is_public, from_state, to_state, details)
+  SELECT %(municipality_id)s, %(id)s, entry.at, entry.what, entry.actor, entry.is_public, entry.from_state,
+         entry.to_state, entry.details
+  FROM new_report, jsonb_to_recordset(%(entries)s::jsonb) AS entry
+    (at timestamptz, what text, actor text, is_public boolean, from_state text, to_state text, details jsonb)
+), jobs AS (
+  INSERT INTO job (actor, arguments)
+  SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
+)
+SELECT count(*) FROM new_report
+"""  # noqa: S608
+
+
+def _write(
+    connection: Connection[Any],
+    submission: Submission,
+    judgement: Judgement,
+    row: dict[str, Any],
+    answer: dict[str, Any],
+) -> bool:
+    """Report, reporter, timeline, jobs and the claim on the reference: one statement. False: it was claimed before."""
+    contact = submission.contact
+    promises = journey.after_receiving(
+        row["municipality_id"], row["id"], has_address=bool(contact.email), has_photos=bool(submission.photos)
+    )
+    cursor = connection.execute(
+        _WRITE,
+        {
+            **row,
+            "reference": submission.client_reference,
+            "fingerprint": submission.fingerprint() if submission.client_reference else b"",
+            "answer": _json(answer),
+            "email": contact.email,
+            "name": contact.name,
+            "phone": contact.phone,
+            "has_reporter": bool(contact.email or contact.name or contact.phone),
+            "entries": _json(_entries(submission, judgement, row)),
+            "promises": _json(promises),
+        },
+    )
+    written = cursor.fetchone() == (1,)
+    if written and submission.photos:
+        _keep_photos(connection, submission, row)
+    return written
+
+
+def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The first two entries of the timeline: it came in; it went there, because."""
+    received = {
+        "at": row["created_at"],
+        "what": "received",
+        "actor": "citizen",
+        "is_public": True,
+        "to_state": State.RECEIVED.value,
+        "details": {"source": submission.source},
+    }
+    words = judgement.classification.words if judgement.classification else ()
+    sent_on = {
+        "at": row["created_at"],
+        "what": "assigned" if judgement.state is State.ASSIGNED else "triage",
+        "actor": "system",
+        "is_public": True,
+        "from_state": State.RECEIVED.value,
+        "to_state": judgement.state.value,
+        "details": {
+            "category": judgement.category.slug,
+            "decided_by": judgement.decided_by,
+            "confidence": judgement.confidence,
+            "words": [[word, round(weight, 3)] for word, weight in words],
+            "department": judgement.routing.department.slug,
+            "routing": judgement.routing.as_json(),
+            "emergency": judgement.emergency,
+            "triage_reason": judgement.triage_reason,
+        },
+    }
+    return [received, sent_on]
+
+
+def _keep_photos(connection: Connection[Any], submission: Submission, row: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO photo (municipality_id, id, report_id, position, state, sha256, width, height, dhash,"
+            " taken_at, metres_away, is_far) VALUES (%s, %s, %s, %s, 'received', %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (row["municipality_id"], photo.id, row["id"], position, *photo.columns(submission.place))
+                for position, photo in enumerate(submission.photos)
+            ],
+        )
+
+
+def _answer(
+    submission: Submission, judgement: Judgement, row: dict[str, Any], near: list[duplicates.Nearby]
+) -> dict[str, Any]:
+    """The 201 answer as JSON values, without the receipt token."""
+    municipality, category, routing = judgement.municipality, judgement.category, judgement.routing
+    return {
+        "id": str(row["id"]),
+        "number": row["number"],
+        "state": row["state"],
+        "municipality": {"slug": municipality.slug, "name": municipality.name},
+        "zones": [{"layer": zone.layer, "code": zone.code, "name": zone.name} for zone in judgement.zones],
+        "category": {
+            "slug": category.slug,
+            "group": category.group.slug,
+            "name": {"it": category.name.it, "en": category.name.en},
+            "decided_by": judgement.decided_by,
+            "confidence": judgement.confidence,
+            "words": [word for word, _ in judgement.classification.words] if judgement.classification else [],
+            "suggestions": judgement.suggestions(),
+        },
+        "department": {
+            "slug": routing.department.slug,
+            "name": {"it": routing.department.name.it, "en": routing.department.name.en},
+            "kind": routing.department.kind,
+            "reason": routing.as_json(),
+        },
+        "triage_reason": judgement.triage_reason,
+        "emergency": {"words": judgement.emergency, "call": "112"} if judgement.emergency else None,
+        "place": {"lon": submission.place.lon, "lat": submission.place.lat},
+        "language": judgement.language,
+        "is_public": row["is_public"],
+        "created_at": row["created_at"].isoformat(),
+        "deadline_at": row["deadline_at"].isoformat(),
+        "photos": [{"id": str(photo.id), "is_far": photo.is_far(submission.place)} for photo in submission.photos],
+        "near_duplicates": [
+            {
+                "number": found.number,
+                "state": found.state,
+                "category": municipality.category_ids[found.category_id].slug,
+                "metres": round(found.metres, 1),
+                "created_at": found.created_at.isoformat(),
+            }
+            for found in near
+            if found.is_public
+        ],
+    }
+
+
+def _first_answer(connection: Connection[Any], submission: Submission, municipality: MunicipalityView) -> Received:
+    row = connection.execute(
+        "SELECT answer, request_hash FROM client_request WHERE municipality_id = %s AND reference = %s",
+        (municipality.id, submission.client_reference),
+    ).fetchone()
+    if row is None or bytes(row[1]) != submission.fingerprint():
+        raise Conflict("intake.reference_reused", field="client_reference")
+    answer: dict[str, Any] = row[0]
+    return Received(answer | {"receipt_token": receipt_token(UUID(answer["id"]))}, is_repeat=True)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()

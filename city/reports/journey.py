@@ -1,0 +1,46 @@
+"""What follows what: the one table of it.
+
+| when …                         | … then                                                        |
+|--------------------------------|---------------------------------------------------------------|
+| a report with photos came in   | `derive_photos`                                               |
+| something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
+| a category's privacy changed   | `republish_category`                                          |
+
+Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from city.database import WriteSession
+from city.jobs import promise
+
+
+class Promise(NamedTuple):
+    """An actor's name and its arguments, ids only."""
+
+    actor: str
+    arguments: dict[str, Any]
+
+
+def after_receiving(municipality_id: int, report_id: UUID, *, has_address: bool, has_photos: bool) -> list[Promise]:
+    """What follows when a report has come in."""
+    ids = {"municipality_id": municipality_id, "report_id": str(report_id)}
+    promises = []
+    if has_photos:
+        promises.append(Promise("derive_photos", ids))
+    if has_address:
+        promises.append(Promise("tell_reporter", ids))
+    return promises
+
+
+def after_public_change(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when something public happened to a report."""
+    promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:
+    """What follows when a category becomes hidden or public."""
+    promise(session, "republish_category", municipality_id=municipality_id, category=category)

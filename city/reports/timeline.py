@@ -1,0 +1,73 @@
+"""The append-only history of a report: what, who, when, public or internal."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from city.database import ReadSession, WriteSession
+from city.registry.people import Staff
+from city.registry.tables import Person
+from city.reports.tables import Report, TimelineEntry
+
+
+def note_down(
+    session: WriteSession,
+    report: Report,
+    what: str,
+    *,
+    staff: Staff | None = None,
+    actor: str | None = None,
+    is_public: bool,
+    from_state: str | None = None,
+    to_state: str | None = None,
+    note: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> TimelineEntry:
+    """Add an entry: by `staff`, or by `actor` (`citizen` or `system`)."""
+    entry = TimelineEntry(
+        municipality_id=report.municipality_id,
+        report_id=report.id,
+        what=what,
+        actor="staff" if staff else actor or "system",
+        person_id=staff.person_id if staff else None,
+        is_public=is_public,
+        from_state=from_state,
+        to_state=to_state,
+        note=note,
+        details=details or {},
+    )
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def history(session: ReadSession, municipality_id: int, report_id: UUID, *, internal: bool) -> list[dict[str, Any]]:
+    """The entries in order, as JSON values; without `internal` only what the reporter may read."""
+    entries = session.execute(
+        select(TimelineEntry, Person.name)
+        .outerjoin(
+            Person,
+            (Person.municipality_id == TimelineEntry.municipality_id) & (Person.id == TimelineEntry.person_id),
+        )
+        .where(TimelineEntry.municipality_id == municipality_id, TimelineEntry.report_id == report_id)
+        .where(TimelineEntry.is_public | internal)
+        .order_by(TimelineEntry.id)
+    )
+    return [_as_json(entry, name, internal=internal) for entry, name in entries]
+
+
+def _as_json(entry: TimelineEntry, name: str | None, *, internal: bool) -> dict[str, Any]:
+    seen = {
+        "at": entry.at.isoformat(),
+        "what": entry.what,
+        "actor": entry.actor,
+        "from_state": entry.from_state,
+        "to_state": entry.to_state,
+        "note": entry.note,
+    }
+    if internal:
+        seen |= {"is_public": entry.is_public, "person": name, "details": entry.details}
+    return seen

@@ -1,0 +1,40 @@
+"""The jobs: three lines each. Open, call the station, done. What follows what stands in `city.reports.journey`."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import dramatiq
+
+from city.database import writing
+from city.errors import Unavailable
+from city.messages import notification
+from city.registry import view
+from city.reports import album, handling
+
+
+@dramatiq.actor
+def derive_photos(municipality_id: int, report_id: str) -> None:
+    """Make the clean copies of a report's photos."""
+    with writing(municipality_id) as session:
+        album.develop(session, municipality_id, UUID(report_id))
+
+
+@dramatiq.actor
+def tell_reporter(municipality_id: int, report_id: str) -> None:
+    """Tell the reporter what has happened since the last mail."""
+    with writing(municipality_id) as session:
+        municipality = view.fresh(session).municipalities[municipality_id]
+        notification.queue(session, municipality, UUID(report_id))
+    with writing(municipality_id) as session:
+        problem = notification.deliver(session, municipality, UUID(report_id))
+    if problem:
+        raise Unavailable("mail.silent", problem=problem)
+
+
+@dramatiq.actor
+def republish_category(municipality_id: int, category: str) -> None:
+    """Make a category's reports as public as the category has become."""
+    with writing(municipality_id) as session:
+        municipality = view.fresh(session).municipalities[municipality_id]
+        handling.republish(session, municipality, municipality.categories[category])
