@@ -10,14 +10,14 @@ from city.database import writing
 from city.errors import Unavailable
 from city.messages import notification
 from city.registry import view
-from city.reports import album, handling
+from city.reports import handling, photos
 
 
 @dramatiq.actor
 def derive_photos(municipality_id: int, report_id: str) -> None:
     """Make the clean copies of a report's photos."""
     with writing(municipality_id) as session:
-        album.develop(session, municipality_id, UUID(report_id))
+        photos.develop(session, municipality_id, UUID(report_id))
 
 
 @dramatiq.actor

@@ -22,7 +22,7 @@ from city.jobs import bell
 from city.registry import view
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import duplicates, emergencies, journey, trained
-from city.reports.album import IncomingPhoto
+from city.reports.photos import IncomingPhoto
 from city.reports.checks import checked
 from city.reports.classification import Classification
 from city.reports.deadlines import deadline

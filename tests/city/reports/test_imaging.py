@@ -20,8 +20,8 @@ import pytest
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw, ImageStat
 
 from city.errors import LampioneError, TooLarge, UnsupportedPhoto
-from city.reports import photos
-from city.reports.photos import DERIVATIVES, PhotoLimits, derive, inspect
+from city.reports import imaging
+from city.reports.imaging import DERIVATIVES, PhotoLimits, derive, inspect
 
 IMAGES = Path(__file__).parents[3].parent / "shared" / "data" / "images"
 needs_images = pytest.mark.skipif(not IMAGES.is_dir(), reason="the sample images are not beside this repository")

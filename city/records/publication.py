@@ -1,0 +1,186 @@
+"""The privacy gate: what anyone may see of reports, in one place.
+
+Everything here reads as `lampione_reader`, whom the database shows public reports only, without the reporter's own
+words and with no right to reporters at all. A place, a category, a state, a department, dates, and what the office
+has released: no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from city.database import ReadSession
+from city.errors import InvalidInput, NotFound
+from city.registry.view import MunicipalityView
+from city.reports.lifecycle import State
+from geo.cells import Bounds, covering
+
+LARGEST_PAGE: Final = 500
+
+_PUBLIC_ROW: Final = """
+  report.id, report.number, report.state, report.is_open, report.lon, report.lat,
+  municipality.slug AS municipality, category.slug AS category, report.group_slug AS "group",
+  department.slug AS department, report.public_description AS description,
+  report.created_at, report.updated_at, report.deadline_at,
+  (SELECT coalesce(json_agg(photo.id ORDER BY photo.position), '[]') FROM photo
+   WHERE photo.municipality_id = report.municipality_id AND photo.report_id = report.id) AS photos
+  FROM report
+  JOIN municipality ON municipality.id = report.municipality_id
+  JOIN category ON category.id = report.category_id
+  JOIN department ON department.municipality_id = report.municipality_id AND department.id = report.department_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFilter:
+    """Which public reports; None: any."""
+
+    bounds: Bounds | None = None
+    municipality: MunicipalityView | None = None
+    category: str | None = None
+    group: str | None = None
+    state: State | None = None
+    is_open: bool | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+
+    def clauses(self) -> tuple[list[str], dict[str, Any]]:
+        """SQL conditions and their values."""
+        clauses: list[str] = []
+        values: dict[str, Any] = {}
+        for clause, name, value in (
+            ("report.municipality_id = %(municipality_id)s", "municipality_id", self.municipality and self.municipality.id),
+            ("category.slug = %(category)s", "category", self.category),
+            ("report.group_slug = %(group)s", "group", self.group),
+            ("report.state = %(state)s", "state", self.state and self.state.value),
+            ("report.is_open = %(is_open)s", "is_open", self.is_open),
+            ("report.created_at >= %(created_from)s", "created_from", self.created_from),
+            ("report.created_at < %(created_until)s", "created_until", self.created_until),
+        ):
+            if value is not None:
+                clauses.append(clause)
+                values[name] = value
+        if self.bounds is not None:
+            box, box_values = in_box(self.bounds)
+            clauses.append(box)
+            values |= box_values
+        return clauses, values
+
+
+def in_box(bounds: Bounds) -> tuple[str, dict[str, Any]]:
+    """A condition on `report` that it lies in the box: ranges of cells for the index, then the box itself."""
+    ranges = covering(bounds)
+    spans = " OR ".join(f"report.cell BETWEEN {cells.first} AND {cells.last}" for cells in ranges)
+    box = "report.lon BETWEEN %(west)s AND %(east)s AND report.lat BETWEEN %(south)s AND %(north)s"
+    return f"({spans}) AND {box}", bounds._asdict()
+
+
+def page(session: ReadSession, chosen: PublicFilter, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    """Public reports, newest first: `reports` and the `next` cursor (None on the last page). One statement.
+
+    Raises InvalidInput for a cursor that is not ours.
+    """
+    clauses, values = chosen.clauses()
+    if cursor is not None:
+        values["after_at"], values["after_id"] = read_cursor(cursor)
+        clauses.append("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)")
+    where = " AND ".join(["report.is_public", *clauses])
+    values["limit"] = limit + 1
+    found = session.raw.execute(
+        f"SELECT {_PUBLIC_ROW} WHERE {where} ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",  # type: ignore[call-overload]  # noqa: S608
+        values,
+    )
+    names = [column.name for column in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    shown = [_as_json(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return {"reports": shown, "next": make_cursor(rows[limit - 1]) if more else None}
+
+
+def geojson(answer: dict[str, Any]) -> dict[str, Any]:
+    """A page as a GeoJSON FeatureCollection (RFC 7946)."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "id": report["number"],
+                "geometry": {"type": "Point", "coordinates": [report["place"]["lon"], report["place"]["lat"]]},
+                "properties": {key: value for key, value in report.items() if key != "place"},
+            }
+            for report in answer["reports"]
+        ],
+        "next": answer["next"],
+    }
+
+
+def one(session: ReadSession, number: str) -> dict[str, Any]:
+    """One public report with its public timeline. Raises NotFound, also for those that are not public."""
+    found = session.raw.execute(
+        f"SELECT {_PUBLIC_ROW} WHERE report.number = %(number)s",  # type: ignore[call-overload]  # noqa: S608
+        {"number": number},
+    )
+    names = [column.name for column in found.description or ()]
+    row = found.fetchone()
+    if row is None:
+        raise NotFound("reports.not_found", value=number)
+    report = dict(zip(names, row, strict=True))
+    entries = session.raw.execute(
+        "SELECT at, what, actor, from_state, to_state, note FROM timeline_entry WHERE report_id = %s"
+        " AND is_public ORDER BY id",
+        (report["id"],),
+    )
+    timeline = [
+        # What the citizen wrote when withdrawing or reopening is the citizen's own word, not the office's.
+        {
+            "at": at.isoformat(),
+            "what": what,
+            "actor": actor,
+            "from_state": here,
+            "to_state": there,
+            "note": note if actor == "staff" else None,
+        }
+        for at, what, actor, here, there, note in entries
+    ]
+    return _as_json(report) | {"timeline": timeline}
+
+
+def photo_is_public(session: ReadSession, photo_id: UUID) -> int:
+    """The municipality of a released photo of a public report. Raises NotFound."""
+    row = session.raw.execute("SELECT municipality_id FROM photo WHERE id = %s", (photo_id,)).fetchone()
+    if row is None:
+        raise NotFound("reports.photo_not_found", value=str(photo_id))
+    return int(row[0])
+
+
+def make_cursor(row: dict[str, Any]) -> str:
+    """Where the next page begins, for `created_at` and `id` of the last row shown."""
+    return base64.urlsafe_b64encode(orjson.dumps([row["created_at"], row["id"]])).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    """The moment and id a cursor stands for. Raises InvalidInput."""
+    try:
+        at, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError(at)
+        return moment, UUID(key)
+    except (ValueError, TypeError, binascii.Error, AttributeError) as error:
+        raise InvalidInput("reports.bad_cursor", field="cursor") from error
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    seen = {key: value for key, value in row.items() if key not in {"id", "lon", "lat"}}
+    seen["place"] = {"lon": row["lon"], "lat": row["lat"]}
+    seen["photos"] = [str(photo) for photo in row["photos"]]
+    for key in ("created_at", "updated_at", "deadline_at"):
+        seen[key] = row[key].isoformat()
+    return seen

@@ -1,0 +1,272 @@
+"""What lies on the desk: lists of reports for staff, and everything about one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from city.database import ReadSession
+from city.errors import NotFound
+from city.records.publication import in_box, make_cursor, read_cursor
+from city.registry.people import Right, Staff
+from city.registry.view import MunicipalityView
+from city.reports import duplicates
+from city.reports.lifecycle import MOVES, State
+from city.reports.timeline import history
+from geo.cells import Bounds
+from geo.place import Place
+
+_DESK_ROW = """
+  report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
+  lon, lat, address, left(description, 300) AS description, language, source, is_public, is_emergency, master_id,
+  created_at, updated_at, deadline_at, version,
+  (is_open AND deadline_at < now()) AS is_late,
+  (SELECT count(*) FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
+   AND duplicate.master_id = report.id) AS duplicates,
+  (SELECT count(*) FROM photo WHERE photo.municipality_id = report.municipality_id
+   AND photo.report_id = report.id) AS photos
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistFilter:
+    """Which reports; None: any."""
+
+    states: tuple[State, ...] = ()
+    is_open: bool | None = None
+    is_late: bool | None = None
+    is_emergency: bool | None = None
+    category: str | None = None
+    group: str | None = None
+    department: str | None = None
+    crew: str | None = None
+    bounds: Bounds | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+    words: str | None = None
+
+    def clauses(self, municipality: MunicipalityView) -> tuple[list[str], dict[str, Any]]:
+        """SQL conditions and their values. Raises InvalidInput for names that are not there."""
+        category = municipality.category(self.category) if self.category else None
+        department = municipality.department(self.department) if self.department else None
+        crew = municipality.crew(self.crew) if self.crew else None
+        clauses: list[str] = []
+        values: dict[str, Any] = {}
+        for clause, name, value in (
+            ("report.state = ANY(%(states)s)", "states", [state.value for state in self.states] or None),
+            ("is_open = %(is_open)s", "is_open", self.is_open),
+            ("(is_open AND deadline_at < now()) = %(is_late)s", "is_late", self.is_late),
+            ("is_emergency = %(is_emergency)s", "is_emergency", self.is_emergency),
+            ("category_id = %(category_id)s", "category_id", category and category.id),
+            ("group_slug = %(group)s", "group", self.group),
+            ("department_id = %(department_id)s", "department_id", department and department.id),
+            ("crew_id = %(crew_id)s", "crew_id", crew and crew.id),
+            ("created_at >= %(created_from)s", "created_from", self.created_from),
+            ("created_at < %(created_until)s", "created_until", self.created_until),
+            (
+                "(number ILIKE %(words)s OR description ILIKE %(words)s OR address ILIKE %(words)s)",
+                "words",
+                f"%{_unwild(self.words)}%" if self.words else None,
+            ),
+        ):
+            if value is not None:
+                clauses.append(clause)
+                values[name] = value
+        if self.bounds is not None:
+            box, box_values = in_box(self.bounds)
+            clauses.append(box)
+            values |= box_values
+        return clauses, values
+
+
+def page(
+    session: ReadSession,
+    municipality: MunicipalityView,
+    staff: Staff,
+    chosen: WorklistFilter,
+    *,
+    limit: int,
+    cursor: str | None,
+) -> dict[str, Any]:
+    """Reports that `staff` may read, newest first: `reports` and the `next` cursor. One statement, whatever the size."""
+    staff.needs(Right.READ)
+    clauses, values = chosen.clauses(municipality)
+    scope, scope_values = _scope(staff, municipality)
+    values |= scope_values | {"municipality_id": municipality.id, "limit": limit + 1}
+    if cursor is not None:
+        values["after_at"], values["after_id"] = read_cursor(cursor)
+        clauses.append("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)")
+    where = " AND ".join(["report.municipality_id = %(municipality_id)s", scope, *clauses])
+    found = session.raw.execute(
+        f"SELECT {_DESK_ROW} FROM report WHERE {where}"  # type: ignore[call-overload]  # noqa: S608
+        " ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",
+        values,
+    )
+    names = [column.name for column in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    more = len(rows) > limit
+    return {
+        "reports": [_listed(row, municipality) for row in rows[:limit]],
+        "next": make_cursor(rows[limit - 1]) if more else None,
+    }
+
+
+def one(session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID) -> dict[str, Any]:
+    """Everything that `staff` may read about one report; a fixed number of statements. Raises NotFound."""
+    staff.needs(Right.READ)
+    scope, values = _scope(staff, municipality)
+    found = session.raw.execute(
+        f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # type: ignore[call-overload]  # noqa: S608
+        " zone_ids, occurred_at FROM report"
+        f" WHERE report.municipality_id = %(municipality_id)s AND report.id = %(id)s AND {scope}",
+        values | {"municipality_id": municipality.id, "id": report_id},
+    )
+    names = [column.name for column in found.description or ()]
+    row = found.fetchone()
+    if row is None:
+        raise NotFound("reports.not_found", value=str(report_id))
+    report = dict(zip(names, row, strict=True))
+    place = Place(report["lon"], report["lat"])
+    zones = (municipality.zones[zone_id] for zone_id in report["zone_ids"] if zone_id in municipality.zones)
+    seen = _listed(report, municipality) | {
+        "description": report["full_description"],
+        "public_description": report["public_description"],
+        "answers": report["answers"],
+        "suggestions": report["suggestions"],
+        "routing": report["routing"],
+        "zones": [{"layer": zone.layer, "code": zone.code, "name": zone.name} for zone in zones],
+        "occurred_at": _iso(report["occurred_at"]),
+        "timeline": history(session, municipality.id, report_id, internal=True),
+        "photos": _photos(session, municipality, report_id),
+        "deliveries": _deliveries(session, municipality, report_id),
+        "near_duplicates": _near(session, municipality, report, place),
+        "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
+    }
+    may_contact = staff.may(
+        Right.CONTACT,
+        department_id=report["department_id"],
+        crew_id=report["crew_id"],
+        front_desk_id=municipality.fallback.id,
+    )
+    if may_contact:
+        seen["reporter"] = _reporter(session, municipality, report_id)
+    return seen
+
+
+def _scope(staff: Staff, municipality: MunicipalityView) -> tuple[str, dict[str, Any]]:
+    """The condition on `report` that `staff` may read it."""
+    if any(
+        post.role != "crew" and post.department_id in (None, municipality.fallback.id)
+        for post in staff.posts_with(Right.READ)
+    ):
+        return "true", {}
+    return "(department_id = ANY(%(own_departments)s) OR crew_id = ANY(%(own_crews)s))", {
+        "own_departments": [post.department_id for post in staff.posts if post.role != "crew" and post.department_id],
+        "own_crews": [post.crew_id for post in staff.posts if post.crew_id],
+    }
+
+
+def _listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any]:
+    category = municipality.category_ids[row["category_id"]]
+    department = municipality.by_id[row["department_id"]]
+    crew = municipality.crew_ids.get(row["crew_id"])
+    return {
+        "id": str(row["id"]),
+        "number": row["number"],
+        "version": row["version"],
+        "state": row["state"],
+        "is_open": row["is_open"],
+        "is_late": row["is_late"],
+        "is_emergency": row["is_emergency"],
+        "is_public": row["is_public"],
+        "category": category.slug,
+        "group": category.group.slug,
+        "decided_by": row["decided_by"],
+        "confidence": row["confidence"],
+        "triage_reason": row["triage_reason"],
+        "department": department.slug,
+        "crew": crew.slug if crew else None,
+        "place": {"lon": row["lon"], "lat": row["lat"]},
+        "address": row["address"],
+        "description": row["description"],
+        "language": row["language"],
+        "source": row["source"],
+        "master": str(row["master_id"]) if row["master_id"] else None,
+        "duplicates": row["duplicates"],
+        "photo_count": row["photos"],
+        "created_at": _iso(row["created_at"]),
+        "updated_at": _iso(row["updated_at"]),
+        "deadline_at": _iso(row["deadline_at"]),
+    }
+
+
+def _photos(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
+    rows = session.raw.execute(
+        "SELECT id, state, width, height, taken_at, metres_away, is_far, is_public FROM photo"
+        " WHERE municipality_id = %s AND report_id = %s ORDER BY position",
+        (municipality.id, report_id),
+    )
+    names = ("id", "state", "width", "height", "taken_at", "metres_away", "is_far", "is_public")
+    return [
+        dict(zip(names, row, strict=True)) | {"id": str(row[0]), "taken_at": _iso(row[4])}
+        for row in rows
+    ]
+
+
+def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
+    """The fate of every message; the address itself is a right of its own and not repeated here."""
+    rows = session.raw.execute(
+        "SELECT channel, subject, state, attempts, problem, created_at, sent_at FROM delivery"
+        " WHERE municipality_id = %s AND report_id = %s ORDER BY entry_id",
+        (municipality.id, report_id),
+    )
+    names = ("channel", "subject", "state", "attempts", "problem")
+    return [
+        dict(zip(names, row[:5], strict=True)) | {"created_at": _iso(row[5]), "sent_at": _iso(row[6])} for row in rows
+    ]
+
+
+def _near(
+    session: ReadSession, municipality: MunicipalityView, report: dict[str, Any], place: Place
+) -> list[dict[str, Any]]:
+    ranges = duplicates.search_ranges(place)
+    found = session.raw.execute(
+        duplicates.NEARBY_SQL,
+        {
+            "municipality_id": municipality.id,
+            "group": municipality.category_ids[report["category_id"]].group.slug,
+            "firsts": [cells.first for cells in ranges],
+            "lasts": [cells.last for cells in ranges],
+        },
+    )
+    names = [column.name for column in found.description or ()]
+    near = duplicates.nearest(place, (dict(zip(names, row, strict=True)) for row in found))
+    return [
+        {
+            "id": str(other.id),
+            "number": other.number,
+            "state": other.state,
+            "category": municipality.category_ids[other.category_id].slug,
+            "metres": round(other.metres, 1),
+        }
+        for other in near
+        if other.id != report["id"]
+    ]
+
+
+def _reporter(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> dict[str, Any] | None:
+    row = session.raw.execute(
+        "SELECT email, name, phone, language FROM reporter WHERE municipality_id = %s AND report_id = %s",
+        (municipality.id, report_id),
+    ).fetchone()
+    return dict(zip(("email", "name", "phone", "language"), row, strict=True)) if row else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _unwild(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
