@@ -326,11 +326,11 @@ class Cluster:
     def _spawn_keeper(self, log: int) -> int:
         setpriv = [*(self.account.prefix or ("setpriv",)), "--pdeathsig=INT"]
         server = [*setpriv, self._binary("postgres"), "-D", str(self.directory)]
-        keeper = [sys.executable, "-I", "-S", str(KEEPER), str(self._beside("lock")), *server]
+        kept = [str(self._beside("lock")), str(self.socket_directory), *server]
         # Not subprocess: when others still use the server, the keeper outlives this object without a warning.
         return os.posix_spawn(
             sys.executable,
-            keeper,
+            [sys.executable, "-I", "-S", str(KEEPER), *kept],
             ENVIRONMENT,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

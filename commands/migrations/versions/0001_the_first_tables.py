@@ -206,6 +206,7 @@ def upgrade() -> None:
         sa.Column("municipality_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("municipalities", postgresql.ARRAY(sa.Text()), server_default="{}", nullable=False),
         sa.Column("category_slug", sa.String(), nullable=True),
         sa.Column("group_slug", sa.String(), nullable=True),
         sa.Column("layer_slug", sa.String(), nullable=True),
