@@ -309,13 +309,14 @@ class Cluster:
             )
 
     def _launch(self) -> None:
+        server = self._binary("postgres")
         self._claim_socket_directory()
         self._forget_dead_server()
         self._write_settings()
         log = self._open_log()
         try:
             before = os.fstat(log).st_size
-            self._keeper = self._spawn_keeper(log)
+            self._keeper = self._spawn_keeper(server, log)
         finally:
             os.close(log)
         while not self.running():
@@ -323,10 +324,10 @@ class Cluster:
                 raise self._why(self._log_since(before), "machine.not_started")
             time.sleep(POLL_SECONDS)
 
-    def _spawn_keeper(self, log: int) -> int:
+    def _spawn_keeper(self, server: str, log: int) -> int:
         setpriv = [*(self.account.prefix or ("setpriv",)), "--pdeathsig=INT"]
-        server = [*setpriv, self._binary("postgres"), "-D", str(self.directory)]
-        kept = [str(self._beside("lock")), str(self.socket_directory), *server]
+        command = [*setpriv, server, "-D", str(self.directory)]
+        kept = [str(self._beside("lock")), str(self.socket_directory), *command]
         # Not subprocess: when others still use the server, the keeper outlives this object without a warning.
         return os.posix_spawn(
             sys.executable,
