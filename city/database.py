@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -61,6 +62,9 @@ class ReadSession(Session):
 
 class WriteSession(ReadSession):
     """A transaction that keeps what is done in it, or none of it."""
+
+    happened_at: datetime | None = None
+    """When what is written here happened, if that was long ago: history keeps its dates, and nobody is told of it."""
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once what was done here is kept; never when it is undone."""

@@ -168,11 +168,14 @@ def appoint(
     email: str,
     name: str,
     role: str,
-    password: str,
+    password: str | None = None,
+    password_hash: str | None = None,
     department: str | None = None,
     crew: str | None = None,
 ) -> int:
-    """Make somebody known with a role, or give somebody known another one; the password is set anew. Gives their id.
+    """Make somebody known with a role, or give somebody known another one; a password given is set. Gives their id.
+
+    `password_hash` is for many with one password, hashed once by `hash_password`. Nobody signs in without either.
 
     Raises InvalidInput, NotFound; Conflict where they work for another municipality.
     """
@@ -192,7 +195,10 @@ def appoint(
     elif person.municipality_id != home_id:
         raise Conflict("people.works_elsewhere", field="email", value=email)
     person.name = name
-    person.password_hash = hash_password(password)
+    if password is not None:
+        password_hash = hash_password(password)
+    if password_hash is not None:
+        person.password_hash = password_hash
     session.flush()
     post = {"role": role, "department_id": department_id, "crew_id": crew_id}
     known = session.scalar(

@@ -62,7 +62,7 @@ class Submission:
     client_reference: UUID | None = None
     occurred_at: datetime | None = None
     created_at: datetime | None = None
-    """Only for imports of old reports; else now."""
+    """Only for imports of old reports, of which nobody is told any more; else now."""
     source: str = "web"
     language: str | None = None
     photos: Sequence[IncomingPhoto] = ()
@@ -342,7 +342,10 @@ def _write(
     """Report, reporter, timeline, jobs and the claim on the reference: one statement. False: it was claimed before."""
     contact = submission.contact
     promises = journey.after_receiving(
-        row["municipality_id"], row["id"], has_address=bool(contact.email), has_photos=bool(submission.photos)
+        row["municipality_id"],
+        row["id"],
+        has_address=bool(contact.email) and submission.created_at is None,
+        has_photos=bool(submission.photos),
     )
     cursor = connection.execute(
         _WRITE,

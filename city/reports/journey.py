@@ -37,7 +37,9 @@ def after_receiving(municipality_id: int, report_id: UUID, *, has_address: bool,
 
 
 def after_public_change(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
-    """What follows when something public happened to a report."""
+    """What follows when something public happened to a report; nothing where it is history."""
+    if session.happened_at is not None:
+        return
     promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
 
 

@@ -26,7 +26,7 @@ def note_down(
     note: str | None = None,
     details: dict[str, Any] | None = None,
 ) -> TimelineEntry:
-    """Add an entry: by `staff`, or by `actor` (`citizen` or `system`)."""
+    """Add an entry: by `staff`, or by `actor` (`citizen` or `system`); now, or when the session says it happened."""
     entry = TimelineEntry(
         municipality_id=report.municipality_id,
         report_id=report.id,
@@ -39,6 +39,8 @@ def note_down(
         note=note,
         details=details or {},
     )
+    if session.happened_at is not None:
+        entry.at = session.happened_at
     session.add(entry)
     session.flush()
     return entry
