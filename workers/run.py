@@ -1,0 +1,91 @@
+"""One worker process: N threads for the jobs, one for the chores, and an orderly end.
+
+SIGTERM or SIGINT: no new jobs; running ones get `grace_seconds` to finish, what nobody has begun goes back to the
+queue at once, and what has not finished by then when the process is gone. Further signals change nothing: a terminal
+and a supervisor often both send one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from dramatiq import Worker
+
+from city.database import check_roles
+from city.settings import settings
+from workers.app import broker, worker_settings
+from workers.broker import PostgresBroker
+from workers.chores import Chore, Housekeeping
+from workers.logs import write_logs
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+FAREWELL_SECONDS: Final = 10.0
+"""For putting jobs back and hanging up, after the running ones have had their time."""
+
+log = structlog.get_logger("workers.run")
+
+
+def main(chores: Iterable[Chore] = ()) -> None:
+    """Work until told to stop, then leave the process. Raises SettingsError before anything has begun."""
+    settings().check()
+    check_roles()
+    write_logs()
+    chosen = worker_settings()
+    serve(
+        broker(),
+        settings().database_url,
+        chores=chores,
+        threads=chosen.threads,
+        grace_seconds=chosen.grace_seconds,
+    )
+
+
+def serve(
+    jobs: PostgresBroker,
+    url: str,
+    *,
+    chores: Iterable[Chore] = (),
+    threads: int = 4,
+    grace_seconds: float = 30.0,
+) -> None:
+    """Do the jobs of `jobs` and the `chores` until SIGTERM or SIGINT, then leave the process with status 0.
+
+    Belongs to the main thread.
+    """
+    # Before any thread is made: they inherit that these signals are left to `sigwait`.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    worker = Worker(jobs, worker_threads=threads)
+    housekeeping = Housekeeping(url, chores)
+    jobs.emit_before("process_boot")
+    jobs.emit_after("process_boot")
+    worker.start()
+    housekeeping.start()
+    log.info("worker_started", threads=threads, actors=sorted(jobs.get_declared_actors()))
+    received = signal.sigwait(SIGNALS)
+    log.info("worker_stopping", signal=signal.Signals(received).name, grace_seconds=grace_seconds)
+    _leave_after(grace_seconds + FAREWELL_SECONDS)
+    worker.stop(timeout=round(grace_seconds * 1000))
+    housekeeping.end(within_seconds=1.0)
+    jobs.close()
+    log.info("worker_stopped")
+    _leave()
+
+
+def _leave_after(seconds: float) -> None:
+    """Leave though something hangs: what it held is set free by the other workers."""
+    timer = threading.Timer(seconds, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    """End without waiting for threads whose jobs did not finish in time: they must not outlive their lease."""
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(0)
