@@ -94,7 +94,7 @@ def _engine(url: str, chosen: Settings, options: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare_soon(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cast("psycopg.Connection[Any]", connection.driver_connection).prepare_threshold = 2  # type: ignore[attr-defined]
+        cast("psycopg.Connection[Any]", connection).prepare_threshold = 2
 
     return engine
 

@@ -270,3 +270,18 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _unwild(words: str) -> str:
     return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def holds_photo(
+    session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID, photo_id: UUID
+) -> None:
+    """Raises NotFound where `staff` may not read that photo of that report."""
+    staff.needs(Right.READ)
+    scope, values = _scope(staff, municipality)
+    found = session.raw.execute(
+        "SELECT 1 FROM photo JOIN report ON report.municipality_id = photo.municipality_id"  # type: ignore[call-overload]  # noqa: S608
+        f" AND report.id = photo.report_id WHERE photo.id = %(photo_id)s AND report.id = %(report_id)s AND {scope}",
+        values | {"photo_id": photo_id, "report_id": report_id},
+    ).fetchone()
+    if found is None:
+        raise NotFound("reports.photo_not_found", value=str(photo_id))

@@ -108,6 +108,12 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
+def is_right(password: str, password_hash: str | None) -> bool:
+    """Whether the password is the one hashed."""
+    with _hashing:
+        return _hasher.verify(password, password_hash or _NOBODY) and password_hash is not None
+
+
 def sign_in(session: WriteSession, email: str, password: str) -> tuple[str, Staff, datetime]:
     """A new token, who it is, and until when. Takes as long for an unknown address as for a wrong password.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -16,14 +16,14 @@ from uuid import UUID
 import orjson
 from psycopg import Connection
 
-from city.database import WriteSession
+from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
 from city.registry import view
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import duplicates, emergencies, journey, trained
 from city.reports.photos import IncomingPhoto
-from city.reports.checks import checked
+from city.reports.checks import LONGEST_ADDRESS, checked, cleaned
 from city.reports.classification import Classification
 from city.reports.deadlines import deadline
 from city.reports.identity import new_id
@@ -70,7 +70,7 @@ class Submission:
     def fingerprint(self) -> bytes:
         """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
         said = [
-            self.place,
+            [*self.place],
             self.description,
             self.category,
             self.address,
@@ -180,6 +180,23 @@ def _category(
     return municipality.categories[LAST_RESORT], "nobody", trouble or "triage.unsure"
 
 
+def _cleaned(submission: Submission) -> Submission:
+    description = cleaned(submission.description, field="description")
+    if description is None:
+        raise InvalidInput("intake.empty", field="description")
+    contact = Contact(
+        cleaned(submission.contact.email, field="contact.email", longest=254),
+        cleaned(submission.contact.name, field="contact.name", longest=120),
+        cleaned(submission.contact.phone, field="contact.phone", longest=30),
+    )
+    return replace(
+        submission,
+        description=description,
+        address=cleaned(submission.address, field="address", longest=LONGEST_ADDRESS),
+        contact=contact,
+    )
+
+
 def _check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
     if not municipality.accepts_anonymous and not submission.contact.is_reachable:
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
@@ -210,6 +227,7 @@ def receive(session: WriteSession, submission: Submission) -> Received:
     Raises InvalidInput, OutsideTerritory, TooLarge; Conflict where the reference was used for something else.
     """
     now = datetime.now(UTC)
+    submission = _cleaned(submission)
     registry = view.held()
     judgement = _judged(submission, registry, now)
     opening = _open(session.raw, judgement, submission.place)
@@ -227,6 +245,42 @@ def receive(session: WriteSession, submission: Submission) -> Received:
         return _first_answer(session.raw, submission, judgement.municipality)
     session.after_commit(bell.ring)
     return Received(answer | {"receipt_token": receipt_token(report_id)}, is_repeat=False)
+
+
+def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
+    """What intake would say of a text at a place: categories, department, near duplicates, words of danger.
+
+    Nothing is kept. Raises InvalidInput, OutsideTerritory.
+    """
+    now = datetime.now(UTC)
+    municipality = view.fresh(session).at(checked(place))
+    judgement = judge(Submission(place, cleaned(text, field="text") or ""), municipality, now)
+    ranges = duplicates.search_ranges(place)
+    guessed = judgement.suggestions()
+    # Where the classifier is not sure, what lies nearby is still looked for under its best guess.
+    group = guessed[0]["group"] if guessed else judgement.category.group.slug
+    found = session.raw.execute(
+        duplicates.NEARBY_SQL,
+        {
+            "municipality_id": municipality.id,
+            "group": group,
+            "firsts": [cells.first for cells in ranges],
+            "lasts": [cells.last for cells in ranges],
+        },
+    )
+    names = [column.name for column in found.description or ()]
+    near = duplicates.nearest(place, (dict(zip(names, row, strict=True)) for row in found))
+    classification = judgement.classification
+    return {
+        "municipality": {"slug": municipality.slug, "name": municipality.name},
+        "suggestions": guessed,
+        "decided": bool(classification and classification.decided),
+        "language": judgement.language,
+        "words": [word for word, _ in classification.words] if classification else [],
+        "department": _department_json(judgement.routing),
+        "near_duplicates": _near_json(near, municipality),
+        "emergency": _emergency_json(judgement),
+    }
 
 
 def _judged(submission: Submission, registry: view.Registry, now: datetime) -> Judgement:
@@ -432,32 +486,46 @@ def _answer(
             "words": [word for word, _ in judgement.classification.words] if judgement.classification else [],
             "suggestions": judgement.suggestions(),
         },
-        "department": {
-            "slug": routing.department.slug,
-            "name": {"it": routing.department.name.it, "en": routing.department.name.en},
-            "kind": routing.department.kind,
-            "reason": routing.as_json(),
-        },
+        "department": _department_json(routing),
         "triage_reason": judgement.triage_reason,
-        "emergency": {"words": judgement.emergency, "call": "112"} if judgement.emergency else None,
+        "emergency": _emergency_json(judgement),
         "place": {"lon": submission.place.lon, "lat": submission.place.lat},
         "language": judgement.language,
         "is_public": row["is_public"],
         "created_at": row["created_at"].isoformat(),
         "deadline_at": row["deadline_at"].isoformat(),
         "photos": [{"id": str(photo.id), "is_far": photo.is_far(submission.place)} for photo in submission.photos],
-        "near_duplicates": [
-            {
-                "number": found.number,
-                "state": found.state,
-                "category": municipality.category_ids[found.category_id].slug,
-                "metres": round(found.metres, 1),
-                "created_at": found.created_at.isoformat(),
-            }
-            for found in near
-            if found.is_public
-        ],
+        "near_duplicates": _near_json(near, municipality),
     }
+
+
+def _department_json(routing: Routing) -> dict[str, Any]:
+    department = routing.department
+    return {
+        "slug": department.slug,
+        "name": {"it": department.name.it, "en": department.name.en},
+        "kind": department.kind,
+        "reason": routing.as_json(),
+    }
+
+
+def _emergency_json(judgement: Judgement) -> dict[str, Any] | None:
+    return {"words": judgement.emergency, "call": "112"} if judgement.emergency else None
+
+
+def _near_json(near: list[duplicates.Nearby], municipality: MunicipalityView) -> list[dict[str, Any]]:
+    """Only what is public: a hidden report nearby is nobody's business."""
+    return [
+        {
+            "number": found.number,
+            "state": found.state,
+            "category": municipality.category_ids[found.category_id].slug,
+            "metres": round(found.metres, 1),
+            "created_at": found.created_at.isoformat(),
+        }
+        for found in near
+        if found.is_public
+    ]
 
 
 def _first_answer(connection: Connection[Any], submission: Submission, municipality: MunicipalityView) -> Received:

@@ -1,0 +1,99 @@
+"""Who may come in: named aliases for route signatures. A route without one is open to everybody.
+
+    Signed        somebody signed in
+    Workplace     somebody signed in, and the municipality they mean to work in
+    IfMatch       the version of the report that a change was made from
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+
+from city.database import ReadSession, provincial, reading, writing
+from city.errors import Forbidden, InvalidInput, NotAuthenticated
+from city.registry import people, view
+from city.registry.people import Staff
+from city.registry.view import MunicipalityView
+from city.reports.handling import Desk
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header. Raises NotAuthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("people.not_signed_in")
+    return token.strip()
+
+
+def _signed(token: Annotated[str, Depends(bearer)]) -> Staff:
+    with provincial() as session:
+        return people.signed_in(session, token)
+
+
+Signed = Annotated[Staff, Depends(_signed)]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Somebody signed in, and where they work."""
+
+    staff: Staff
+    municipality_id: int
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        """One transaction of theirs: kept if the block ends well."""
+        with writing(self.municipality_id) as session:
+            yield Desk(session, view.fresh(session).municipalities[self.municipality_id], self.staff)
+
+    @contextmanager
+    def looking(self) -> Iterator[tuple[ReadSession, MunicipalityView]]:
+        """A read-only look."""
+        with reading(self.municipality_id) as session:
+            yield session, view.fresh(session).municipalities[self.municipality_id]
+
+
+def _workplace(staff: Signed, municipality: Annotated[str | None, Query(max_length=63)] = None) -> Work:
+    registry = view.held()
+    if municipality is None:
+        if staff.home_id not in registry.municipalities:
+            raise InvalidInput("people.which_municipality", field="municipality")
+        return Work(staff, staff.home_id)
+    chosen = registry.municipality(municipality)
+    if not staff.works_in(chosen.id):
+        raise Forbidden("people.not_here", municipality=chosen.name)
+    return Work(staff, chosen.id)
+
+
+Workplace = Annotated[Work, Depends(_workplace)]
+
+
+def _if_match(
+    if_match: Annotated[
+        str | None,
+        Header(description='The ETag of the report as it was read, such as "v3".', examples=['"v3"'], max_length=40),
+    ] = None,
+) -> int | None:
+    tag = (if_match or "").strip().strip('"')
+    if tag.startswith("v") and tag[1:].isascii() and tag[1:].isdigit() and len(tag) < 12:  # noqa: PLR2004
+        return int(tag[1:])
+    return None
+
+
+IfMatch = Annotated[int | None, Depends(_if_match)]
+
+
+def etag(version: int) -> str:
+    """The ETag of a report at this version."""
+    return f'"v{version}"'
+
+
+ReceiptToken = Annotated[
+    str | None,
+    Header(alias="Receipt-Token", description="The secret that came with the 201 answer.", max_length=100),
+]

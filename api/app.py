@@ -1,0 +1,108 @@
+"""The application: routes, problems, headers. `create_app()` has no side effects until it is served."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import pages, problems
+from api.routes import desk, health, registry, reports, session, tiles
+from api.schemas import Problem
+from city.database import check_roles
+from city.registry import view
+from city.reports import trained
+from city.settings import settings
+
+VERSION: Final = "0.1.0"
+
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+
+class SafeHeaders:
+    """Every answer says: do not guess its type, do not tell others where you come from, do not frame it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self.app(scope, receive, sending if scope["type"] == "http" else send)
+
+
+@asynccontextmanager
+async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    chosen = settings().check()
+    check_roles()
+    to_thread.current_default_thread_limiter().total_tokens = chosen.threads
+    view.load()
+    trained.classifier()
+    yield
+
+
+def create_app() -> FastAPI:
+    """The front door."""
+    app = FastAPI(
+        title="Lampione",
+        summary="From a citizen's report to department, crew, citizen and map.",
+        version=VERSION,
+        license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+        lifespan=_life,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=reports.LARGEST_UPLOAD,
+        responses={
+            "4XX": {
+                "description": "What was wrong and what would be right (RFC 9457)",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        },
+        separate_input_output_schemas=False,
+    )
+    for router in (reports.router, registry.router, session.router, desk.router, tiles.router, health.router):
+        app.include_router(router)
+    pages.add_to(app)
+    problems.register(app)
+    app.add_middleware(SafeHeaders)
+    app.openapi = lambda: contract(app)  # type: ignore[method-assign]
+    return app
+
+
+def contract(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's, with our problems in place of its own validation errors."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        schemas = document["components"]["schemas"]
+        for model in (Problem, reports.ReportIn):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {})
+            schemas[model.__name__] = schema
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "bearer"}}
+        for name, path in document["paths"].items():
+            for method, operation in path.items():
+                if name.startswith("/api/v1/desk") or (name == "/api/v1/session" and method != "post"):
+                    operation["security"] = [{"staff": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,168 @@
+"""Every error as RFC 9457 problem+json: one table from the city's errors to HTTP.
+
+`type` is `/problems/<name>`, `title` the class of trouble, `detail` the sentence that says what would be right, `field`
+the name of the value at fault, and `errors` lists all of them where the shape of the input was wrong. The body never
+repeats what was thrown inside the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from city import errors
+from city.texts import LANGUAGES, catalogue, text
+
+STATUS: Final[dict[type[errors.LampioneError], int]] = {
+    errors.InvalidInput: 422,
+    errors.OutsideTerritory: 422,
+    errors.UnsupportedPhoto: 415,
+    errors.TooLarge: 413,
+    errors.NotAuthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.VersionConflict: 412,
+    errors.PreconditionRequired: 428,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+    errors.SettingsError: 500,
+}
+"""A test walks the tree of city.errors: none is missing here."""
+
+NAMES: Final = {
+    400: "bad-request",
+    401: "not-authenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    409: "conflict",
+    412: "version-conflict",
+    413: "too-large",
+    415: "unsupported-media",
+    422: "invalid-input",
+    428: "precondition-required",
+    429: "too-many-requests",
+    500: "internal",
+    503: "unavailable",
+}
+
+log = structlog.get_logger()
+
+
+def language_of(request: Request) -> str:
+    """The first of our languages that the visitor's browser asks for; else Italian."""
+    for wish in request.headers.get("accept-language", "").split(","):
+        language = wish.split(";")[0].strip()[:2].lower()
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    faults: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer to a visitor whose request cannot be fulfilled."""
+    name = NAMES.get(status, "bad-request")
+    body: dict[str, Any] = {
+        "type": f"/problems/{name}",
+        "title": text(f"problem.{name.replace('-', '_')}", language=language_of(request)),
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+    }
+    if field:
+        body["field"] = field
+    if faults:
+        body["errors"] = list(faults)
+    headers = {"Content-Language": language_of(request), **(headers or {})}
+    if status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+
+
+def from_city(request: Request, error: errors.LampioneError) -> Response:
+    """An error of the city, by the table."""
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    headers = {"Retry-After": "10"} if status in {429, 503} else {}
+    return problem(request, status, error.sentence(language_of(request)), field=error.field, headers=headers)
+
+
+def from_shape(request: Request, error: RequestValidationError | ValidationError) -> Response:
+    """Input of the wrong shape: every fault with its field and what would be right."""
+    language = language_of(request)
+    faults = [{"field": _field(fault["loc"]), "message": _message(fault, language)} for fault in error.errors()]
+    detail = " ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
+    status = 413 if any(fault["type"] == "string_too_long" for fault in error.errors()) else 422
+    return problem(request, status, detail, field=faults[0]["field"], faults=faults)
+
+
+def _field(where: Sequence[str | int]) -> str:
+    names = [str(part) for part in where if part not in {"body", "query", "path", "header"}]
+    return ".".join(names) or str(where[0] if where else "body")
+
+
+def _message(fault: Mapping[str, Any], language: str) -> str:
+    key = f"shape.{fault['type']}"
+    if key in catalogue():
+        return text(key, language=language, **fault.get("ctx", {}))
+    return str(fault["msg"])
+
+
+def register(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem."""
+
+    async def city_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.LampioneError)
+        return from_city(request, error)
+
+    async def shape_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError | ValidationError)
+        return from_shape(request, error)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        name = NAMES.get(error.status_code, "bad-request").replace("-", "_")
+        detail = text(f"problem.{name}_detail", language=language_of(request))
+        return problem(request, error.status_code, detail, headers=error.headers)
+
+    async def database_error(request: Request, error: Exception) -> Response:
+        log.error("database", path=request.url.path, kind=type(error).__name__)
+        if isinstance(error, DBAPIError) and not error.connection_invalidated and not _is_lost(error):
+            return await any_error(request, error)
+        detail = text("problem.unavailable_detail", language=language_of(request))
+        return problem(request, 503, detail, headers={"Retry-After": "10"})
+
+    async def any_error(request: Request, error: Exception) -> Response:
+        log.error("failed", path=request.url.path, method=request.method, exc_info=error)
+        return problem(request, 500, text("problem.internal_detail", language=language_of(request)))
+
+    app.add_exception_handler(errors.LampioneError, city_error)
+    app.add_exception_handler(RequestValidationError, shape_error)
+    app.add_exception_handler(ValidationError, shape_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(DBAPIError, database_error)
+    app.add_exception_handler(PoolTimeoutError, database_error)
+    app.add_exception_handler(Exception, any_error)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the server was not there, was going down or was too busy, rather than our statement wrong."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return type(error.orig).__name__ == "OperationalError" or state[:2] in {"08", "53", "57"}

@@ -1,0 +1,175 @@
+"""The staff's errand: the worklist, and everything that is done to a report. Every change wants `If-Match`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
+
+from api.access import IfMatch, Work, Workplace, etag
+from api.routes.reports import jpeg, read_bounds
+from api.schemas import (
+    CategoryIn,
+    CrewIn,
+    DepartmentIn,
+    DeskPage,
+    DeskReportFull,
+    MasterIn,
+    MoveIn,
+    ReleaseIn,
+    Slug,
+    SplitIn,
+    UpdateIn,
+)
+from city.records import worklist
+from city.records.worklist import WorklistFilter
+from city.reports import handling, photos
+from city.reports.handling import Desk
+from city.reports.lifecycle import State
+
+router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
+
+
+@router.get("/reports", response_model=DeskPage)
+def list_reports(  # noqa: PLR0913
+    work: Workplace,
+    state: Annotated[list[State] | None, Query(max_length=20)] = None,
+    is_open: Annotated[bool | None, Query()] = None,
+    is_late: Annotated[bool | None, Query()] = None,
+    is_emergency: Annotated[bool | None, Query()] = None,
+    category: Annotated[Slug | None, Query()] = None,
+    group: Annotated[Slug | None, Query()] = None,
+    department: Annotated[Slug | None, Query()] = None,
+    crew: Annotated[Slug | None, Query()] = None,
+    bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
+    created_from: Annotated[AwareDatetime | None, Query()] = None,
+    created_until: Annotated[AwareDatetime | None, Query()] = None,
+    words: Annotated[str | None, Query(max_length=100, description="part of number, text or address")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """The reports that one may read, newest first."""
+    chosen = WorklistFilter(
+        states=tuple(state or ()),
+        is_open=is_open,
+        is_late=is_late,
+        is_emergency=is_emergency,
+        category=category,
+        group=group,
+        department=department,
+        crew=crew,
+        bounds=read_bounds(bbox),
+        created_from=created_from,
+        created_until=created_until,
+        words=words,
+    )
+    with work.looking() as (session, municipality):
+        page = worklist.page(session, municipality, work.staff, chosen, limit=limit, cursor=cursor)
+    return Response(orjson.dumps(page), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+@router.get("/reports/{report_id}", response_model=DeskReportFull, response_model_exclude_unset=True)
+def show_report(work: Workplace, report_id: UUID) -> Response:
+    """Everything one may read about a report. Its ETag is what a change must send back as `If-Match`."""
+    with work.looking() as (session, municipality):
+        return _shown(worklist.one(session, municipality, work.staff, report_id))
+
+
+@router.post("/reports/{report_id}/moves", response_model=DeskReportFull)
+def move(work: Workplace, report_id: UUID, body: MoveIn, version: IfMatch) -> Response:
+    """Take a step in the report's life; the reason is read by the reporter, the internal note is not."""
+    return _change(
+        work,
+        report_id,
+        lambda desk: handling.move(
+            desk, report_id, version, body.to, reason=body.reason, internal_note=body.internal_note
+        ),
+    )
+
+
+@router.post("/reports/{report_id}/updates", response_model=DeskReportFull)
+def add_update(work: Workplace, report_id: UUID, body: UpdateIn, version: IfMatch) -> Response:
+    """Say something, to the reporter too (`is_public`) or among colleagues only."""
+    return _change(
+        work,
+        report_id,
+        lambda desk: handling.add_update(desk, report_id, version, body.text, is_public=body.is_public),
+    )
+
+
+@router.put("/reports/{report_id}/category", response_model=DeskReportFull)
+def categorise(work: Workplace, report_id: UUID, body: CategoryIn, version: IfMatch) -> Response:
+    """Correct the category: routed and dated anew, and kept for training."""
+    return _change(
+        work, report_id, lambda desk: handling.categorise(desk, report_id, version, body.category, body.note)
+    )
+
+
+@router.put("/reports/{report_id}/department", response_model=DeskReportFull)
+def hand_over(work: Workplace, report_id: UUID, body: DepartmentIn, version: IfMatch) -> Response:
+    """Correct the department, whatever the rules say."""
+    return _change(
+        work, report_id, lambda desk: handling.hand_to(desk, report_id, version, body.department, body.reason)
+    )
+
+
+@router.put("/reports/{report_id}/crew", response_model=DeskReportFull)
+def give_to_crew(work: Workplace, report_id: UUID, body: CrewIn, version: IfMatch) -> Response:
+    """Give the report to a crew of its department, or take it back."""
+    return _change(work, report_id, lambda desk: handling.give_to_crew(desk, report_id, version, body.crew))
+
+
+@router.put("/reports/{report_id}/master", response_model=DeskReportFull)
+def merge(work: Workplace, report_id: UUID, body: MasterIn, version: IfMatch) -> Response:
+    """Hang the report on another one as its duplicate."""
+    return _change(work, report_id, lambda desk: handling.merge(desk, report_id, version, body.master))
+
+
+@router.post("/reports/{report_id}/split", response_model=DeskReportFull)
+def split(work: Workplace, report_id: UUID, body: SplitIn, version: IfMatch) -> Response:
+    """Make a duplicate a report of its own again."""
+    return _change(work, report_id, lambda desk: handling.split(desk, report_id, version, body.reason))
+
+
+@router.put("/reports/{report_id}/publication", response_model=DeskReportFull)
+def release(work: Workplace, report_id: UUID, body: ReleaseIn, version: IfMatch) -> Response:
+    """Choose the words and photos that everyone may see."""
+    chosen = None if body.photos is None else frozenset(body.photos)
+    return _change(
+        work,
+        report_id,
+        lambda desk: handling.release(
+            desk, report_id, version, description=body.public_description, photo_ids=chosen
+        ),
+    )
+
+
+@router.get(
+    "/reports/{report_id}/photos/{photo_id}/{size}",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def show_photo(
+    work: Workplace, report_id: UUID, photo_id: UUID, size: Literal["large", "medium", "small"]
+) -> Response:
+    """A photo of a report that one may read."""
+    with work.looking() as (session, municipality):
+        worklist.holds_photo(session, municipality, work.staff, report_id, photo_id)
+    return jpeg(photos.picture(municipality.id, photo_id, size), "private, max-age=3600")
+
+
+def _change(work: Work, report_id: UUID, change: Callable[[Desk], object]) -> Response:
+    with work.desk() as desk:
+        change(desk)
+        desk.session.flush()
+        report = worklist.one(desk.session, desk.municipality, desk.staff, report_id)
+    return _shown(report)
+
+
+def _shown(report: dict[str, Any]) -> Response:
+    headers = {"ETag": etag(report["version"]), "Cache-Control": "no-store"}
+    return Response(orjson.dumps(report), headers=headers, media_type="application/json")

@@ -1,0 +1,286 @@
+"""The citizen's errand: report something, follow it, look at what others have reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from api.access import ReceiptToken
+from api.problems import language_of
+from api.schemas import (
+    HolderMoveIn,
+    HolderReport,
+    PublicFeatures,
+    PublicPage,
+    PublicReportWithTimeline,
+    ReportCreated,
+    ReportIn,
+    Slug,
+    SuggestionIn,
+    SuggestionsOut,
+)
+from city.database import public, reading, writing
+from city.errors import InvalidInput, NotFound
+from city.records import holding, publication
+from city.records.publication import LARGEST_PAGE, PublicFilter
+from city.registry import view
+from city.reports import handling, intake, photos
+from city.reports.checks import checked
+from city.reports.lifecycle import State
+from city.settings import settings
+from city.texts import text
+from geo.cells import Bounds
+
+LARGEST_JSON: Final = 256 * 1024
+LARGEST_UPLOAD: Final = 130 * 1024 * 1024
+
+router = APIRouter(prefix="/api/v1", tags=["reports"])
+
+
+async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
+    """The report and its photos, from JSON or from a form whose fields are those of the JSON or one field `report`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return ReportIn.model_validate_json(await request.body()), []
+    if kind == "multipart/form-data":
+        async with request.form(max_files=photos.MOST_PHOTOS + 1, max_fields=40) as form:
+            files = [part for name, part in form.multi_items() if isinstance(part, UploadFile)]
+            fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
+            return _from_form(fields), [await file.read() for file in files]
+    raise HTTPException(415)
+
+
+def _from_form(fields: dict[str, str]) -> ReportIn:
+    if "report" in fields:
+        return ReportIn.model_validate_json(fields["report"])
+    contact = {name: fields.pop(name) for name in ("email", "name", "phone") if name in fields}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value != ""}
+    if contact:
+        given["contact"] = contact
+    for name in ("answers", "contact", "place"):
+        if isinstance(given.get(name), str):
+            try:
+                given[name] = orjson.loads(given[name])
+            except orjson.JSONDecodeError as error:
+                raise InvalidInput("shape.json_type", field=name) from error
+    return ReportIn.model_validate(given, strict=False)
+
+
+_FORM_SCHEMA: Final = {
+    "type": "object",
+    "required": ["description"],
+    "properties": {
+        "report": {"type": "string", "description": "All fields at once, as JSON; else one form field each."},
+        "lon": {"type": "number"},
+        "lat": {"type": "number"},
+        "description": {"type": "string", "maxLength": 4000},
+        "category": {"type": "string"},
+        "address": {"type": "string"},
+        "email": {"type": "string"},
+        "name": {"type": "string"},
+        "phone": {"type": "string"},
+        "client_reference": {"type": "string", "format": "uuid"},
+        "photos": {
+            "type": "array",
+            "maxItems": photos.MOST_PHOTOS,
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+        },
+    },
+}
+
+
+@router.post(
+    "/reports",
+    status_code=201,
+    response_model=ReportCreated,
+    responses={200: {"model": ReportCreated, "description": "A repeat: the first answer again"}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/ReportIn"}},
+                "multipart/form-data": {"schema": _FORM_SCHEMA},
+            },
+        }
+    },
+)
+def report_something(request: Request, handed: Annotated[tuple[ReportIn, list[bytes]], Depends(_handed_in)]) -> Response:
+    """Take a report in: placed, classified, routed and kept in one transaction.
+
+    A repeat under the same `client_reference` answers 200 with the first answer.
+    """
+    report, files = handed
+    municipality = view.held().at(checked(report.where))
+    kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
+    try:
+        with writing(municipality.id) as session:
+            received = intake.receive(session, report.submission(kept))
+    except BaseException:
+        photos.drop(kept, municipality.id)
+        raise
+    if received.is_repeat:
+        photos.drop(kept, municipality.id)
+    answer = _with_advice(received.answer, language_of(request)) | {"links": _links(received.answer)}
+    headers = {"Location": f"/api/v1/reports/{answer['number']}", "Cache-Control": "no-store"}
+    return Response(
+        orjson.dumps(answer), 200 if received.is_repeat else 201, headers, media_type="application/json"
+    )
+
+
+def _with_advice(answer: dict[str, Any], language: str) -> dict[str, Any]:
+    if not answer["emergency"]:
+        return answer
+    return answer | {"emergency": answer["emergency"] | {"advice": text("emergency.advice", language=language)}}
+
+
+def _links(answer: dict[str, Any]) -> dict[str, str]:
+    root = settings().public_url.rstrip("/")
+    number = answer["number"]
+    place = answer["place"]
+    return {
+        "self": f"{root}/api/v1/reports/{number}",
+        "status": f"{root}/r/{number}?token={answer['receipt_token']}",
+        "map": f"{root}/#17/{place['lat']:.6f}/{place['lon']:.6f}",
+    }
+
+
+@router.post("/suggestions", response_model=SuggestionsOut)
+def suggest(request: Request, asked: SuggestionIn) -> Response:
+    """Category, department, near duplicates and words of danger for a text being typed. Nothing is kept."""
+    municipality = view.held().at(checked(asked.where))
+    with reading(municipality.id) as session:
+        answer = intake.suggest(session, asked.where, asked.text)
+    return _json(_with_advice(answer, language_of(request)))
+
+
+class _Filters:
+    """The query of public lists."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
+        municipality: Annotated[Slug | None, Query()] = None,
+        category: Annotated[Slug | None, Query()] = None,
+        group: Annotated[Slug | None, Query()] = None,
+        state: Annotated[State | None, Query()] = None,
+        status: Annotated[Literal["open", "closed"] | None, Query()] = None,
+        created_from: Annotated[AwareDatetime | None, Query()] = None,
+        created_until: Annotated[AwareDatetime | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> None:
+        self.limit, self.cursor = limit, cursor
+        self.chosen = PublicFilter(
+            bounds=read_bounds(bbox),
+            municipality=view.held().municipality(municipality) if municipality else None,
+            category=category,
+            group=group,
+            state=state,
+            is_open=None if status is None else status == "open",
+            created_from=created_from,
+            created_until=created_until,
+        )
+
+    def page(self) -> dict[str, Any]:
+        with public() as session:
+            return publication.page(session, self.chosen, limit=self.limit, cursor=self.cursor)
+
+
+def read_bounds(bbox: str | None) -> Bounds | None:
+    """The box of a `bbox` parameter. Raises InvalidInput."""
+    if bbox is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in bbox.split(","))
+    except ValueError as error:
+        raise InvalidInput("reports.bad_bbox", field="bbox") from error
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # noqa: PLR2004
+        raise InvalidInput("reports.bad_bbox", field="bbox")
+    return Bounds(west, south, east, north)
+
+
+Filters = Annotated[_Filters, Depends()]
+
+
+@router.get("/reports", response_model=PublicPage)
+def list_reports(filters: Filters) -> Response:
+    """Public reports, newest first."""
+    return _json(filters.page())
+
+
+@router.get("/reports.geojson", response_model=PublicFeatures)
+def list_features(filters: Filters) -> Response:
+    """Public reports as GeoJSON, newest first."""
+    return _json(publication.geojson(filters.page()), media_type="application/geo+json")
+
+
+@router.get("/reports/{number}", response_model=PublicReportWithTimeline)
+def show_report(number: str) -> Response:
+    """One public report and what happened to it."""
+    with public() as session:
+        return _json(publication.one(session, number.upper()))
+
+
+@router.get("/reports/{number}/receipt", response_model=HolderReport)
+def show_to_holder(number: str, receipt_token: ReceiptToken = None) -> Response:
+    """The report as its reporter sees it, opened by the receipt token."""
+    municipality = holding.home_of(view.held(), number)
+    with reading(municipality.id) as session:
+        report = holding.opened(session, municipality, number, receipt_token or "")
+        return _json(holding.as_seen(session, municipality, report), secret=True)
+
+
+@router.post("/reports/{number}/receipt/moves", response_model=HolderReport)
+def move_by_holder(number: str, move: HolderMoveIn, receipt_token: ReceiptToken = None) -> Response:
+    """Withdraw the report, or reopen what was called solved."""
+    municipality = holding.home_of(view.held(), number)
+    with writing(municipality.id) as session:
+        found = holding.opened(session, municipality, number, receipt_token or "")
+        report = handling.locked(session, municipality.id, found.id)
+        handling.move_by_reporter(session, report, State(move.to), move.reason)
+        answer = holding.as_seen(session, municipality, report)
+    return _json(answer, secret=True)
+
+
+@router.get(
+    "/reports/{number}/receipt/photos/{photo_id}/{size}",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def show_photo_to_holder(
+    number: str, photo_id: UUID, size: Literal["large", "medium", "small"], receipt_token: ReceiptToken = None
+) -> Response:
+    """A photo of one's own report."""
+    municipality = holding.home_of(view.held(), number)
+    with reading(municipality.id) as session:
+        report = holding.opened(session, municipality, number, receipt_token or "")
+        holding.holds_photo(session, report, photo_id)
+    return jpeg(photos.picture(municipality.id, photo_id, size), "private, no-store")
+
+
+@router.get(
+    "/photos/{photo_id}/{size}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}}
+)
+def show_photo(photo_id: UUID, size: Literal["large", "medium", "small"]) -> Response:
+    """A photo that the office has released."""
+    with public() as session:
+        municipality_id = publication.photo_is_public(session, photo_id)
+    return jpeg(photos.picture(municipality_id, photo_id, size), "public, max-age=300")
+
+
+def jpeg(data: bytes, caching: str) -> Response:
+    """A picture."""
+    return Response(data, headers={"Cache-Control": caching}, media_type="image/jpeg")
+
+
+def _json(value: Any, *, media_type: str = "application/json", secret: bool = False) -> Response:
+    headers = {"Cache-Control": "no-store" if secret else "no-cache"}
+    return Response(orjson.dumps(value), headers=headers, media_type=media_type)

@@ -1,0 +1,638 @@
+"""The shapes of what comes in and goes out. Body models are strict and refuse fields they do not know."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
+from city.reports.intake import Contact, Submission
+from city.reports.lifecycle import State
+from city.reports.photos import IncomingPhoto
+from geo.place import Place
+
+_EMAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\.[^@\s<>\",;:\\()\[\].]{2,63}")
+
+Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Degrees = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A body: no unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class PointIn(Strict):
+    """A GeoJSON Point: longitude, latitude; an altitude is ignored."""
+
+    type: Literal["Point"]
+    coordinates: Annotated[list[Degrees], Field(min_length=2, max_length=3)]
+
+
+class ContactIn(Strict):
+    """How to reach the reporter."""
+
+    email: Annotated[str, StringConstraints(max_length=254)] | None = None
+    name: Annotated[str, StringConstraints(max_length=120)] | None = None
+    phone: Annotated[str, StringConstraints(max_length=30, pattern=r"^[+0-9 ()./-]*$")] | None = None
+
+    @field_validator("email", "name", "phone")
+    @classmethod
+    def _nothing(cls, value: str | None) -> str | None:
+        value = (value or "").strip()
+        if any(ord(letter) < 32 for letter in value):  # noqa: PLR2004
+            raise PydanticCustomError("string_pattern_mismatch", "control characters", {"pattern": "."})
+        return value or None
+
+    @field_validator("email")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not _EMAIL.fullmatch(value):
+            raise PydanticCustomError("email", "no e-mail address")
+        return value
+
+
+class PlaceIn(Strict):
+    """A place: `lon` and `lat`, or `place` as a GeoJSON Point. Degrees, WGS84."""
+
+    lon: Degrees | None = None
+    lat: Degrees | None = None
+    place: PointIn | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.place is None and (self.lon is None or self.lat is None):
+            raise PydanticCustomError("place_needed", "say where")
+        return self
+
+    @property
+    def where(self) -> Place:
+        """The place."""
+        if self.place is not None:
+            return Place(self.place.coordinates[0], self.place.coordinates[1])
+        return Place(self.lon or 0.0, self.lat or 0.0)
+
+
+class ReportIn(PlaceIn):
+    """A new report."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lon": 12.9135,
+                    "lat": 43.9098,
+                    "description": "Lampione spento davanti al civico 12, la sera non si vede niente",
+                    "address": "Viale Trieste 12",
+                    "contact": {"email": "cittadina@example.org"},
+                    "client_reference": "0190a5c4-7e1b-7c5e-8f1a-2b3c4d5e6f70",
+                }
+            ]
+        }
+    )
+
+    description: Words
+    category: Slug | None = None
+    address: Annotated[str, StringConstraints(max_length=LONGEST_ADDRESS)] | None = None
+    answers: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict)
+    contact: ContactIn = Field(default_factory=ContactIn)
+    client_reference: UUID | None = None
+    occurred_at: AwareDatetime | None = None
+    source: Literal["web", "app", "phone", "counter", "email", "api"] = "web"
+    language: Literal["it", "en"] | None = None
+
+    @field_validator("description")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        if not value.strip():
+            raise PydanticCustomError("blank", "the description is missing")
+        return value
+
+    def submission(self, photos: list[IncomingPhoto]) -> Submission:
+        """As the intake takes it."""
+        contact = self.contact
+        return Submission(
+            place=self.where,
+            description=self.description,
+            category=self.category,
+            address=self.address,
+            answers=self.answers,
+            contact=Contact(contact.email, contact.name, contact.phone),
+            client_reference=self.client_reference,
+            occurred_at=self.occurred_at,
+            source=self.source,
+            language=self.language,
+            photos=photos,
+        )
+
+
+class SuggestionIn(PlaceIn):
+    """A text being typed, and where."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"lon": 12.9135, "lat": 43.9098, "text": "cavo scoperto sul lampione"}]}
+    )
+
+    text: Words
+
+
+class SessionIn(Strict):
+    """Who signs in."""
+
+    email: Annotated[str, StringConstraints(max_length=254)]
+    password: Annotated[str, StringConstraints(max_length=200)]
+
+
+class MoveIn(Strict):
+    """A step in the report's life."""
+
+    to: Annotated[State, Field(strict=False)]
+    reason: Words | None = None
+    internal_note: Words | None = None
+
+
+class HolderMoveIn(Strict):
+    """What the reporter may do: withdraw, or reopen with a reason."""
+
+    to: Literal["withdrawn", "reopened"]
+    reason: Words | None = None
+
+
+class UpdateIn(Strict):
+    """Something said about a report."""
+
+    text: Words
+    is_public: bool = False
+
+
+class CategoryIn(Strict):
+    """The right category."""
+
+    category: Slug
+    note: Words | None = None
+
+
+class DepartmentIn(Strict):
+    """The right department, and why."""
+
+    department: Slug
+    reason: Words
+
+
+class CrewIn(Strict):
+    """A crew, or null to take the report back."""
+
+    crew: Slug | None
+
+
+class MasterIn(Strict):
+    """The report of which this one is a duplicate."""
+
+    master: UUID
+
+
+class SplitIn(Strict):
+    """Why a duplicate is none."""
+
+    reason: Words | None = None
+
+
+class ReleaseIn(Strict):
+    """What everyone may read and see."""
+
+    public_description: Words | None
+    photos: list[UUID] | None = None
+
+
+class Named(BaseModel):
+    """A name in both languages."""
+
+    it: str
+    en: str
+
+
+class PlaceOut(BaseModel):
+    """A place in WGS84 degrees."""
+
+    lon: float
+    lat: float
+
+
+class ZoneOut(BaseModel):
+    """A zone of a layer."""
+
+    layer: str
+    code: str
+    name: str
+
+
+class MunicipalityOut(BaseModel):
+    """A hosted municipality."""
+
+    slug: str
+    name: str
+
+
+class SuggestedCategory(BaseModel):
+    """A category the classifier thinks of, 0 to 1."""
+
+    category: str
+    group: str
+    confidence: float
+
+
+class CategoryOut(BaseModel):
+    """The category, how sure, and who decided."""
+
+    slug: str
+    group: str
+    name: Named
+    decided_by: Literal["citizen", "classifier", "staff", "nobody"]
+    confidence: float | None
+    words: list[str]
+    suggestions: list[SuggestedCategory]
+
+
+class ReasonOut(BaseModel):
+    """Why this department: rule, version and the facts used; rule null means the municipality's default."""
+
+    rule: int | None
+    version: int | None
+    inherited: bool | None
+    note: Named | None
+    facts: dict[str, Any]
+    problem: str | None
+
+
+class DepartmentOut(BaseModel):
+    """The department in charge, and why."""
+
+    slug: str
+    name: Named
+    kind: Literal["office", "outside"]
+    reason: ReasonOut
+
+
+class EmergencyOut(BaseModel):
+    """Words of danger found: call first."""
+
+    words: list[str]
+    call: str
+    advice: str
+
+
+class NearDuplicateOut(BaseModel):
+    """An open public report of the same kind of trouble nearby."""
+
+    number: str
+    state: State
+    category: str
+    metres: float
+    created_at: datetime
+
+
+class NewPhotoOut(BaseModel):
+    """A photo that came with the report; `is_far` when it says it was taken elsewhere."""
+
+    id: UUID
+    is_far: bool
+
+
+class LinksOut(BaseModel):
+    """Where to go on."""
+
+    self: str
+    status: str
+    map: str
+
+
+class ReportCreated(BaseModel):
+    """The answer to a new report. Keep the receipt token: it opens the report to its reporter."""
+
+    id: UUID
+    number: str
+    receipt_token: str
+    state: State
+    municipality: MunicipalityOut
+    zones: list[ZoneOut]
+    category: CategoryOut
+    department: DepartmentOut
+    triage_reason: str | None
+    emergency: EmergencyOut | None
+    place: PlaceOut
+    language: str
+    is_public: bool
+    created_at: datetime
+    deadline_at: datetime
+    photos: list[NewPhotoOut]
+    near_duplicates: list[NearDuplicateOut]
+    links: LinksOut
+
+
+class SuggestionsOut(BaseModel):
+    """What an app asks while the citizen types."""
+
+    municipality: MunicipalityOut
+    suggestions: list[SuggestedCategory]
+    decided: bool
+    language: str
+    words: list[str]
+    department: DepartmentOut
+    near_duplicates: list[NearDuplicateOut]
+    emergency: EmergencyOut | None
+
+
+class PublicTimelineEntry(BaseModel):
+    """What everyone may know of what happened."""
+
+    at: datetime
+    what: str
+    actor: Literal["citizen", "system", "staff"]
+    from_state: State | None
+    to_state: State | None
+    note: str | None
+
+
+class PublicReport(BaseModel):
+    """A report as everyone sees it."""
+
+    number: str
+    state: State
+    is_open: bool
+    place: PlaceOut
+    municipality: str
+    category: str
+    group: str
+    department: str
+    description: str | None
+    photos: list[UUID]
+    created_at: datetime
+    updated_at: datetime
+    deadline_at: datetime
+
+
+class PublicReportWithTimeline(PublicReport):
+    """A report as everyone sees it, with what happened."""
+
+    timeline: list[PublicTimelineEntry]
+
+
+class PublicPage(BaseModel):
+    """A page of public reports; follow `next` as `cursor` until it is null."""
+
+    reports: list[PublicReport]
+    next: str | None
+
+
+class PointOut(BaseModel):
+    """A GeoJSON Point."""
+
+    type: Literal["Point"]
+    coordinates: list[float]
+
+
+class PublicFeature(BaseModel):
+    """A report as a GeoJSON Feature."""
+
+    type: Literal["Feature"]
+    id: str
+    geometry: PointOut
+    properties: dict[str, Any]
+
+
+class PublicFeatures(BaseModel):
+    """A page of public reports as a GeoJSON FeatureCollection."""
+
+    type: Literal["FeatureCollection"]
+    features: list[PublicFeature]
+    next: str | None
+
+
+class HolderReport(BaseModel):
+    """A report as its reporter sees it."""
+
+    id: UUID
+    number: str
+    state: State
+    is_open: bool
+    place: PlaceOut
+    municipality: MunicipalityOut
+    category: str
+    category_name: Named
+    department: str
+    department_name: Named
+    description: str
+    address: str | None
+    photos: list[UUID]
+    created_at: datetime
+    updated_at: datetime
+    deadline_at: datetime
+    timeline: list[PublicTimelineEntry]
+    moves: list[State]
+
+
+class StaffTimelineEntry(PublicTimelineEntry):
+    """What staff know of what happened."""
+
+    is_public: bool
+    person: str | None
+    details: dict[str, Any]
+
+
+class DeskReport(BaseModel):
+    """A report in a worklist."""
+
+    id: UUID
+    number: str
+    version: int
+    state: State
+    is_open: bool
+    is_late: bool
+    is_emergency: bool
+    is_public: bool
+    category: str
+    group: str
+    decided_by: str
+    confidence: float | None
+    triage_reason: str | None
+    department: str
+    crew: str | None
+    place: PlaceOut
+    address: str | None
+    description: str
+    language: str
+    source: str
+    master: UUID | None
+    duplicates: int
+    photo_count: int
+    created_at: datetime
+    updated_at: datetime
+    deadline_at: datetime
+
+
+class DeskPage(BaseModel):
+    """A page of a worklist."""
+
+    reports: list[DeskReport]
+    next: str | None
+
+
+class ReporterOut(BaseModel):
+    """Who reported."""
+
+    email: str | None
+    name: str | None
+    phone: str | None
+    language: str
+
+
+class DeskPhoto(BaseModel):
+    """A photo of a report."""
+
+    id: UUID
+    state: Literal["received", "ready", "failed"]
+    width: int
+    height: int
+    taken_at: datetime | None
+    metres_away: float | None
+    is_far: bool
+    is_public: bool
+
+
+class DeliveryOut(BaseModel):
+    """A message and its fate."""
+
+    channel: str
+    subject: str
+    state: Literal["queued", "sent", "refused"]
+    attempts: int
+    problem: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class NearReport(BaseModel):
+    """An open report of the same group nearby."""
+
+    id: UUID
+    number: str
+    state: State
+    category: str
+    metres: float
+
+
+class DeskReportFull(DeskReport):
+    """Everything about a report; `reporter` only for those whose right includes it."""
+
+    public_description: str | None
+    answers: dict[str, Any]
+    suggestions: list[SuggestedCategory]
+    routing: dict[str, Any]
+    zones: list[ZoneOut]
+    occurred_at: datetime | None
+    timeline: list[StaffTimelineEntry]
+    photos: list[DeskPhoto]
+    deliveries: list[DeliveryOut]
+    near_duplicates: list[NearReport]
+    moves: list[State]
+    reporter: ReporterOut | None = None
+
+
+class SessionOut(BaseModel):
+    """A sign-in. Send the token as `Authorization: Bearer …`."""
+
+    token: str
+    expires_at: datetime
+    name: str
+    roles: list[str]
+
+
+class WhoOut(BaseModel):
+    """Who is signed in."""
+
+    name: str
+    email: str
+    language: str
+    municipality: str | None
+    roles: list[str]
+
+
+class QuestionChoice(BaseModel):
+    """One possible answer."""
+
+    value: str
+    it: str
+    en: str
+
+
+class QuestionOut(BaseModel):
+    """A question of a category."""
+
+    key: str
+    it: str
+    en: str
+    choices: list[QuestionChoice] = Field(default_factory=list)
+
+
+class CategoryListed(BaseModel):
+    """A category one may choose."""
+
+    slug: str
+    group: str
+    name: Named
+    is_public: bool
+    deadline_days: int
+    questions: list[QuestionOut]
+
+
+class GroupListed(BaseModel):
+    """A group of categories."""
+
+    slug: str
+    name: Named
+    icon: str
+    colour: str
+
+
+class CategoriesOut(BaseModel):
+    """The categories of a municipality."""
+
+    municipality: MunicipalityOut
+    accepts_anonymous: bool
+    groups: list[GroupListed]
+    categories: list[CategoryListed]
+
+
+class MunicipalityListed(MunicipalityOut):
+    """A hosted municipality."""
+
+    istat_code: str | None
+    accepts_anonymous: bool
+    languages: list[str]
+
+
+class Health(BaseModel):
+    """Whether this process can work."""
+
+    status: Literal["ok", "down"]
+    database: bool
+    classifier: bool
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    field: str | None = None
+    errors: list[dict[str, str]] | None = None

@@ -1,0 +1,80 @@
+"""What the reporter sees of the own report: whoever holds the receipt token, without any account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from city.database import ReadSession
+from city.errors import NotFound
+from city.registry.view import MunicipalityView, Registry
+from city.reports.lifecycle import MOVES, Mover, State
+from city.reports.receipts import opens
+from city.reports.tables import Photo, Report
+from city.reports.timeline import history
+
+
+def home_of(registry: Registry, number: str) -> MunicipalityView:
+    """The municipality whose prefix a public number has. Raises NotFound."""
+    prefix = number.split("-", 1)[0].upper()
+    for municipality in registry.municipalities.values():
+        if municipality.prefix == prefix:
+            return municipality
+    raise NotFound("reports.not_found", value=number)
+
+
+def opened(session: ReadSession, municipality: MunicipalityView, number: str, token: str) -> Report:
+    """The report that number and token open together. Raises NotFound, whichever of the two is wrong."""
+    report = session.scalar(
+        select(Report).where(Report.municipality_id == municipality.id, Report.number == number.upper())
+    )
+    if report is None or not opens(token, report.id):
+        raise NotFound("reports.not_found", value=number)
+    return report
+
+
+def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:
+    """The report as its reporter sees it, JSON values."""
+    category = municipality.category_ids[report.category_id]
+    department = municipality.by_id[report.department_id]
+    photos = session.scalars(
+        select(Photo.id)
+        .where(Photo.municipality_id == municipality.id, Photo.report_id == report.id, Photo.state == "ready")
+        .order_by(Photo.position)
+    )
+    return {
+        "id": report.id,
+        "number": report.number,
+        "state": report.state,
+        "is_open": report.is_open,
+        "place": {"lon": report.lon, "lat": report.lat},
+        "municipality": {"slug": municipality.slug, "name": municipality.name},
+        "category": category.slug,
+        "category_name": {"it": category.name.it, "en": category.name.en},
+        "department": department.slug,
+        "department_name": {"it": department.name.it, "en": department.name.en},
+        "description": report.description,
+        "address": report.address,
+        "photos": list(photos),
+        "created_at": report.created_at,
+        "updated_at": report.updated_at,
+        "deadline_at": report.deadline_at,
+        "timeline": history(session, municipality.id, report.id, internal=False),
+        "moves": [
+            there.value
+            for (here, there), allowed in MOVES.items()
+            if here is State(report.state) and Mover.CITIZEN in allowed.movers
+        ],
+    }
+
+
+def holds_photo(session: ReadSession, report: Report, photo_id: object) -> None:
+    """Raises NotFound where the photo is not of this report."""
+    found = session.scalar(
+        select(Photo.id).where(
+            Photo.municipality_id == report.municipality_id, Photo.report_id == report.id, Photo.id == photo_id
+        )
+    )
+    if found is None:
+        raise NotFound("reports.photo_not_found", value=str(photo_id))
