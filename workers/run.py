@@ -62,7 +62,6 @@ def serve(
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     worker = Worker(jobs, worker_threads=threads)
     housekeeping = Housekeeping(url, chores)
-    jobs.emit_before("process_boot")
     jobs.emit_after("process_boot")
     worker.start()
     housekeeping.start()

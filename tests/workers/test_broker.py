@@ -27,7 +27,7 @@ from workers.dead_letters import dead_jobs, rerun, waiting_counts
 from workers.lease import LeasedJob
 
 ROOT = Path(__file__).parents[2]
-FAST = WorkerSettings(threads=2, most_retries=2, shortest_wait_seconds=0.05, longest_job_seconds=1)
+FAST = WorkerSettings(threads=2, most_retries=2, shortest_wait_seconds=0.05)
 EMAIL = "anna.rossi@example.org"
 
 Wait = Callable[..., None]
@@ -266,7 +266,8 @@ def test_a_job_that_takes_too_long_is_interrupted(
     office: BackOffice, look: psycopg.Connection, wait_until: Wait
 ) -> None:
     office.work()
-    look.execute("""INSERT INTO job (actor, arguments, options) VALUES ('dawdle', '{}', '{"max_retries": 0}')""")
+    options = '{"max_retries": 0, "time_limit": 500}'
+    look.execute("INSERT INTO job (actor, arguments, options) VALUES ('dawdle', '{}', %s)", [options])
     wait_until(lambda: states(look) == [DEAD], seconds=8)
     with provincial() as session:
         assert dead_jobs(session)[0].error.startswith("TimeLimitExceeded")
@@ -393,9 +394,8 @@ def test_a_job_taken_away_meanwhile_is_not_begun(
     asked("note", name="prefetched")
     wait_until(lambda: states(look) == [LEASED] * 3)
     look.execute("UPDATE job SET state = %s, owner = NULL WHERE actor = 'note'", [DEAD])  # as if another had it
-    pids = workers_connected(look)
-    look.execute("SELECT pg_terminate_backend(%s)", pids)
-    wait_until(lambda: workers_connected(look) not in ([], pids))
+    look.execute("SELECT pg_terminate_backend(%s)", workers_connected(look))
+    wait_until(lambda: len(office.broker._leases["default"].held) == 2)
     office.may_end.set()
     wait_until(lambda: states(look) == [DEAD])
     assert "prefetched" not in office.calls
