@@ -15,6 +15,7 @@ from api import pages, problems
 from api.routes import desk, health, registry, reports, session, tiles
 from api.schemas import Problem
 from city.database import check_roles
+from city.logs import write_logs
 from city.registry import view
 from city.reports import trained
 from city.settings import settings
@@ -49,6 +50,7 @@ class SafeHeaders:
 
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
+    write_logs()
     chosen = settings().check()
     check_roles()
     to_thread.current_default_thread_limiter().total_tokens = chosen.threads

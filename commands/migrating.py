@@ -48,14 +48,23 @@ def found(connection: Connection) -> str:
     return MigrationContext.configure(connection).get_current_revision() or "-"
 
 
-def prepare_roles(admin_url: str) -> None:
-    """Make the four roles and PostGIS where they are missing, as a superuser of a private cluster."""
+def make_roles(admin_url: str) -> None:
+    """Make the four roles where they are missing, as a superuser of a private cluster."""
     engine = create_engine(admin_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         if not connection.exec_driver_sql("SELECT 1 FROM pg_roles WHERE rolname = 'lampione_app'").first():
             connection.exec_driver_sql(ROLES_SQL)
-        connection.exec_driver_sql(DATABASE_SQL)
-        connection.exec_driver_sql("GRANT CREATE ON SCHEMA public TO lampione_owner")
+    engine.dispose()
+
+
+def prepare_roles(admin_url: str) -> None:
+    """Make the roles, and PostGIS in this database, where they are missing; as a superuser of a private cluster."""
+    make_roles(admin_url)
+    engine = create_engine(admin_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if not connection.exec_driver_sql("SELECT 1 FROM pg_extension WHERE extname = 'postgis'").first():
+            connection.exec_driver_sql(DATABASE_SQL)
+            connection.exec_driver_sql("GRANT CREATE ON SCHEMA public TO lampione_owner")
     engine.dispose()
 
 
@@ -70,6 +79,8 @@ def migrate(owner_url: str, target: str = "head") -> tuple[str, str]:
             before = found(connection)
             _check_prepared(connection)
             connection.rollback()
+            if before == target or (target == "head" and before == newest()):
+                return before, before
             (command.downgrade if target != "head" else command.upgrade)(_config(connection), target)
             with engine.connect() as again:
                 return before, found(again)

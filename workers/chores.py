@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 import structlog
 
-from workers.failures import told
+from city.failures import told
 
 CHORES: Final = 0x436872
 """One half of the key of the chores' advisory locks; the other comes from the chore's name."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from dramatiq import Message, MessageProxy
 
-from workers.failures import told
+from city.failures import told
 
 
 class LeasedJob(MessageProxy):

@@ -22,7 +22,7 @@ from city.settings import settings
 from workers.app import broker, worker_settings
 from workers.broker import PostgresBroker
 from workers.chores import Chore, Housekeeping
-from workers.logs import write_logs
+from city.logs import write_logs
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 FAREWELL_SECONDS: Final = 10.0

@@ -16,7 +16,7 @@ from typing import Final
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
@@ -165,6 +165,11 @@ def sign_out(session: WriteSession, token: str) -> None:
     session.execute(
         update(AccessToken).where(AccessToken.token_hash == _digest(token)).values(revoked_at=func.now())
     )
+
+
+def forget_expired(session: WriteSession) -> None:
+    """Forget the sign-ins that are no good any more."""
+    session.execute(delete(AccessToken).where(AccessToken.expires_at < func.now()))
 
 
 def appoint(

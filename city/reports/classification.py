@@ -1,10 +1,10 @@
 """What a report is about: a small linear model that reads Italian and English, on this machine, and says why.
 
-Every feature lives inside one word (the word, its beginnings, its runs of 3 to 5 letters, which forgive typing errors
-and endings) or in two neighbouring words. So each word has one row of class scores, found once and then remembered,
-and a text is the sum of the rows of its different words, divided by the length of its feature vector:
+Every feature lives inside one word: the word itself, and its runs of 3 to 5 letters, which forgive typing errors and
+endings. So each word has one row of class scores, found once and then remembered, and a text is the sum of the rows of
+its different words, divided by the length of its feature vector:
 
-    score(class) = sum of row[class] over words and pairs / sqrt(damping + sum of row[energy])
+    score(class) = sum of row[class] over the words / sqrt(damping + sum of row[energy] over the words)
 
 The share of each word in that sum is exact, and is the explanation. `training` makes the model with these very
 functions. Nothing here touches a database, the network or any file but the model.
@@ -20,7 +20,6 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, Self
@@ -28,7 +27,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 """Of features and file together: a model of another format is not read, but trained again."""
 
 LANGUAGES = ("it", "en")
@@ -105,36 +104,27 @@ def word_features(word: str) -> list[str]:
     return [f"={word}", *sorted(runs)]
 
 
-def stem(word: str) -> str:
-    """The beginning of a folded word that a pair of neighbours is known by."""
-    return word[:_STEM_LETTERS]
-
-
 class _WordRows:
-    """The rows of pairs (first, all of them) and of the words met so far (after them; row 0 is empty).
+    """The rows of the words met so far; row 0 is empty, for words that say nothing.
 
     Only grows, until it is full and a new one takes its place: whoever is reading the old one is not disturbed.
     """
 
-    def __init__(self, pair_rows: Floats) -> None:
-        empty = np.zeros((_CACHED_WORDS, pair_rows.shape[1]), np.float32)
-        self.rows: Floats = np.concatenate([pair_rows, empty])
+    def __init__(self, columns: int) -> None:
+        self.rows: Floats = np.zeros((_CACHED_WORDS, columns), np.float32)
         self.by_spelling: dict[str, int] = {}
-        self.by_word: dict[str, int] = {"": len(pair_rows)}
-        self.stems: dict[int, str] = {len(pair_rows): ""}
-        self.next_row = len(pair_rows) + 1
+        self.by_word: dict[str, int] = {"": 0}
 
     def has_room_for(self, words: int) -> bool:
-        return self.next_row + words <= len(self.rows) and len(self.by_spelling) + words <= 2 * _CACHED_WORDS
+        return max(len(self.by_word), len(self.by_spelling) // 2) + words <= len(self.rows)
 
 
 class _Reading(NamedTuple):
-    """A text as the model sees it: the row of each word in order, the weighed rows and pairs, and their numbers."""
+    """A text as the model sees it: its words as written, the row of each, the different rows, and their sum."""
 
     spellings: list[str]
     sequence: list[int]
     words: list[int]
-    pairs: dict[int, tuple[int, int]]
     rows: Floats
     total: Floats
 
@@ -142,8 +132,8 @@ class _Reading(NamedTuple):
 class Classifier:
     """A trained model. Safe to share between threads; `train` and `load` make one.
 
-    `weights` has a row for each feature and `pair_weights` for each pair of stems; their columns are the classes in
-    the order of `slugs`, then the language (positive: Italian), then the energy (the squared length it adds).
+    `weights` has a row for each feature; its columns are the classes in the order of `slugs`, then the language
+    (positive: Italian), then the energy (the squared length it adds).
     """
 
     def __init__(
@@ -153,8 +143,6 @@ class Classifier:
         groups: Mapping[str, str],
         features: Iterable[str],
         weights: Floats,
-        pairs: Iterable[str],
-        pair_weights: Floats,
         damping: float,
         thresholds: Sequence[float],
         version: str,
@@ -165,12 +153,10 @@ class Classifier:
         self.version = version
         self._features = {feature: row for row, feature in enumerate(features)}
         self._weights = weights
-        self._pairs = {pair: row for row, pair in enumerate(pairs)}
-        self._pair_weights = pair_weights
         self._damping = damping
         self._members = _members([self.groups[slug] for slug in self.slugs])
         self._masks: dict[frozenset[str], Floats] = {}
-        self._cache = _WordRows(pair_weights)
+        self._cache = _WordRows(weights.shape[1])
         self._growing = Lock()
 
     def classify(self, text: str, allowed: frozenset[str] | None = None) -> Classification:
@@ -230,40 +216,27 @@ class Classifier:
     def _read(self, text: str) -> _Reading:
         spellings = words_of(text)
         cache = self._cache
-        sequence = list(map(cache.by_spelling.get, spellings))
-        if None in sequence:
+        sequence = [cache.by_spelling.get(spelling, -1) for spelling in spellings]
+        if -1 in sequence:
             cache = self._learn_rows(spellings)
-            nothing = cache.by_word[""]
-            sequence = [cache.by_spelling.get(spelling, nothing) for spelling in spellings]
-        known: list[int] = sequence  # type: ignore[assignment]
-        words = list(dict.fromkeys(known))[:WORDS_AT_MOST]
-        pairs = self._pairs_of(known[: 2 * WORDS_AT_MOST], cache.stems)
-        rows = cache.rows.take([*words, *pairs], axis=0)
-        return _Reading(spellings, known, words, pairs, rows, np.add.reduce(rows, axis=0))
-
-    def _pairs_of(self, sequence: list[int], stems: dict[int, str]) -> dict[int, tuple[int, int]]:
-        """The rows of the known pairs, each with the two words that made it first."""
-        lookup = self._pairs.get
-        beginnings = [stems[row] for row in sequence]
-        found = map(lookup, map(" ".join, pairwise(beginnings)))
-        return {pair: (sequence[place], sequence[place + 1]) for place, pair in enumerate(found) if pair is not None}
+            sequence = [cache.by_spelling.get(spelling, 0) for spelling in spellings]
+        words = list(dict.fromkeys(sequence))[:WORDS_AT_MOST]
+        rows = cache.rows.take(words, axis=0)
+        return _Reading(spellings, sequence, words, rows, np.add.reduce(rows, axis=0))
 
     def _learn_rows(self, spellings: list[str]) -> _WordRows:
         """The cache, with rows for the first different words of `spellings` that had none."""
         spellings = list(dict.fromkeys(spellings))
         with self._growing:
             if not self._cache.has_room_for(len(spellings)):
-                self._cache = _WordRows(self._pair_weights)
+                self._cache = _WordRows(self._weights.shape[1])
             cache = self._cache
             unseen = [spelling for spelling in spellings if spelling not in cache.by_spelling][:WORDS_AT_MOST]
             words = {spelling: folded(spelling) for spelling in unseen}
             fresh = [word for word in dict.fromkeys(words.values()) if word not in cache.by_word]
-            if fresh:
-                cache.rows[cache.next_row : cache.next_row + len(fresh)] = self._rows_of(fresh)
-                for word in fresh:
-                    cache.stems[cache.next_row] = stem(word)
-                    cache.by_word[word] = cache.next_row
-                    cache.next_row += 1
+            first = len(cache.by_word)
+            cache.rows[first : first + len(fresh)] = self._rows_of(fresh)
+            cache.by_word.update(zip(fresh, range(first, first + len(fresh)), strict=True))
             for spelling, word in words.items():
                 cache.by_spelling[spelling] = cache.by_word[word]
         return cache
@@ -302,9 +275,7 @@ class Classifier:
         arrays = {
             "about": _packed(json.dumps(about)),
             "features": _packed("\n".join(self._features)),
-            "pairs": _packed("\n".join(self._pairs)),
             "weights": self._weights.astype(np.float16),
-            "pair_weights": self._pair_weights.astype(np.float16),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -331,8 +302,6 @@ class Classifier:
                     groups=about["groups"],
                     features=_unpacked(stored["features"]),
                     weights=stored["weights"].astype(np.float32),
-                    pairs=_unpacked(stored["pairs"]),
-                    pair_weights=stored["pair_weights"].astype(np.float32),
                     damping=about["damping"],
                     thresholds=about["thresholds"],
                     version=about["version"],
@@ -351,13 +320,9 @@ def _members(groups: Sequence[str]) -> Floats:
 
 
 def _spoken(reading: _Reading, index: int) -> tuple[tuple[str, float], ...]:
-    """The words that speak most for class `index`; what a pair says is shared between its two words."""
-    column = reading.rows[:, index].tolist()
-    voices = dict(zip(reading.words, column, strict=False))
-    for (one, other), voice in zip(reading.pairs.values(), column[len(reading.words) :], strict=True):
-        voices[one] = voices.get(one, 0.0) + voice / 2
-        voices[other] = voices.get(other, 0.0) + voice / 2
-    for_it = sorted(((voice, row) for row, voice in voices.items() if voice > 0), reverse=True)
+    """The words that speak most for class `index`, each with its share of all that speaks for it."""
+    voices = reading.rows[:, index].tolist()
+    for_it = sorted(((voice, row) for voice, row in zip(voices, reading.words, strict=True) if voice > 0), reverse=True)
     whole = sum(voice for voice, _ in for_it)
     return tuple(
         (reading.spellings[reading.sequence.index(row)], round(voice / whole, 3))

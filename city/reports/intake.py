@@ -413,7 +413,7 @@ def _write(
             "phone": contact.phone,
             "has_reporter": bool(contact.email or contact.name or contact.phone),
             "entries": _json(_entries(submission, judgement, row)),
-            "promises": _json(promises),
+            "promises": _json([[promise.actor, promise.arguments] for promise in promises]),
         },
     )
     written = cursor.fetchone() == (1,)

@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from city.errors import Unavailable
-from workers.failures import told
-from workers.logs import write_logs
+from city.failures import told
+from city.logs import write_logs
 
 EMAIL = "anna.rossi@example.org"
 

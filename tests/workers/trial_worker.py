@@ -10,7 +10,7 @@ import dramatiq
 import psycopg
 
 from workers.app import WorkerSettings, make_broker
-from workers.logs import write_logs
+from city.logs import write_logs
 from workers.run import serve
 
 URL, THREADS, GRACE_SECONDS = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])

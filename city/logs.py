@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
-from workers.failures import told
+from city.failures import told
 
 Event = MutableMapping[str, Any]
 
