@@ -13,6 +13,7 @@ functions. Nothing here touches a database, the network or any file but the mode
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 2
+FORMAT = 3
 """Of features and file together: a model of another format is not read, but trained again."""
 
 LANGUAGES = ("it", "en")
@@ -51,6 +52,14 @@ Floats = NDArray[np.float32]
 
 class UnusableModel(ValueError):
     """A model file that is damaged, or of another format: train it again."""
+
+
+class Trust(NamedTuple):
+    """How much the first place is worth: sigmoid(`slope` * log-odds + `shift`) * `share` is as often right as it says."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+    share: float = 1.0
 
 
 class Suggestion(NamedTuple):
@@ -104,6 +113,20 @@ def word_features(word: str) -> list[str]:
     return [f"={word}", *sorted(runs)]
 
 
+def trusted(logits: Floats, trust: Trust) -> Floats:
+    """Probabilities that add up to 1 and keep the order of `logits`, the first of them as trustworthy as it says."""
+    powers: Floats = np.exp(logits - logits.max())
+    first = int(powers.argmax())
+    powers[first] = 0
+    rest = max(float(powers.sum()), 1e-9)
+    runner_up = float(powers.max())
+    sure = trust.share / (1 + math.exp(min(trust.slope * math.log(rest) - trust.shift, 700)))
+    sure = max(sure, runner_up / (rest + runner_up))
+    powers *= (1 - sure) / rest
+    powers[first] = sure
+    return powers
+
+
 class _WordRows:
     """The rows of the words met so far; row 0 is empty, for words that say nothing.
 
@@ -144,6 +167,7 @@ class Classifier:
         features: Iterable[str],
         weights: Floats,
         damping: float,
+        trust: Trust,
         thresholds: Sequence[float],
         version: str,
     ) -> None:
@@ -154,6 +178,7 @@ class Classifier:
         self._features = {feature: row for row, feature in enumerate(features)}
         self._weights = weights
         self._damping = damping
+        self._trust = trust
         self._members = _members([self.groups[slug] for slug in self.slugs])
         self._masks: dict[frozenset[str], Floats] = {}
         self._cache = _WordRows(weights.shape[1])
@@ -199,10 +224,7 @@ class Classifier:
         return LANGUAGES[0] if self._read(text).total[len(self.slugs)] >= 0 else LANGUAGES[1]
 
     def _probabilities(self, total: Floats) -> Floats:
-        logits = total[: len(self.slugs)] / (self._damping + float(total[-1])) ** 0.5
-        powers = np.exp(logits - logits.max())
-        probabilities: Floats = powers / powers.sum()
-        return probabilities
+        return trusted(total[: len(self.slugs)] / (self._damping + float(total[-1])) ** 0.5, self._trust)
 
     def _mask(self, allowed: frozenset[str]) -> Floats:
         mask = self._masks.get(allowed)
@@ -270,6 +292,7 @@ class Classifier:
             "groups": self.groups,
             "thresholds": self.thresholds,
             "damping": self._damping,
+            "trust": self._trust,
             "version": self.version,
         }
         arrays = {
@@ -303,6 +326,7 @@ class Classifier:
                     features=_unpacked(stored["features"]),
                     weights=stored["weights"].astype(np.float32),
                     damping=about["damping"],
+                    trust=Trust(*about["trust"]),
                     thresholds=about["thresholds"],
                     version=about["version"],
                 )
