@@ -1,8 +1,8 @@
 """Who may come in: named aliases for route signatures. A route without one is open to everybody.
 
-    Signed        somebody signed in
-    Workplace     somebody signed in, and the municipality they mean to work in
-    IfMatch       the version of the report that a change was made from
+Signed        somebody signed in
+Workplace     somebody signed in, and the municipality they mean to work in
+IfMatch       the version of the report that a change was made from
 """
 
 from __future__ import annotations

@@ -97,9 +97,14 @@ def problem(
     return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
 
 
+def status_of(error: errors.LampioneError) -> int:
+    """The HTTP status of an error of the city, by the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 def from_city(request: Request, error: errors.LampioneError) -> Response:
     """An error of the city, by the table."""
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = status_of(error)
     headers = {"Retry-After": "10"} if status in {429, 503} else {}
     return problem(request, status, error.sentence(language_of(request)), field=error.field, headers=headers)
 

@@ -6,15 +6,17 @@ lost. It carries ids only, is reloaded under lock and may come twice without har
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import BigInteger, DateTime, Identity, Index, Integer, SmallInteger, func, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from city.database import Base, WriteSession, app_engine
@@ -38,6 +40,7 @@ class Job(Base):
             "id",
             postgresql_where=text(f"state = {WAITING}"),
         ),
+        Index("job_leased_index", "owner", postgresql_where=text(f"state = {LEASED}")),
         Index("job_message_index", "message_id", unique=True),
     )
 
@@ -90,14 +93,12 @@ class Bell:
 
     def _serve(self) -> None:
         while self._pulled.wait(timeout=60):
-            threading.Event().wait(self.pause_seconds)
             self._pulled.clear()
-            try:
-                with app_engine().connect() as connection:
-                    connection.execution_options(isolation_level="AUTOCOMMIT")
-                    connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-            except (psycopg.Error, OSError):  # the workers look by themselves every second
-                continue
+            # Where it fails, the workers look by themselves every second.
+            with contextlib.suppress(SQLAlchemyError, OSError), app_engine().connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+            time.sleep(self.pause_seconds)
 
 
 bell = Bell()

@@ -44,6 +44,7 @@ def write_logs(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _tell_exception(_logger: object, _method: str, event: Event) -> Event:

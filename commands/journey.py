@@ -239,7 +239,9 @@ class _Way:
     def followed(self) -> str:
         """The link of the mail."""
         page = _good(self.client.get(f"/r/{self.report['number']}?token={self.report['receipt_token']}"))
-        _expect(text("journey.solved_reason", language="it") in page.text.replace("&#39;", "'"), "no reason on the page")
+        _expect(
+            text("journey.solved_reason", language="it") in page.text.replace("&#39;", "'"), "no reason on the page"
+        )
         public = _good(self.client.get(f"/api/v1/reports/{self.report['number']}"))
         _expect(CITIZEN not in public.text and self.words not in public.text, "the public sees the reporter")
         return f"/r/{self.report['number']}: {public.json()['state']}"
@@ -345,7 +347,10 @@ def _sexagesimal(degrees: float) -> tuple[float, float, float]:
 
 
 def _good(answer: httpx.Response) -> httpx.Response:
-    _expect(answer.is_success, f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}")
+    _expect(
+        answer.is_success,
+        f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}",
+    )
     return answer
 
 

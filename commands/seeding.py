@@ -124,19 +124,21 @@ def load_demo(progress: Progress, *, password: str) -> Loaded:
         accounts = _renew_password(password)
         return Loaded(len(_toml("province")["municipality"]), len(lines), accounts, is_new=False)
     progress("seeding.registry", 0.0)
+    municipalities, accounts = load_registry(password)
+    progress("seeding.registry", 1.0)
+    _put_reports(lines, progress)
+    return Loaded(municipalities, len(lines), accounts, is_new=True)
+
+
+def load_registry(password: str) -> tuple[int, int]:
+    """Load all of the demo but its reports; how many municipalities and accounts there are."""
     with provincial() as session:
         slugs = _put_territory(session)
-        progress("seeding.registry", 0.3)
         _put_taxonomy(session)
         _put_overrides(session)
         _put_zones(session)
-        progress("seeding.registry", 0.6)
         _put_rules(session, slugs)
-        progress("seeding.registry", 0.8)
-        accounts = _put_people(session, password)
-    progress("seeding.registry", 1.0)
-    _put_reports(lines, progress)
-    return Loaded(len(slugs), len(lines), accounts, is_new=True)
+        return len(slugs), _put_people(session, password)
 
 
 def _toml(name: str) -> dict[str, Any]:
@@ -483,9 +485,7 @@ class _Steps:
         elif self.report.state == State.TRIAGE:
             handling.move(self.desk, self.report.id, self.report.version, State.ASSIGNED, reason=None)
         crews = [
-            crew.slug
-            for crew in self.municipality.crews.values()
-            if crew.department_id == self.report.department_id
+            crew.slug for crew in self.municipality.crews.values() if crew.department_id == self.report.department_id
         ]
         if crews and self.report.crew_id is None and PATHS[self.told.given["outcome"]]:
             crew = crews[self.told.turn % len(crews)]

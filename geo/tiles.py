@@ -126,11 +126,13 @@ def zones_tile(connection: Connection[Any], tile: Tile, municipality_id: int | N
     return _bytes(connection, _ZONES, values)
 
 
-def bounds_of_municipalities(connection: Connection[Any]) -> Bounds | None:
-    """The box around all hosted municipalities; None where there is none."""
+def bounds_of_municipalities(connection: Connection[Any], municipality_id: int | None = None) -> Bounds | None:
+    """The box around all hosted municipalities, or one of them; None where there is none."""
     row = connection.execute(
         "SELECT ST_XMin(box), ST_YMin(box), ST_XMax(box), ST_YMax(box)"
-        " FROM (SELECT ST_Extent(boundary) AS box FROM municipality WHERE is_active) AS extent"
+        " FROM (SELECT ST_Extent(boundary) AS box FROM municipality"
+        "       WHERE is_active AND (%(id)s::integer IS NULL OR id = %(id)s)) AS extent",
+        {"id": municipality_id},
     ).fetchone()
     return Bounds(*row) if row and row[0] is not None else None
 

@@ -20,7 +20,7 @@ def derive_photos(municipality_id: int, report_id: str) -> None:
         photos.develop(session, municipality_id, UUID(report_id))
 
 
-@dramatiq.actor
+@dramatiq.actor(max_retries=60)  # with the longest wait between two tries: a mail server may be away all night
 def tell_reporter(municipality_id: int, report_id: str) -> None:
     """Tell the reporter what has happened since the last mail."""
     with writing(municipality_id) as session:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Form, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api.problems import language_of
+from api.problems import NAMES, language_of, status_of
 from city.database import reading, writing
 from city.errors import LampioneError
 from city.records import holding
@@ -20,21 +20,44 @@ from city.registry import view
 from city.reports import handling
 from city.reports.lifecycle import State
 from city.settings import PROJECT
-from city.texts import text
+from city.texts import DEFAULT_LANGUAGE, LANGUAGES, catalogue, text
 
 WEB: Final = PROJECT / "web"
 MAPLIBRE: Final = WEB / "node_modules" / "maplibre-gl" / "dist"
 
-_SAFE: Final = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:;"
-    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
+_SAFE: Final = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_MAP_TEXTS: Final = ("map.", "state.", "page.what.")
+_LANGUAGE_NAMES: Final = {"it": "Italiano", "en": "English"}
 
 
 @cache
 def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    return Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+
+
+class _Revalidated(StaticFiles):
+    """Files that the browser asks about each time, so that a new version of the program is a new page at once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _html(page: str, status: int = 200) -> Response:
+    return HTMLResponse(page, status, headers={"Cache-Control": "no-store", "Content-Security-Policy": _SAFE})
+
+
+@cache
+def _map_page(language: str) -> str:
+    texts = {
+        key: sentence.get(language, sentence[DEFAULT_LANGUAGE])
+        for key, sentence in catalogue().items()
+        if key.startswith(_MAP_TEXTS)
+    }
+    other = next(known for known in LANGUAGES if known != language)
+    return _templates().get_template("map.html.jinja").render(
+        texts=texts, language=language, other=other, other_name=_LANGUAGE_NAMES[other], t=partial(text, language=language)
     )
 
 
@@ -49,16 +72,20 @@ def _status_page(request: Request, number: str, token: str) -> Response:
         report=seen,
         token=token,
         language=language,
-        t=lambda key, **values: text(key, language=language, **values),
+        t=partial(text, language=language),
         day=lambda moment: municipality.local(moment).strftime("%d/%m/%Y"),
     )
-    return HTMLResponse(shown, headers={"Cache-Control": "no-store", "Content-Security-Policy": _SAFE})
+    return _html(shown)
 
 
 def _error_page(request: Request, error: LampioneError) -> Response:
     language = language_of(request)
-    page = _templates().get_template("error.html.jinja").render(
-        sentence=error.sentence(language), language=language, title=text("problem.not_found", language=language)
+    page = (
+        _templates()
+        .get_template("error.html.jinja")
+        .render(
+            sentence=error.sentence(language), language=language, title=text("problem.not_found", language=language)
+        )
     )
     return HTMLResponse(page, 404, headers={"Cache-Control": "no-store", "Content-Security-Policy": _SAFE})
 
@@ -67,13 +94,11 @@ def add_to(app: FastAPI) -> None:
     """Add the pages to the front door; none of them is part of the contract."""
 
     @app.get("/", include_in_schema=False)
-    def map_page() -> Response:
-        return FileResponse(WEB / "map" / "index.html", headers={"Content-Security-Policy": _SAFE})
+    def map_page(request: Request, language: Annotated[str, Query(max_length=10)] = "") -> Response:
+        return _html(_map_page(language if language in LANGUAGES else language_of(request)))
 
     @app.get("/r/{number}", include_in_schema=False)
-    def status_page(
-        request: Request, number: str, token: Annotated[str, Query(max_length=100)] = ""
-    ) -> Response:
+    def status_page(request: Request, number: str, token: Annotated[str, Query(max_length=100)] = "") -> Response:
         try:
             return _status_page(request, number, token)
         except LampioneError as error:
@@ -97,5 +122,5 @@ def add_to(app: FastAPI) -> None:
         except LampioneError as error:
             return _error_page(request, error)
 
-    app.mount("/static/maplibre", StaticFiles(directory=MAPLIBRE, check_dir=False), name="maplibre")
-    app.mount("/static", StaticFiles(directory=WEB / "map", check_dir=False), name="static")
+    app.mount("/static/maplibre", _Revalidated(directory=MAPLIBRE, check_dir=False), name="maplibre")
+    app.mount("/static", _Revalidated(directory=WEB / "map", check_dir=False), name="static")

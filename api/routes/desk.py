@@ -142,9 +142,7 @@ def release(work: Workplace, report_id: UUID, body: ReleaseIn, version: IfMatch)
     return _change(
         work,
         report_id,
-        lambda desk: handling.release(
-            desk, report_id, version, description=body.public_description, photo_ids=chosen
-        ),
+        lambda desk: handling.release(desk, report_id, version, description=body.public_description, photo_ids=chosen),
     )
 
 
@@ -153,9 +151,7 @@ def release(work: Workplace, report_id: UUID, body: ReleaseIn, version: IfMatch)
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {}}}},
 )
-def show_photo(
-    work: Workplace, report_id: UUID, photo_id: UUID, size: Literal["large", "medium", "small"]
-) -> Response:
+def show_photo(work: Workplace, report_id: UUID, photo_id: UUID, size: Literal["large", "medium", "small"]) -> Response:
     """A photo of a report that one may read."""
     with work.looking() as (session, municipality):
         worklist.holds_photo(session, municipality, work.staff, report_id, photo_id)

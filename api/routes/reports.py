@@ -112,7 +112,9 @@ _FORM_SCHEMA: Final = {
         }
     },
 )
-def report_something(request: Request, handed: Annotated[tuple[ReportIn, list[bytes]], Depends(_handed_in)]) -> Response:
+def report_something(
+    request: Request, handed: Annotated[tuple[ReportIn, list[bytes]], Depends(_handed_in)]
+) -> Response:
     """Take a report in: placed, classified, routed and kept in one transaction.
 
     A repeat under the same `client_reference` answers 200 with the first answer.
@@ -130,9 +132,7 @@ def report_something(request: Request, handed: Annotated[tuple[ReportIn, list[by
         photos.drop(kept, municipality.id)
     answer = _with_advice(received.answer, language_of(request)) | {"links": _links(received.answer)}
     headers = {"Location": f"/api/v1/reports/{answer['number']}", "Cache-Control": "no-store"}
-    return Response(
-        orjson.dumps(answer), 200 if received.is_repeat else 201, headers, media_type="application/json"
-    )
+    return Response(orjson.dumps(answer), 200 if received.is_repeat else 201, headers, media_type="application/json")
 
 
 def _with_advice(answer: dict[str, Any], language: str) -> dict[str, Any]:
@@ -266,9 +266,7 @@ def show_photo_to_holder(
     return jpeg(photos.picture(municipality.id, photo_id, size), "private, no-store")
 
 
-@router.get(
-    "/photos/{photo_id}/{size}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}}
-)
+@router.get("/photos/{photo_id}/{size}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 def show_photo(photo_id: UUID, size: Literal["large", "medium", "small"]) -> Response:
     """A photo that the office has released."""
     with public() as session:

@@ -40,16 +40,18 @@ Layer = Literal["reports", "zones"]
 
 
 @router.get("/{layer}.json")
-def describe(layer: Layer) -> dict[str, Any]:
-    """The TileJSON 3.0 of a layer."""
+def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None) -> dict[str, Any]:
+    """The TileJSON 3.0 of a layer, of all municipalities or of one."""
+    municipality_id = view.held().municipality(municipality).id if municipality else None
     with public() as session:
-        bounds = bounds_of_municipalities(session.raw)
+        bounds = bounds_of_municipalities(session.raw, municipality_id)
+    chosen = f"?municipality={municipality}" if municipality else ""
     layers = ["reports"] if layer == "reports" else ["zones", "municipalities"]
     return {
         "tilejson": "3.0.0",
         "name": f"Lampione: {layer}",
         "scheme": "xyz",
-        "tiles": [f"{settings().public_url.rstrip('/')}/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt"],
+        "tiles": [f"{settings().public_url.rstrip('/')}/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt{chosen}"],
         "minzoom": 0,
         "maxzoom": SINGLE_DEEPEST_ZOOM,
         "bounds": list(bounds) if bounds else [-180.0, -85.0, 180.0, 85.0],

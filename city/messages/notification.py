@@ -28,6 +28,7 @@ from city.reports.tables import Report, Reporter, TimelineEntry
 from city.settings import settings
 from city.texts import text
 
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """What a mail says, in the reporter's language."""
@@ -151,7 +152,12 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
     if municipality.email:
         message["Reply-To"] = municipality.email
     message.set_content(letter.plain())
-    message.add_alternative(_html().render(letter=letter, language=delivery.language, button=text("mail.button", language=delivery.language)), subtype="html")
+    message.add_alternative(
+        _html().render(
+            letter=letter, language=delivery.language, button=text("mail.button", language=delivery.language)
+        ),
+        subtype="html",
+    )
     return message
 
 

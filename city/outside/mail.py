@@ -1,6 +1,6 @@
 """How mail leaves: an SMTP server, or the local twin, a folder of `.eml` files that any mail program opens.
 
-    smtp://user:password@host:587?starttls=1    smtps://host    file:///folder
+smtp://user:password@host:587?starttls=1    smtps://host    file:///folder
 """
 
 from __future__ import annotations

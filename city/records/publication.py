@@ -56,7 +56,11 @@ class PublicFilter:
         clauses: list[str] = []
         values: dict[str, Any] = {}
         for clause, name, value in (
-            ("report.municipality_id = %(municipality_id)s", "municipality_id", self.municipality and self.municipality.id),
+            (
+                "report.municipality_id = %(municipality_id)s",
+                "municipality_id",
+                self.municipality and self.municipality.id,
+            ),
             ("category.slug = %(category)s", "category", self.category),
             ("report.group_slug = %(group)s", "group", self.group),
             ("report.state = %(state)s", "state", self.state and self.state.value),

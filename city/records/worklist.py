@@ -209,10 +209,7 @@ def _photos(session: ReadSession, municipality: MunicipalityView, report_id: UUI
         (municipality.id, report_id),
     )
     names = ("id", "state", "width", "height", "taken_at", "metres_away", "is_far", "is_public")
-    return [
-        dict(zip(names, row, strict=True)) | {"id": str(row[0]), "taken_at": _iso(row[4])}
-        for row in rows
-    ]
+    return [dict(zip(names, row, strict=True)) | {"id": str(row[0]), "taken_at": _iso(row[4])} for row in rows]
 
 
 def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:

@@ -119,9 +119,7 @@ def sign_in(session: WriteSession, email: str, password: str) -> tuple[str, Staf
 
     Raises NotAuthenticated.
     """
-    person = session.scalar(
-        select(Person).where(func.lower(Person.email) == email.strip().lower(), Person.is_active)
-    )
+    person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower(), Person.is_active))
     with _hashing:
         is_right = _hasher.verify(password, (person.password_hash if person else None) or _NOBODY)
     if person is None or person.password_hash is None or not is_right:
@@ -162,9 +160,7 @@ def signed_in(session: ReadSession, token: str) -> Staff:
 
 def sign_out(session: WriteSession, token: str) -> None:
     """Revoke `token`; harmless where it is not good any more."""
-    session.execute(
-        update(AccessToken).where(AccessToken.token_hash == _digest(token)).values(revoked_at=func.now())
-    )
+    session.execute(update(AccessToken).where(AccessToken.token_hash == _digest(token)).values(revoked_at=func.now()))
 
 
 def forget_expired(session: WriteSession) -> None:
@@ -212,9 +208,7 @@ def appoint(
         person.password_hash = password_hash
     session.flush()
     post = {"role": role, "department_id": department_id, "crew_id": crew_id}
-    known = session.scalar(
-        select(Appointment).filter_by(municipality_id=home_id, person_id=person.id, **post)
-    )
+    known = session.scalar(select(Appointment).filter_by(municipality_id=home_id, person_id=person.id, **post))
     if known is None:
         session.add(Appointment(municipality_id=home_id, person_id=person.id, **post))
     return person.id

@@ -330,14 +330,10 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             if not rule["municipalities"] or row["slug"] in rule["municipalities"]
         ),
         zones={
-            z["id"]: ZoneView(
-                z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"]
-            )
+            z["id"]: ZoneView(z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"])
             for z in zones
         },
-        index=ZoneIndex(
-            ZoneShape(z["id"], shapely.from_wkb(z["shape"]), z["half_width_metres"]) for z in zones
-        ),
+        index=ZoneIndex(ZoneShape(z["id"], shapely.from_wkb(z["shape"]), z["half_width_metres"]) for z in zones),
         by_id=by_id,
         category_ids={category.id: category for category in categories.values()},
         crew_ids={crew.id: crew for crew in crews.values()},

@@ -288,9 +288,7 @@ def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) 
     check_move(State.DUPLICATE, State.REOPENED, Mover.DESK, reason)
     report.master_id = None
     _enter(report, State.REOPENED)
-    note_down(
-        desk.session, master, "split", staff=desk.staff, is_public=False, details={"duplicate": report.number}
-    )
+    note_down(desk.session, master, "split", staff=desk.staff, is_public=False, details={"duplicate": report.number})
     _tell(
         desk.session,
         report,

@@ -311,9 +311,7 @@ def _open(connection: Connection[Any], judgement: Judgement, place: Place) -> di
     return {"version": version, "number": number, "near": near}
 
 
-def _row(
-    submission: Submission, judgement: Judgement, report_id: UUID, number: str, now: datetime
-) -> dict[str, Any]:
+def _row(submission: Submission, judgement: Judgement, report_id: UUID, number: str, now: datetime) -> dict[str, Any]:
     created_at = submission.created_at or now
     x, y = submission.place.cell()
     municipality = judgement.municipality

@@ -1,7 +1,7 @@
 """The photos of reports: kept aside as they came, turned into clean copies by a job, then thrown away.
 
-    intake/<municipality>/<photo>              as it came, never served, gone once the copies are made
-    photos/<municipality>/<photo>/<size>.jpg   the copies: what staff see, and the public once released
+intake/<municipality>/<photo>              as it came, never served, gone once the copies are made
+photos/<municipality>/<photo>/<size>.jpg   the copies: what staff see, and the public once released
 """
 
 from __future__ import annotations

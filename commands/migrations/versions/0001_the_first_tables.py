@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("job_key")),
     )
+    op.create_index("job_leased_index", "job", ["owner"], unique=False, postgresql_where=sa.text("state = 1"))
     op.create_index("job_message_index", "job", ["message_id"], unique=True)
     op.create_index(
         "job_next_index",
@@ -640,4 +641,5 @@ def downgrade() -> None:
     op.drop_geospatial_table("municipality")
     op.drop_index("job_next_index", table_name="job", postgresql_where=sa.text("state = 0"))
     op.drop_index("job_message_index", table_name="job")
+    op.drop_index("job_leased_index", table_name="job", postgresql_where=sa.text("state = 1"))
     op.drop_table("job")

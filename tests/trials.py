@@ -1,0 +1,86 @@
+"""What tests work with: a mailbox behind a real SMTP server, somebody signed in, and patience."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any, TypeVar
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi.testclient import TestClient
+
+PASSWORD = "una password di prova"  # noqa: S105  (of test accounts only)
+PATIENCE_SECONDS = 20.0
+
+Found = TypeVar("Found")
+
+
+def eventually(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:
+    """What `look` finds, asking again until it does; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.03)
+    pytest.fail(f"not within {seconds} s")
+
+
+@dataclass
+class Postbox:
+    """A real SMTP server's inbox; `refusing` addresses are turned away for good, `silent` ones for now."""
+
+    messages: list[EmailMessage] = field(default_factory=list)
+    refusing: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(  # noqa: N802  (aiosmtpd's name)
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take or refuse a recipient."""
+        if address in self.refusing:
+            return f"550 5.1.1 <{address}> no such user"
+        if address in self.silent:
+            return "451 4.3.0 try again later"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep a message."""
+        content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        self.messages.append(message)
+        return "250 kept"
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """The messages for one address, oldest first."""
+        return [message for message in self.messages if address in str(message["To"])]
+
+
+@dataclass
+class Staffer:
+    """Somebody signed in, who sends the ETag that was read."""
+
+    client: TestClient
+    headers: dict[str, str]
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Read."""
+        answer = self.client.get(f"/api/v1/desk{path}", headers=self.headers, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def change(self, method: str, report_id: str, what: str, body: dict[str, Any]) -> Any:
+        """Read the report, then change it from what was read."""
+        seen = self.client.get(f"/api/v1/desk/reports/{report_id}", headers=self.headers)
+        assert seen.status_code == 200, seen.text
+        headers = self.headers | {"If-Match": seen.headers["etag"]}
+        answer = self.client.request(method, f"/api/v1/desk/reports/{report_id}/{what}", headers=headers, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
