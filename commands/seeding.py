@@ -83,13 +83,18 @@ def ensure_classifier(progress: Progress) -> bool:
     made = train(
         read_training_set(SEED / "training"),
         progress=lambda share: progress("seeding.training", share),
-        groups={category["slug"]: group["slug"] for group, category in _categories()},
+        groups=groups_of_categories(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     made.save(path)
     stamp.write_text(wanted, "utf-8")
     trained.forget()
     return True
+
+
+def groups_of_categories() -> dict[str, str]:
+    """The seed's categories and the group of each."""
+    return {category["slug"]: group["slug"] for group, category in _categories()}
 
 
 def _training_stamp() -> str:
