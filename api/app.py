@@ -12,8 +12,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
-from api.routes import desk, health, registry, reports, session, tiles
-from api.schemas import Problem
+from api.routes import administration, desk, health, registry, reports, session, tiles
+from api.schemas import Problem, ReportIn
 from city.database import check_roles
 from city.logs import write_logs
 from city.registry import view
@@ -78,8 +78,8 @@ def create_app() -> FastAPI:
         },
         separate_input_output_schemas=False,
     )
-    for router in (reports.router, registry.router, session.router, desk.router, tiles.router, health.router):
-        app.include_router(router)
+    for errand in (reports, registry, session, desk, administration, tiles, health):
+        app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)
     app.add_middleware(SafeHeaders)
@@ -92,7 +92,7 @@ def contract(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         schemas = document["components"]["schemas"]
-        for model in (Problem, reports.ReportIn):
+        for model in (Problem, ReportIn):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= schema.pop("$defs", {})
             schemas[model.__name__] = schema
@@ -104,7 +104,10 @@ def contract(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "bearer"}}
         for name, path in document["paths"].items():
             for method, operation in path.items():
-                if name.startswith("/api/v1/desk") or (name == "/api/v1/session" and method != "post"):
+                if name.startswith(("/api/v1/desk", "/api/v1/registry")) or (name, method) in {
+                    ("/api/v1/session", "get"),
+                    ("/api/v1/session", "delete"),
+                }:
                     operation["security"] = [{"staff": []}]
         app.openapi_schema = document
     return app.openapi_schema
