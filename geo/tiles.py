@@ -14,6 +14,8 @@ EXTENT: Final = 4096
 DEEPEST_ZOOM: Final = 22
 SINGLE_DEEPEST_ZOOM: Final = 16
 """Deeper tiles would hold the same reports: clients enlarge these."""
+FIRST_NAMED_ZOOM: Final = 10
+"""From this zoom on, tiles hold the names of zones; those of municipalities are in all."""
 MOST_SINGLES: Final = 5_000
 
 
@@ -91,10 +93,24 @@ WITH tile AS (
 ), boundaries AS (
   SELECT ST_AsMVTGeom(ST_Transform(boundary, 3857), tile.box, {EXTENT}, 256, true) AS geom, slug, name
   FROM tile, municipality WHERE boundary && tile.around AND is_active
+), spots AS (
+  SELECT zone.name, zone_layer.kind, ST_Transform(ST_PointOnSurface(zone.shape), 3857) AS spot
+  FROM tile, zone
+  JOIN zone_layer ON zone_layer.municipality_id = zone.municipality_id AND zone_layer.id = zone.layer_id
+  WHERE %(zoom)s >= {FIRST_NAMED_ZOOM} AND zone_layer.kind = 'areas'
+    AND zone.shape && tile.around AND zone.valid_from <= current_date
+    AND (zone.valid_until IS NULL OR zone.valid_until > current_date)
+    AND (%(municipality_id)s::integer IS NULL OR zone.municipality_id IN (0, %(municipality_id)s))
+  UNION ALL
+  SELECT name, 'municipality', ST_Transform(ST_PointOnSurface(boundary), 3857)
+  FROM tile, municipality WHERE boundary && tile.around AND is_active
+), names AS (
+  SELECT ST_AsMVTGeom(spot, tile.box, {EXTENT}, 0, true) AS geom, name, kind FROM tile, spots WHERE spot && tile.box
 )
 SELECT coalesce((SELECT ST_AsMVT(zones, 'zones', {EXTENT}, 'geom') FROM zones WHERE geom IS NOT NULL), '')
     || coalesce((SELECT ST_AsMVT(boundaries, 'municipalities', {EXTENT}, 'geom') FROM boundaries
                  WHERE geom IS NOT NULL), '')
+    || coalesce((SELECT ST_AsMVT(names, 'names', {EXTENT}, 'geom') FROM names WHERE geom IS NOT NULL), '')
 """  # noqa: S608
 
 
@@ -121,7 +137,10 @@ def reports_tile(connection: Connection[Any], tile: Tile, municipality_id: int |
 
 
 def zones_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
-    """Zones in force (layer `zones`: code, name, layer, kind) and boundaries (layer `municipalities`: slug, name)."""
+    """Zones in force (layer `zones`: code, name, layer, kind) and boundaries (layer `municipalities`: slug, name).
+
+    Layer `names` has one point inside each of them (`name`, `kind`), so that a map of many tiles names each once.
+    """
     values = {"zoom": tile.zoom, "x": tile.x, "y": tile.y, "municipality_id": municipality_id}
     return _bytes(connection, _ZONES, values)
 
@@ -138,5 +157,5 @@ def bounds_of_municipalities(connection: Connection[Any], municipality_id: int |
 
 
 def _bytes(connection: Connection[Any], query: str, values: dict[str, Any]) -> bytes:
-    row = connection.execute(query, values).fetchone()  # type: ignore[call-overload]
+    row = connection.execute(query, values).fetchone()
     return bytes(row[0] or b"") if row else b""

@@ -56,8 +56,16 @@ def _map_page(language: str) -> str:
         if key.startswith(_MAP_TEXTS)
     }
     other = next(known for known in LANGUAGES if known != language)
-    return _templates().get_template("map.html.jinja").render(
-        texts=texts, language=language, other=other, other_name=_LANGUAGE_NAMES[other], t=partial(text, language=language)
+    return (
+        _templates()
+        .get_template("map.html.jinja")
+        .render(
+            texts=texts,
+            language=language,
+            other=other,
+            other_name=_LANGUAGE_NAMES[other],
+            t=partial(text, language=language),
+        )
     )
 
 
@@ -80,14 +88,15 @@ def _status_page(request: Request, number: str, token: str) -> Response:
 
 def _error_page(request: Request, error: LampioneError) -> Response:
     language = language_of(request)
-    page = (
-        _templates()
-        .get_template("error.html.jinja")
-        .render(
-            sentence=error.sentence(language), language=language, title=text("problem.not_found", language=language)
-        )
+    status = status_of(error)
+    page = _templates().get_template("error.html.jinja")
+    shown = page.render(
+        title=text(f"problem.{NAMES[status].replace('-', '_')}", language=language),
+        sentence=error.sentence(language),
+        language=language,
+        t=partial(text, language=language),
     )
-    return HTMLResponse(page, 404, headers={"Cache-Control": "no-store", "Content-Security-Policy": _SAFE})
+    return _html(shown, status)
 
 
 def add_to(app: FastAPI) -> None:

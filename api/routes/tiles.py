@@ -32,6 +32,7 @@ _FIELDS: Final = {
     "reports": {"count": "Number", "number": "String", "category": "String", "group": "String", "state": "String"},
     "zones": {"code": "String", "name": "String", "layer": "String", "kind": "String"},
     "municipalities": {"slug": "String", "name": "String"},
+    "names": {"name": "String", "kind": "String"},
 }
 
 router = APIRouter(prefix="/tiles", tags=["tiles"])
@@ -46,7 +47,7 @@ def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None)
     with public() as session:
         bounds = bounds_of_municipalities(session.raw, municipality_id)
     chosen = f"?municipality={municipality}" if municipality else ""
-    layers = ["reports"] if layer == "reports" else ["zones", "municipalities"]
+    layers = ["reports"] if layer == "reports" else ["zones", "municipalities", "names"]
     return {
         "tilejson": "3.0.0",
         "name": f"Lampione: {layer}",
@@ -64,7 +65,7 @@ def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None)
     response_class=Response,
     responses={200: {"content": {MEDIA_TYPE: {}}}, 304: {"description": "The tile is still the same"}},
 )
-def tile(  # noqa: PLR0913
+def tile(
     request: Request,
     layer: Layer,
     z: int,

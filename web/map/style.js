@@ -1,0 +1,108 @@
+// How the map looks: no basemap, no glyph server, only what this installation knows.
+
+import { RING_PIXELS, ringName } from "./rings.js"
+import { tiles } from "./server.js"
+
+const INK = "#17324d"
+// Fonts of the visitor's own device. The map takes the weight from the first name, which need not exist.
+const FONT = ["Titillium Web", "Noto Sans", "DejaVu Sans", "Arial"]
+const BOLD = ["Sans Bold", ...FONT]
+const UNKNOWN_GROUP = "#616161"
+
+/** Layers that the switches of the page show and hide. */
+export const SWITCHED = {
+  reports: ["clusters", "singles", "chosen"],
+  zones: ["corridors", "areas", "area-names", "corridor-names"],
+}
+
+const isCluster = ["!", ["has", "number"]]
+const isSingle = ["has", "number"]
+const isArea = ["==", ["get", "kind"], "areas"]
+const isMunicipality = ["==", ["get", "kind"], "municipality"]
+const isCorridor = ["==", ["get", "kind"], "corridors"]
+/** A cluster's width in pixels: it grows with the digits of its count, so that it hides little of its neighbours. */
+const diameter = ["interpolate", ["linear"], ["log10", ["get", "count"]], 0, 24, 1, 32, 2, 40, 4, 48]
+const halo = { "text-halo-color": "#fff", "text-halo-width": 1.6 }
+
+/** The whole style. `deepest` is the last zoom with report tiles of its own: closer up they are enlarged. */
+export const style = (groups, slug, deepest) => ({
+  version: 8,
+  sources: {
+    zones: { type: "vector", tiles: [tiles("zones")], maxzoom: 12 },
+    reports: { type: "vector", tiles: [tiles("reports", slug)], maxzoom: deepest },
+  },
+  layers: [
+    { id: "ground", type: "background", paint: { "background-color": "#dfe6ec" } },
+    {
+      id: "municipalities", type: "fill", source: "zones", "source-layer": "municipalities",
+      paint: { "fill-color": "#fbfaf7", "fill-antialias": false },
+    },
+    {
+      id: "corridors", type: "line", source: "zones", "source-layer": "zones", filter: isCorridor,
+      layout: { "line-cap": "round", "line-join": "round" },
+      paint: { "line-color": "#d9b45b", "line-width": ["interpolate", ["linear"], ["zoom"], 8, 1, 14, 5, 17, 14] },
+    },
+    {
+      id: "areas", type: "line", source: "zones", "source-layer": "zones", filter: isArea,
+      paint: { "line-color": "#8296a8", "line-width": ["interpolate", ["linear"], ["zoom"], 8, 0.3, 12, 0.9, 16, 1.6] },
+    },
+    {
+      id: "boundaries", type: "line", source: "zones", "source-layer": "municipalities",
+      paint: { "line-color": "#3d5a77", "line-width": ["interpolate", ["linear"], ["zoom"], 7, 0.8, 14, 2.4] },
+    },
+    {
+      id: "corridor-names", type: "symbol", source: "zones", "source-layer": "zones", filter: isCorridor, minzoom: 11.5,
+      layout: {
+        "symbol-placement": "line", "symbol-spacing": 400, "text-field": ["get", "name"], "text-font": FONT, "text-size": 11,
+      },
+      paint: { "text-color": "#6b5310", ...halo },
+    },
+    {
+      id: "area-names", type: "symbol", source: "zones", "source-layer": "names", filter: isArea, minzoom: 11.5,
+      layout: { "text-field": ["get", "name"], "text-font": FONT, "text-size": 12, "text-max-width": 8, "text-padding": 6 },
+      paint: { "text-color": "#4a6076", ...halo },
+    },
+    {
+      id: "municipality-names", type: "symbol", source: "zones", "source-layer": "names", filter: isMunicipality, maxzoom: 12.5,
+      layout: {
+        "text-field": ["get", "name"], "text-font": BOLD, "text-max-width": 8, "text-padding": 4,
+        // Beside the clusters rather than under them.
+        "text-variable-anchor": ["center", "top", "bottom", "left", "right"], "text-radial-offset": 1.8,
+        "text-size": ["interpolate", ["linear"], ["zoom"], 7, 11, 11, 16],
+      },
+      paint: { "text-color": INK, ...halo },
+    },
+    {
+      id: "chosen", type: "circle", source: "reports", "source-layer": "reports", filter: choice(""),
+      paint: { "circle-radius": 16, "circle-color": "rgba(0,102,204,.2)", "circle-stroke-color": "#06c", "circle-stroke-width": 2.5 },
+    },
+    {
+      id: "singles", type: "circle", source: "reports", "source-layer": "reports", filter: isSingle,
+      paint: {
+        "circle-color": colour(groups), "circle-radius": ["interpolate", ["linear"], ["zoom"], 14, 8, 18, 11],
+        "circle-stroke-color": "#fff", "circle-stroke-width": 2,
+      },
+    },
+    {
+      id: "clusters", type: "symbol", source: "reports", "source-layer": "reports", filter: isCluster,
+      layout: {
+        "icon-image": ringName(groups), "icon-size": ["/", diameter, RING_PIXELS], "icon-allow-overlap": true,
+        "text-field": ["to-string", ["get", "count"]], "text-font": BOLD, "text-allow-overlap": true,
+        "text-size": ["interpolate", ["linear"], ["get", "count"], 1, 11, 100, 14],
+        "symbol-sort-key": ["get", "count"],
+      },
+      paint: { "text-color": INK },
+    },
+  ],
+})
+
+/** The filter that finds the report shown in the panel. */
+export function choice(number) {
+  return ["==", ["get", "number"], number]
+}
+
+/** The style expression for the colour of a single report. */
+export function colour(groups) {
+  if (!groups.length) return UNKNOWN_GROUP
+  return ["match", ["get", "group"], ...groups.flatMap((group) => [group.slug, group.colour]), UNKNOWN_GROUP]
+}
