@@ -19,6 +19,7 @@ from city.texts import LANGUAGES
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET: Final = 32
+MOST_THREADS: Final = 200
 
 
 class Settings(BaseSettings):
@@ -70,6 +71,17 @@ class Settings(BaseSettings):
 
         Raises SettingsError with the setting's name and the remedy.
         """
+        self._check_database()
+        self._check_outside()
+        if len(self.secret) < SHORTEST_SECRET:
+            raise SettingsError("settings.secret_short", shortest=SHORTEST_SECRET)
+        if self.language not in LANGUAGES:
+            raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise SettingsError("settings.threads", value=self.threads)
+        return self
+
+    def _check_database(self) -> None:
         if not self.database_url:
             raise SettingsError("settings.database_missing")
         if not self.reader_url:
@@ -82,19 +94,15 @@ class Settings(BaseSettings):
             raise SettingsError("settings.owner_is_app")
         if self.reader_url == self.database_url:
             raise SettingsError("settings.reader_is_app")
-        if len(self.secret) < SHORTEST_SECRET:
-            raise SettingsError("settings.secret_short", shortest=SHORTEST_SECRET)
-        if urlsplit(self.public_url).scheme not in {"http", "https"} or not urlsplit(self.public_url).hostname:
+
+    def _check_outside(self) -> None:
+        public = urlsplit(self.public_url)
+        if public.scheme not in {"http", "https"} or not public.hostname:
             raise SettingsError("settings.public_url", value=self.public_url)
         if urlsplit(self.mail).scheme not in {"smtp", "smtps", "file"}:
             raise SettingsError("settings.mail_url")
         if urlsplit(self.photos).scheme not in {"s3", "file"}:
             raise SettingsError("settings.photo_store")
-        if self.language not in LANGUAGES:
-            raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
-        if not 1 <= self.threads <= 200:
-            raise SettingsError("settings.threads", value=self.threads)
-        return self
 
 
 @cache

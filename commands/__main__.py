@@ -146,7 +146,7 @@ def evaluate_classification(
 
 
 @create_app.command("person", help=said("cli.create_person"))
-def create_person(  # noqa: PLR0913
+def create_person(
     email: str,
     role: Annotated[str, typer.Option(help=said("cli.role"))],
     municipality: Annotated[str | None, typer.Option(help=said("cli.municipality"))] = None,
@@ -165,7 +165,7 @@ def create_person(  # noqa: PLR0913
             session,
             municipality=municipality,
             email=email,
-            name=name or email.split("@")[0],
+            name=name or email.split("@", maxsplit=1)[0],
             role=role,
             password=password,
             department=department,

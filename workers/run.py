@@ -18,11 +18,11 @@ import structlog
 from dramatiq import Worker
 
 from city.database import check_roles
+from city.logs import write_logs
 from city.settings import settings
 from workers.app import broker, worker_settings
 from workers.broker import PostgresBroker
 from workers.chores import Chore, Housekeeping
-from city.logs import write_logs
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 FAREWELL_SECONDS: Final = 10.0

@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
 
 
 @router.get("/reports", response_model=DeskPage)
-def list_reports(  # noqa: PLR0913
+def list_reports(
     work: Workplace,
     state: Annotated[list[State] | None, Query(max_length=20)] = None,
     is_open: Annotated[bool | None, Query()] = None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -28,7 +26,7 @@ from api.schemas import (
     SuggestionsOut,
 )
 from city.database import public, reading, writing
-from city.errors import InvalidInput, NotFound
+from city.errors import InvalidInput
 from city.records import holding, publication
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
@@ -164,7 +162,7 @@ def suggest(request: Request, asked: SuggestionIn) -> Response:
 class _Filters:
     """The query of public lists."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
         municipality: Annotated[Slug | None, Query()] = None,

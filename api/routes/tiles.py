@@ -1,4 +1,4 @@
-"""The map's errand: vector tiles and their TileJSON. Only what the public may see: they are read as the public reader."""
+"""The map's errand: vector tiles and their TileJSON. They are read as the public reader: only what anyone may see."""
 
 from __future__ import annotations
 

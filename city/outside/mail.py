@@ -5,17 +5,20 @@ smtp://user:password@host:587?starttls=1    smtps://host    file:///folder
 
 from __future__ import annotations
 
-import os
+import re
 import smtplib
 import ssl
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from city.errors import LampioneError, Unavailable
 from city.settings import settings
+
+_ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+"""An enhanced status code (RFC 3463), which quotes nobody."""
 
 
 class MailRefused(LampioneError):
@@ -82,7 +85,7 @@ class FolderMailer:
         draft = path.with_suffix(".part")
         try:
             draft.write_bytes(message.as_bytes())
-            os.replace(draft, path)
+            draft.replace(path)
         except OSError as error:
             raise Unavailable("mail.silent", problem=error.strerror or "OSError") from error
         return str(path)
@@ -91,7 +94,7 @@ class FolderMailer:
 def _refusal(code: int, words: bytes | str) -> LampioneError:
     said = words.decode(errors="replace") if isinstance(words, bytes) else words
     # What the server says may quote the address: only its code is kept.
-    status = next((part for part in said.split() if part.count(".") == 2), "")
+    status = next((part for part in said.split() if _ENHANCED.fullmatch(part)), "")
     problem = f"{code} {status}".strip()
     return MailRefused("mail.refused", problem=problem) if code >= 500 else Unavailable("mail.silent", problem=problem)  # noqa: PLR2004
 

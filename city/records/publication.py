@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -98,7 +98,7 @@ def page(session: ReadSession, chosen: PublicFilter, *, limit: int, cursor: str 
     where = " AND ".join(["report.is_public", *clauses])
     values["limit"] = limit + 1
     found = session.raw.execute(
-        f"SELECT {_PUBLIC_ROW} WHERE {where} ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",  # type: ignore[call-overload]  # noqa: S608
+        f"SELECT {_PUBLIC_ROW} WHERE {where} ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",
         values,
     )
     names = [column.name for column in found.description or ()]
@@ -128,7 +128,7 @@ def geojson(answer: dict[str, Any]) -> dict[str, Any]:
 def one(session: ReadSession, number: str) -> dict[str, Any]:
     """One public report with its public timeline. Raises NotFound, also for those that are not public."""
     found = session.raw.execute(
-        f"SELECT {_PUBLIC_ROW} WHERE report.number = %(number)s",  # type: ignore[call-overload]  # noqa: S608
+        f"SELECT {_PUBLIC_ROW} WHERE report.number = %(number)s",
         {"number": number},
     )
     names = [column.name for column in found.description or ()]
@@ -174,9 +174,7 @@ def read_cursor(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError(at)
-        return moment, UUID(key)
+        return moment.astimezone(UTC), UUID(key)
     except (ValueError, TypeError, binascii.Error, AttributeError) as error:
         raise InvalidInput("reports.bad_cursor", field="cursor") from error
 

@@ -90,7 +90,7 @@ def page(
     limit: int,
     cursor: str | None,
 ) -> dict[str, Any]:
-    """Reports that `staff` may read, newest first: `reports` and the `next` cursor. One statement, whatever the size."""
+    """Reports that `staff` may read, newest first: `reports` and the `next` cursor. One statement of any size."""
     staff.needs(Right.READ)
     clauses, values = chosen.clauses(municipality)
     scope, scope_values = _scope(staff, municipality)
@@ -100,7 +100,7 @@ def page(
         clauses.append("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)")
     where = " AND ".join(["report.municipality_id = %(municipality_id)s", scope, *clauses])
     found = session.raw.execute(
-        f"SELECT {_DESK_ROW} FROM report WHERE {where}"  # type: ignore[call-overload]  # noqa: S608
+        f"SELECT {_DESK_ROW} FROM report WHERE {where}"  # noqa: S608
         " ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",
         values,
     )
@@ -118,7 +118,7 @@ def one(session: ReadSession, municipality: MunicipalityView, staff: Staff, repo
     staff.needs(Right.READ)
     scope, values = _scope(staff, municipality)
     found = session.raw.execute(
-        f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # type: ignore[call-overload]  # noqa: S608
+        f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
         " zone_ids, occurred_at FROM report"
         f" WHERE report.municipality_id = %(municipality_id)s AND report.id = %(id)s AND {scope}",
         values | {"municipality_id": municipality.id, "id": report_id},
@@ -276,7 +276,7 @@ def holds_photo(
     staff.needs(Right.READ)
     scope, values = _scope(staff, municipality)
     found = session.raw.execute(
-        "SELECT 1 FROM photo JOIN report ON report.municipality_id = photo.municipality_id"  # type: ignore[call-overload]  # noqa: S608
+        "SELECT 1 FROM photo JOIN report ON report.municipality_id = photo.municipality_id"  # noqa: S608
         f" AND report.id = photo.report_id WHERE photo.id = %(photo_id)s AND report.id = %(report_id)s AND {scope}",
         values | {"photo_id": photo_id, "report_id": report_id},
     ).fetchone()

@@ -224,7 +224,7 @@ def _home(session: ReadSession, municipality: str | None, role: str) -> int:
 
 
 def _find(
-    session: ReadSession, table: type[Department] | type[Crew], home_id: int, slug: str | None, missing: str
+    session: ReadSession, table: type[Department | Crew], home_id: int, slug: str | None, missing: str
 ) -> int | None:
     if slug is None:
         return None

@@ -19,6 +19,7 @@ from city.errors import InvalidInput, NotFound, OutsideTerritory
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape
 
+POLE: Final = 90
 LAST_RESORT: Final = "other"
 """The category of what nobody has sorted yet; every taxonomy has it."""
 
@@ -31,6 +32,7 @@ class Named:
     en: str
 
     def __call__(self, language: str) -> str:
+        """The name in `language`; Italian where it is another one."""
         return self.en if language == "en" else self.it
 
 
@@ -197,7 +199,7 @@ class Registry:
         held = self.boundaries.holding(place)
         if held:
             return self.municipalities[held[0]]
-        swapped = self.boundaries.holding(Place(place.lat, place.lon)) if abs(place.lon) <= 90 else []
+        swapped = self.boundaries.holding(Place(place.lat, place.lon)) if abs(place.lon) <= POLE else []
         if swapped:
             raise InvalidInput("intake.swapped", field="place", municipality=self.municipalities[swapped[0]].name)
         nearest = self.boundaries.nearest(place)
@@ -283,7 +285,7 @@ class _Rows:
 
     def table(self, name: str, order: str = "id") -> list[dict[str, Any]]:
         if name not in self._tables:
-            cursor = self._connection.execute(f"SELECT * FROM {name} ORDER BY {order}")  # type: ignore[call-overload]  # noqa: S608
+            cursor = self._connection.execute(f"SELECT * FROM {name} ORDER BY {order}")  # noqa: S608
             names = [column.name for column in cursor.description or ()]
             self._tables[name] = [dict(zip(names, row, strict=True)) for row in cursor]
         return self._tables[name]
@@ -309,7 +311,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
     crews = {c["slug"]: CrewView(c["id"], c["slug"], c["name"], c["department_id"]) for c in rows.of("crew", own)}
     categories = _categories(rows, own, groups)
     layers = {layer["id"]: layer["slug"] for layer in rows.of("zone_layer", PROVINCE) + rows.of("zone_layer", own)}
-    zones = [zone for zone in rows.of("zone", PROVINCE) + rows.of("zone", own)]
+    zones = list(rows.of("zone", PROVINCE) + rows.of("zone", own))
     return MunicipalityView(
         id=own,
         slug=row["slug"],

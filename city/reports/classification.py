@@ -42,6 +42,7 @@ EXPLAINING_WORDS = 5
 _CACHED_WORDS = 16_384
 _LONGEST_WORD = 24
 _REMEMBERED_MASKS = 1_000
+_LEAST_SHARE = 0.02
 _LETTER_RUNS = (3, 4, 5)
 _STEM_LETTERS = 5
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -55,7 +56,7 @@ class UnusableModel(ValueError):
 
 
 class Trust(NamedTuple):
-    """How much the first place is worth: sigmoid(`slope` * log-odds + `shift`) * `share` is as often right as it says."""
+    """How much the first place is worth: sigmoid(`slope` * log-odds + `shift`) * `share` of them are right."""
 
     slope: float = 1.0
     shift: float = 0.0
@@ -318,8 +319,7 @@ class Classifier:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about: dict[str, Any] = json.loads("".join(_unpacked(stored["about"])))
-                if about.get("format") != FORMAT:
-                    raise UnusableModel(f"{path.name} is of format {about.get('format')}, not {FORMAT}")
+                _check_format(about.get("format"), path)
                 return cls(
                     slugs=about["slugs"],
                     groups=about["groups"],
@@ -338,6 +338,11 @@ class Classifier:
             ) from problem
 
 
+def _check_format(found: object, path: Path) -> None:
+    if found != FORMAT:
+        raise UnusableModel(f"{path.name} is of format {found}, not {FORMAT}")
+
+
 def _members(groups: Sequence[str]) -> Floats:
     """For each class a row that has 1 at the classes of its group."""
     return np.array([[float(one == other) for other in groups] for one in groups], np.float32)
@@ -351,6 +356,7 @@ def _spoken(reading: _Reading, index: int) -> tuple[tuple[str, float], ...]:
     return tuple(
         (reading.spellings[reading.sequence.index(row)], round(voice / whole, 3))
         for voice, row in for_it[:EXPLAINING_WORDS]
+        if voice >= _LEAST_SHARE * whole
     )
 
 

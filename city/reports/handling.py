@@ -305,7 +305,7 @@ def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) 
 def release(
     desk: Desk, report_id: UUID, version: int | None, *, description: str | None, photo_ids: frozenset[UUID] | None
 ) -> Report:
-    """Choose what everyone may read and see of the report: a text (None takes it back) and photos (None: as they are)."""
+    """Choose what everyone may read and see: a text (None takes it back) and photos (None: as they are)."""
     report = desk.open(report_id, version, Right.DESK)
     report.public_description = cleaned(description, field="public_description")
     details: dict[str, object] = {"public_description": report.public_description is not None}

@@ -22,12 +22,12 @@ from city.jobs import bell
 from city.registry import view
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import duplicates, emergencies, journey, trained
-from city.reports.photos import IncomingPhoto
 from city.reports.checks import LONGEST_ADDRESS, checked, cleaned
 from city.reports.classification import Classification
 from city.reports.deadlines import deadline
 from city.reports.identity import new_id
 from city.reports.lifecycle import State
+from city.reports.photos import IncomingPhoto
 from city.reports.receipts import receipt_token
 from city.reports.routing import Routing, route
 from geo.place import Place, morton
@@ -165,7 +165,7 @@ def _classify(text: str, municipality: MunicipalityView) -> tuple[Classification
         if classifier is None:
             return None, "triage.no_classifier"
         return classifier.classify(text, municipality.choices), None
-    except Exception:  # whatever it is, a person will look
+    except Exception:  # noqa: BLE001  (whatever it is, a person will look)
         return None, "triage.classifier_failed"
 
 
@@ -351,10 +351,38 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, number: 
 
 
 _COLUMNS: Final = (
-    "municipality_id id number state category_id group_slug decided_by confidence suggestions department_id crew_id"
-    " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
-    " is_emergency is_open occurred_at created_at updated_at deadline_at"
-).split()
+    "municipality_id",
+    "id",
+    "number",
+    "state",
+    "category_id",
+    "group_slug",
+    "decided_by",
+    "confidence",
+    "suggestions",
+    "department_id",
+    "crew_id",
+    "routing",
+    "triage_reason",
+    "lon",
+    "lat",
+    "cell",
+    "cell_x",
+    "cell_y",
+    "zone_ids",
+    "address",
+    "description",
+    "language",
+    "answers",
+    "source",
+    "is_public",
+    "is_emergency",
+    "is_open",
+    "occurred_at",
+    "created_at",
+    "updated_at",
+    "deadline_at",
+)
 
 _WRITE: Final = f"""
 WITH claim AS (

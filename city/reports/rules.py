@@ -95,12 +95,9 @@ class RuleBook:
         self._layers = self._slugs(ZoneLayer)
         self._departments = _by_municipality(session, Department)
         self._crews = _by_municipality(session, Crew)
-        self._municipalities: dict[str, int] = {
-            slug: key
-            for slug, key in session.execute(
-                select(Municipality.slug, Municipality.id).where(Municipality.kind == "municipality")
-            )
-        }
+        self._municipalities: dict[str, int] = dict(
+            session.execute(select(Municipality.slug, Municipality.id).where(Municipality.kind == "municipality"))
+        )
         self._index: ZoneIndex | None = None
 
     def save(self, fields: RuleFields, *, rule_id: int | None = None, replace: bool = False) -> RoutingRule:
@@ -207,7 +204,7 @@ class RuleBook:
             )
         return self._index
 
-    def _slugs(self, table: type[Category] | type[CategoryGroup] | type[ZoneLayer]) -> set[str]:
+    def _slugs(self, table: type[Category | CategoryGroup | ZoneLayer]) -> set[str]:
         return set(self._session.scalars(select(table.slug).where(table.municipality_id.in_(self._scope))))
 
 
@@ -220,7 +217,7 @@ def missing_departments(session: ReadSession, municipality: Municipality) -> lis
     return sorted({slug for slug, heirs in rules if slug not in own and (not heirs or municipality.slug in heirs)})
 
 
-def _by_municipality(session: ReadSession, table: type[Department] | type[Crew]) -> dict[int, set[str]]:
+def _by_municipality(session: ReadSession, table: type[Department | Crew]) -> dict[int, set[str]]:
     found: dict[int, set[str]] = {}
     for key, slug in session.execute(select(table.municipality_id, table.slug)):
         found.setdefault(key, set()).add(slug)

@@ -62,7 +62,7 @@ def history(session: ReadSession, municipality_id: int, report_id: UUID, *, inte
 
 
 def _as_json(entry: TimelineEntry, name: str | None, *, internal: bool) -> dict[str, Any]:
-    seen = {
+    seen: dict[str, Any] = {
         "at": entry.at.isoformat(),
         "what": entry.what,
         "actor": entry.actor,

@@ -36,7 +36,7 @@ from city.reports.classification import (
     words_of,
 )
 
-REVISION = 3
+REVISION = 4
 """Raised when the same texts would make another model."""
 
 TARGET_PRECISION = 0.8
@@ -48,6 +48,9 @@ PRUDENCE = 5
 
 _PIECE = 2_048
 _NEWTON_STEPS = 20
+_FEWEST_CATEGORIES = 2
+_SHORTEST_STRIDE = 1e-6
+_FLAT = 1e-10
 
 
 class Pair(NamedTuple):
@@ -64,10 +67,14 @@ class Recipe:
 
     penalty: float = 0.1
     """Weight of the squared weights against the sum of the texts' losses."""
-    damping: float = 0.2
+    damping: float = 0.06
     """Added to the squared length of a text (at most 1 a word), so that little evidence gives little confidence."""
     rarity: float = 2.0
     """How much more a rare word or run of letters counts than a frequent one."""
+    telling: float = 0.5
+    """How much more one that is found in few categories counts than one found in all: finds the point of long texts."""
+    telling_from: float = 2.0
+    """Texts as they come, added to those that hold a word or a run before asking in how few categories it is found."""
     fewest_words: int = 2
     """Runs of letters in fewer different words than this are not kept."""
     balance: float = 1.0
@@ -135,8 +142,7 @@ class _Corpus:
     texts: _Rows
     words: _Rows
     word_scales: Floats
-    feature_scales: Floats
-    lengths: Floats
+    rarity: Floats
     features: list[str]
 
 
@@ -155,15 +161,11 @@ def _corpus(texts: Sequence[str], recipe: Recipe) -> _Corpus:
     word_rows = _Rows([[places[f] for f in features if f in places] for features in in_words], len(kept))
     frequency = text_rows.transposed_times(np.ones((len(texts), 1), np.float32))
     occurrences = np.maximum(word_rows.transposed_times(frequency), 1)
-    feature_scales = (1 - np.log(occurrences) / (1 + np.log(len(texts)))).clip(0.01) ** recipe.rarity
-    word_scales = np.array([[len(features) ** -0.5] for features in in_words], np.float32)
-    energies = text_rows.times(word_rows.times(feature_scales**2) * word_scales**2)
     return _Corpus(
         texts=text_rows,
         words=word_rows,
-        word_scales=word_scales,
-        feature_scales=feature_scales,
-        lengths=np.sqrt(energies + np.float32(recipe.damping)),
+        word_scales=np.array([[len(features) ** -0.5] for features in in_words], np.float32),
+        rarity=(1 - np.log(occurrences) / (1 + np.log(len(texts)))).clip(0.01) ** recipe.rarity,
         features=kept,
     )
 
@@ -215,22 +217,20 @@ def train(
     """
     samples = _samples(pairs, corrections)
     slugs = sorted({sample.slug for sample in samples})
-    if len(slugs) < 2:
+    if len(slugs) < _FEWEST_CATEGORIES:
         raise ValueError("there is nothing to tell apart: texts of two categories at least are needed")
     tick = _ticking(progress, recipe.steps * (recipe.folds + 1))
     corpus = _corpus([sample.text for sample in samples], recipe)
     targets = _targets(samples, slugs, recipe)
 
-    unseen = np.empty((len(samples), len(slugs)), np.float32)
     judged = np.array([len(words_of(sample.text)) >= recipe.judged_from_words for sample in samples])
-    for fold in _folds(samples, judged, recipe.folds):
-        others = replace(targets, weights=np.where(fold, 0, targets.weights).astype(np.float32))
-        unseen[fold] = _logits(corpus, _fit(corpus, others, recipe, tick))[fold, :-1]
+    unseen = _unseen(corpus, targets, _folds(samples, judged, recipe.folds), recipe, tick)
     temperature, trust, thresholds = _calibrated(unseen[judged], _chosen(targets, judged), target_precision, recipe)
 
-    weights = _fit(corpus, targets, recipe, tick) * corpus.feature_scales
+    scale = _scale(corpus, targets, recipe)
+    weights = _fit(corpus, scale, targets, recipe, tick) * scale.features
     weights[:, :-1] /= temperature
-    weights = np.concatenate([weights, corpus.feature_scales**2], axis=1).astype(np.float16).astype(np.float32)
+    weights = np.concatenate([weights, scale.features**2], axis=1).astype(np.float16).astype(np.float32)
     if progress:
         progress(1.0)
     return Classifier(
@@ -272,6 +272,22 @@ def _targets(samples: Sequence[_Sample], slugs: Sequence[str], recipe: Recipe) -
         weights=(np.array([sample.weight for sample in samples]) * balance).astype(np.float32),
         count=len(slugs),
     )
+
+
+def _unseen(
+    corpus: _Corpus,
+    targets: _Targets,
+    folds: Sequence[NDArray[np.bool_]],
+    recipe: Recipe,
+    tick: Callable[[], None],
+) -> Floats:
+    """The logits of each text by a model that has not seen its fold; 0 for texts of no fold."""
+    unseen = np.zeros((len(targets.classes), targets.count), np.float32)
+    for fold in folds:
+        others = replace(targets, weights=np.where(fold, 0, targets.weights).astype(np.float32))
+        scale = _scale(corpus, others, recipe)
+        unseen[fold] = _logits(corpus, scale, _fit(corpus, scale, others, recipe, tick))[fold, :-1]
+    return unseen
 
 
 def _folds(samples: Sequence[_Sample], judged: NDArray[np.bool_], count: int) -> list[NDArray[np.bool_]]:
@@ -390,7 +406,29 @@ def _version(samples: Sequence[_Sample], groups: Mapping[str, str], target_preci
     return digest.hexdigest()[:12]
 
 
-def _fit(corpus: _Corpus, targets: _Targets, recipe: Recipe, tick: Callable[[], None]) -> Floats:
+@dataclass(frozen=True)
+class _Scale:
+    """What each feature counts (a column), and how long that makes each text (a column)."""
+
+    features: Floats
+    lengths: Floats
+
+
+def _scale(corpus: _Corpus, targets: _Targets, recipe: Recipe) -> _Scale:
+    """Rare features, and those that tell the classes of `targets` apart, count more."""
+    chosen = np.zeros((len(targets.classes), targets.count), np.float32)
+    chosen[np.arange(len(chosen)), targets.classes] = targets.weights
+    usual = chosen.sum(axis=0) / chosen.sum()
+    found = corpus.words.transposed_times(corpus.texts.transposed_times(chosen)) + recipe.telling_from * usual
+    found /= found.sum(axis=1, keepdims=True)
+    divergence = (found * np.log(np.maximum(found / usual, 1e-9))).sum(axis=1, keepdims=True)
+    telling = (divergence / np.log(targets.count)).clip(0.001) ** recipe.telling
+    features = (corpus.rarity * telling).astype(np.float32)
+    energies = corpus.texts.times(corpus.words.times(features**2) * corpus.word_scales**2)
+    return _Scale(features, np.sqrt(energies + np.float32(recipe.damping)))
+
+
+def _fit(corpus: _Corpus, scale: _Scale, targets: _Targets, recipe: Recipe, tick: Callable[[], None]) -> Floats:
     """The weights of every feature (rows) for the classes and, in the last column, the language.
 
     Texts of weight 0 take no part.
@@ -400,14 +438,13 @@ def _fit(corpus: _Corpus, targets: _Targets, recipe: Recipe, tick: Callable[[], 
     chosen[:, -1] = targets.italian
 
     def loss_and_slope(weights: Floats) -> tuple[float, Floats]:
-        logits = _logits(corpus, weights)
-        likely = _chances(logits)
+        likely = _chances(_logits(corpus, scale, weights))
         losses = -np.log(np.maximum((likely[:, :-1] * chosen[:, :-1]).sum(axis=1), 1e-12))
         said = np.where(targets.italian > 0, likely[:, -1], 1 - likely[:, -1])
         losses -= np.log(np.maximum(said, 1e-12))
-        residuals = (likely - chosen) * (targets.weights[:, None] / corpus.lengths)
+        residuals = (likely - chosen) * (targets.weights[:, None] / scale.lengths)
         slope = corpus.words.transposed_times(corpus.texts.transposed_times(residuals) * corpus.word_scales)
-        slope *= corpus.feature_scales
+        slope *= scale.features
         slope += recipe.penalty * weights
         loss = float(losses @ targets.weights) + recipe.penalty / 2 * float(np.vdot(weights, weights))
         return loss, slope
@@ -416,9 +453,9 @@ def _fit(corpus: _Corpus, targets: _Targets, recipe: Recipe, tick: Callable[[], 
     return _minimised(loss_and_slope, start, recipe.steps, tick)
 
 
-def _logits(corpus: _Corpus, weights: Floats) -> Floats:
-    logits: Floats = corpus.texts.times(corpus.words.times(weights * corpus.feature_scales) * corpus.word_scales)
-    logits /= corpus.lengths
+def _logits(corpus: _Corpus, scale: _Scale, weights: Floats) -> Floats:
+    logits: Floats = corpus.texts.times(corpus.words.times(weights * scale.features) * corpus.word_scales)
+    logits /= scale.lengths
     return logits
 
 
@@ -448,11 +485,11 @@ def _minimised(
             if next_loss <= loss + 1e-4 * stride * descent:
                 break
             stride /= 2
-            if stride < 1e-6:
+            if stride < _SHORTEST_STRIDE:
                 return point
         step, bend = next_point - point, next_slope - slope
         curvature = float(np.vdot(step, bend))
-        if curvature > 1e-10:
+        if curvature > _FLAT:
             memory = [*memory[-5:], (step, bend, 1 / curvature)]
         settled = loss - next_loss < 1e-5 * abs(next_loss)
         point, loss, slope = next_point, next_loss, next_slope

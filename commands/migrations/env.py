@@ -22,7 +22,7 @@ def include_object(thing: Any, name: str | None, kind: str, reflected: bool, com
     """Leave alone what PostGIS and alembic brought."""
     if kind == "table" and name in FOREIGN:
         return False
-    return bool(alembic_helpers.include_object(thing, name, kind, reflected, compare_to))
+    return bool(alembic_helpers.include_object(thing, name, kind, reflected, compare_to))  # type: ignore[no-untyped-call]
 
 
 def run() -> None:

@@ -16,9 +16,10 @@ from city.reports import training
 from city.reports.classification import (
     Classification,
     Classifier,
-    Suggestion,
+    Trust,
     UnusableModel,
     folded,
+    trusted,
     word_features,
     words_of,
 )
@@ -126,6 +127,14 @@ def test_suggests_only_what_the_municipality_has(small: Classifier) -> None:
     assert {one.slug for one in said.suggestions} == {"drain", "graffiti"}
     assert not said.decided
     assert small.classify("buca profonda", allowed=frozenset()).suggestions == ()
+
+
+def test_the_first_place_keeps_its_place_whatever_it_is_trusted() -> None:
+    logits = np.array([2.0, 1.9, -1.0], np.float32)
+    for trust in (Trust(), Trust(0.5, -3.0, 0.9), Trust(2.0, 3.0, 1.0)):
+        probabilities = trusted(logits, trust)
+        assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert probabilities[0] >= probabilities[1] >= probabilities[2]
 
 
 def test_scores_are_probabilities(small: Classifier) -> None:
@@ -306,12 +315,19 @@ def _seconds_each(classifier: Classifier, text: str, times: int) -> float:
     [
         ("buca in via roma", "pothole"),
         ("lampione spento", "lamp-out"),
+        ("divano e materasso vicino ai cassonetti", "bulky-waste"),
+        ("erba altissima nel parco, nessuno la taglia", "mowing"),
+        ("la panchina è rotta", "street-furniture"),
+        ("perdita d'acqua dal marciapiede", "water-leak"),
         ("abandoned mattress on the pavement", "bulky-waste"),
         ("there is a dead fox by the road", "dead-animal"),
     ],
 )
 def test_the_seed_model_knows_the_plain_cases(trained: Classifier, text: str, slug: str) -> None:
-    assert trained.classify(text).suggestions[0] == Suggestion(slug, pytest.approx(0.75, abs=0.25))
+    best = trained.classify(text).best
+    assert best is not None
+    assert best.slug == slug
+    assert best.confidence > 0.5
 
 
 def test_reports_of_other_cities_are_understood(trained: Classifier, seed_groups: dict[str, str]) -> None:
@@ -325,9 +341,6 @@ def test_reports_of_other_cities_are_understood(trained: Classifier, seed_groups
         if report["text"].strip() and labels.get(report["category"], "-") != "-"
     ]
     measured = training.evaluate(trained, samples, seed_groups)
-    assert measured.top1 > 0.5
-    assert measured.calibration_error < 0.2
-
-
-def test_evaluation_type_is_a_suggestion(small: Classifier) -> None:
-    assert isinstance(small.classify("buca").best, Suggestion)
+    assert measured.top1 > 0.6
+    assert measured.top3 > 0.85
+    assert measured.calibration_error < 0.15

@@ -20,7 +20,6 @@ import pytest
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw, ImageStat
 
 from city.errors import LampioneError, TooLarge, UnsupportedPhoto
-from city.reports import imaging
 from city.reports.imaging import DERIVATIVES, PhotoLimits, derive, inspect
 
 IMAGES = Path(__file__).parents[3].parent / "shared" / "data" / "images"
@@ -259,7 +258,7 @@ class TestWhatComesIn:
 
     def test_never_more_decodes_at_once_than_allowed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = encoded(noisy(1200, 900), "PNG")
-        now, most, lock, scaled = 0, 0, threading.Lock(), photos._scaled
+        now, most, lock, scaled = 0, 0, threading.Lock(), imaging._scaled
 
         def counted(*arguments: Any, **options: Any) -> Image.Image:
             nonlocal now, most
@@ -272,13 +271,13 @@ class TestWhatComesIn:
                 with lock:
                     now -= 1
 
-        monkeypatch.setattr(photos, "_scaled", counted)
+        monkeypatch.setattr(imaging, "_scaled", counted)
         crowd = [threading.Thread(target=inspect, args=(data,)) for _ in range(8)]
         for one in crowd:
             one.start()
         for one in crowd:
             one.join()
-        assert most == photos.DECODES_AT_ONCE
+        assert most == imaging.DECODES_AT_ONCE
 
 
 class TestHints:
@@ -594,12 +593,12 @@ class TestRealFiles:
 def test_half_of_the_work_is_saved_by_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The decoder must be asked for the fitted size: asked for the square box it would decode every pixel."""
     decoded: list[tuple[int, int]] = []
-    eight_bit: Callable[[Image.Image], Image.Image] = photos._eight_bit
+    eight_bit: Callable[[Image.Image], Image.Image] = imaging._eight_bit
 
     def noted(picture: Image.Image) -> Image.Image:
         decoded.append(picture.size)
         return eight_bit(picture)
 
-    monkeypatch.setattr(photos, "_eight_bit", noted)
+    monkeypatch.setattr(imaging, "_eight_bit", noted)
     derive(encoded(Image.new("RGB", (4032, 3024))))
     assert decoded == [(2016, 1512)]
