@@ -20,6 +20,7 @@ import pytest
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageDraw, ImageStat
 
 from city.errors import LampioneError, TooLarge, UnsupportedPhoto
+from city.reports import imaging
 from city.reports.imaging import DERIVATIVES, PhotoLimits, derive, inspect
 
 IMAGES = Path(__file__).parents[3].parent / "shared" / "data" / "images"
