@@ -95,9 +95,8 @@ class RuleBook:
         self._layers = self._slugs(ZoneLayer)
         self._departments = _by_municipality(session, Department)
         self._crews = _by_municipality(session, Crew)
-        self._municipalities: dict[str, int] = dict(
-            session.execute(select(Municipality.slug, Municipality.id).where(Municipality.kind == "municipality"))
-        )
+        heirs = select(Municipality.slug, Municipality.id).where(Municipality.kind == "municipality")
+        self._municipalities: dict[str, int] = {row.slug: row.id for row in session.execute(heirs)}
         self._index: ZoneIndex | None = None
 
     def save(self, fields: RuleFields, *, rule_id: int | None = None, replace: bool = False) -> RoutingRule:
