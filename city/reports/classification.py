@@ -43,6 +43,7 @@ _CACHED_WORDS = 16_384
 _LONGEST_WORD = 24
 _REMEMBERED_MASKS = 1_000
 _LEAST_SHARE = 0.02
+_AHEAD = 1.0001
 _LETTER_RUNS = (3, 4, 5)
 _STEM_LETTERS = 5
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -122,7 +123,7 @@ def trusted(logits: Floats, trust: Trust) -> Floats:
     rest = max(float(powers.sum()), 1e-9)
     runner_up = float(powers.max())
     sure = trust.share / (1 + math.exp(min(trust.slope * math.log(rest) - trust.shift, 700)))
-    sure = max(sure, runner_up / (rest + runner_up))
+    sure = max(sure, _AHEAD * runner_up / (rest + runner_up))
     powers *= (1 - sure) / rest
     powers[first] = sure
     return powers
