@@ -27,8 +27,8 @@ from geo.zones import ZoneIndex, ZoneShape
 class RuleFields:
     """What a rule says; see `city.reports.routing` for which one wins.
 
-    `days` are ISO week days (1 is Monday), times are the municipality's wall clock. `municipalities` is for rules of the
-    province: who inherits it (empty: all).
+    `days` are ISO week days (1 is Monday), times are the municipality's wall clock. `municipalities` is for rules of
+    the province: who inherits it (empty: all).
     """
 
     department: str
