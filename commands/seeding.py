@@ -18,9 +18,10 @@ from uuid import UUID, uuid5
 
 import orjson
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, update
 
-from city.database import PROVINCE, ReadSession, WriteSession, provincial, reading, writing
+from city.database import ReadSession, WriteSession, provincial, writing
 from city.registry import people, territory, view
 from city.registry.people import Post, Right, Staff
 from city.registry.tables import Appointment, Person
@@ -155,8 +156,9 @@ def _features(path: str) -> list[dict[str, Any]]:
     return found
 
 
-def _shape(feature: Mapping[str, Any]) -> shapely.Geometry:
-    return shapely.from_geojson(orjson.dumps(feature["geometry"]).decode())
+def _shape(feature: Mapping[str, Any]) -> BaseGeometry:
+    shape: BaseGeometry = shapely.from_geojson(orjson.dumps(feature["geometry"]).decode())
+    return shape
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def check(areas: Sequence[Area], boundary: BaseGeometry | None = None) -> Faults
 def repaired(shape: BaseGeometry) -> BaseGeometry | None:
     """The shape as valid areas only: lines and points that come of the repair are left out; None if nothing is left."""
     valid = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
-    polygons = [part for part in _flat(valid) if part.geom_type == "Polygon" and not part.is_empty]
+    polygons = _polygons(valid)
     if not polygons:
         return None
     return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
@@ -236,9 +236,7 @@ class _Measure:
         """Degrees (n, 2) → metres (n, 2)."""
         sine = np.sin(np.radians(degrees[:, 1]))
         bent = ECCENTRICITY * sine
-        authalic = (1 - ECCENTRICITY**2) * (
-            sine / (1 - bent**2) - np.log((1 - bent) / (1 + bent)) / (2 * ECCENTRICITY)
-        )
+        authalic = (1 - ECCENTRICITY**2) * (sine / (1 - bent**2) - np.log((1 - bent) / (1 + bent)) / (2 * ECCENTRICITY))
         east = EQUATOR_METRES * self._scale * np.radians(degrees[:, 0])
         return np.column_stack([east, EQUATOR_METRES * authalic / (2 * self._scale)])
 
@@ -288,9 +286,9 @@ def _overlaps(shapes: Sequence[BaseGeometry | None], measure: _Measure) -> list[
 def _gaps(whole: BaseGeometry, boundary: BaseGeometry | None, measure: _Measure) -> list[Gap]:
     """What the boundary has and the areas have not; without a boundary, the holes inside them."""
     if boundary is None:
-        holes = [shapely.polygons(ring) for part in _flat(whole) for ring in getattr(part, "interiors", ())]
+        holes = [shapely.Polygon(ring) for part in _polygons(whole) for ring in part.interiors]
     else:
-        holes = [part for part in _flat(shapely.difference(boundary, whole)) if part.geom_type == "Polygon"]
+        holes = _polygons(shapely.difference(boundary, whole))
     if not holes:
         return []
     pieces = np.array(holes, dtype=object)
@@ -320,12 +318,15 @@ def _outside(shapes: Sequence[BaseGeometry | None], boundary: BaseGeometry, meas
 def _areas_of(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     """Only what has an area: neighbours also share lines and points."""
     kept = [
-        shape
-        if shape.geom_type in {"Polygon", "MultiPolygon"}
-        else shapely.MultiPolygon([part for part in _flat(shape) if part.geom_type == "Polygon"])
+        shape if shape.geom_type in {"Polygon", "MultiPolygon"} else shapely.MultiPolygon(_polygons(shape))
         for shape in shapes
     ]
     return np.array(kept, dtype=object)
+
+
+def _polygons(shape: BaseGeometry) -> list[shapely.Polygon]:
+    """The single areas, however deep they lie; lines and points are left out."""
+    return [part for part in _flat(shape) if isinstance(part, shapely.Polygon) and not part.is_empty]
 
 
 def _flat(shape: BaseGeometry) -> list[BaseGeometry]:

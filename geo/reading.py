@@ -62,7 +62,7 @@ _SHAPEFILE: Final = b"\x00\x00\x27\x0a"
 _SHAPEFILE_PARTS: Final = frozenset({".shp", ".shx", ".dbf", ".prj", ".cpg"})
 
 
-class UnreadableLayer(Exception):  # noqa: N818
+class UnreadableLayer(Exception):
     """A file we do not read: `reason` is the last part of its sentence's key, `values` fill it."""
 
     def __init__(self, reason: str, **values: object) -> None:
@@ -422,7 +422,7 @@ def _to_wgs84(shapes: NDArray[np.object_], crs: str) -> list[BaseGeometry | None
 def _points_moved(points: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
     """The points in WGS84; those the system cannot hold are left out."""
     try:
-        moved = _to_wgs84(shapely.points(points), crs)
+        moved = _to_wgs84(np.array([shapely.Point(point) for point in points], dtype=object), crs)
     except UnreadableLayer:
         return np.empty((0, 2))
     return shapely.get_coordinates([point for point in moved if point is not None])

@@ -86,6 +86,11 @@ def _box_metres(bounds: Sequence[float], place: Place, stretched: float) -> floa
     return math.hypot(dx, dy) * METRES_PER_DEGREE * 0.98
 
 
+def area_of(zone: ZoneShape) -> ZoneShape:
+    """The same zone as an area: once widened, a road can be put into many indexes."""
+    return ZoneShape(zone.key, _area(zone))
+
+
 def _area(zone: ZoneShape) -> BaseGeometry:
     if zone.half_width_metres is None:
         return zone.shape

@@ -176,7 +176,9 @@ def create_municipality(session: WriteSession, fields: MunicipalityFields) -> Mu
         session.add(municipality)
         session.flush()
         session.add(
-            Department(municipality_id=municipality.id, id=department_id, slug=fallback.slug, **_of_department(fallback))
+            Department(
+                municipality_id=municipality.id, id=department_id, slug=fallback.slug, **_of_department(fallback)
+            )
         )
         session.flush()
     else:
@@ -225,7 +227,7 @@ def put_group(
     return _put(session, CategoryGroup, {"municipality_id": PROVINCE, "slug": slug}, values)
 
 
-def put_category(  # noqa: PLR0913  (a category has that many sides)
+def put_category(
     session: WriteSession,
     slug: str,
     *,
@@ -260,7 +262,7 @@ def put_category(  # noqa: PLR0913  (a category has that many sides)
     return _put(session, Category, {"municipality_id": municipality_id, "slug": slug}, values)
 
 
-def put_override(  # noqa: PLR0913  (each may be changed alone)
+def put_override(
     session: WriteSession,
     municipality_id: int,
     slug: str,
@@ -329,7 +331,7 @@ def put_zones(
         if zone.code in met:
             raise InvalidInput("territory.code_twice", field="code", value=zone.code)
         met.add(zone.code)
-        _put_zone(session, layer, there.get(zone.code), _checked(zone, layer), first_day, changes)
+        _put_zone(session, layer, _checked(zone, layer), there.get(zone.code), first_day=first_day, changes=changes)
     if replace:
         for gone in (zone for code, zone in there.items() if code not in met):
             _end(session, gone, first_day, changes)
@@ -338,7 +340,13 @@ def put_zones(
 
 
 def _put_zone(
-    session: WriteSession, layer: ZoneLayer, known: Zone | None, zone: ZoneFields, first_day: date, changes: ZoneChanges
+    session: WriteSession,
+    layer: ZoneLayer,
+    zone: ZoneFields,
+    known: Zone | None,
+    *,
+    first_day: date,
+    changes: ZoneChanges,
 ) -> None:
     if known is not None and _equal(known, zone):
         changes.unchanged += 1
@@ -357,9 +365,7 @@ def _put_zone(
         _end(session, known, first_day, changes)
         session.flush()
     session.add(
-        Zone(
-            municipality_id=layer.municipality_id, layer_id=layer.id, code=zone.code, valid_from=first_day, **values
-        )
+        Zone(municipality_id=layer.municipality_id, layer_id=layer.id, code=zone.code, valid_from=first_day, **values)
     )
     changes.added += 1
 
@@ -398,7 +404,7 @@ def _checked(zone: ZoneFields, layer: ZoneLayer) -> ZoneFields:
 def _areas(shape: BaseGeometry) -> shapely.MultiPolygon | None:
     if shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
         return None
-    return shapely.multipolygons(shapely.get_parts(shapely.force_2d(shape)))
+    return shapely.MultiPolygon(list(shapely.get_parts(shapely.force_2d(shape))))
 
 
 def _same(stored: Any, shape: BaseGeometry) -> bool:
@@ -448,7 +454,9 @@ def _prefix(session: ReadSession, fields: MunicipalityFields, known: Municipalit
     """The letters before the public number: those asked for, those it has, or the first free ones of its name."""
     if fields.prefix is None and known is not None:
         return known.prefix
-    taken = set(session.scalars(select(func.upper(Municipality.prefix)).where(Municipality.id != (known.id if known else -1))))
+    taken = set(
+        session.scalars(select(func.upper(Municipality.prefix)).where(Municipality.id != (known.id if known else -1)))
+    )
     if fields.prefix is not None:
         wanted = fields.prefix.upper()
         if not re.fullmatch(r"[A-Z][A-Z0-9]{1,7}", wanted):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ import shapely
 from city.database import PROVINCE, ReadSession, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from geo.place import Place
-from geo.zones import ZoneIndex, ZoneShape
+from geo.zones import ZoneIndex, ZoneShape, area_of
 
 POLE: Final = 90
 LAST_RESORT: Final = "other"
@@ -282,6 +283,7 @@ class _Rows:
         assert row is not None
         self.version: int = row[0]
         self._tables: dict[str, list[dict[str, Any]]] = {}
+        self._owned: dict[str, dict[int, list[dict[str, Any]]]] = {}
 
     def table(self, name: str, order: str = "id") -> list[dict[str, Any]]:
         if name not in self._tables:
@@ -291,7 +293,44 @@ class _Rows:
         return self._tables[name]
 
     def of(self, name: str, municipality_id: int, order: str = "id") -> list[dict[str, Any]]:
-        return [row for row in self.table(name, order) if row["municipality_id"] == municipality_id]
+        if name not in self._owned:
+            owned = self._owned[name] = {}
+            for row in self.table(name, order):
+                owned.setdefault(row["municipality_id"], []).append(row)
+        return self._owned[name].get(municipality_id, [])
+
+    @cached_property
+    def provincial_zones(self) -> dict[int, ZoneView]:
+        """The zones of the province, which all municipalities share."""
+        return self.zone_views(PROVINCE)
+
+    @cached_property
+    def _provincial_shapes(self) -> list[ZoneShape]:
+        return self.zone_shapes(PROVINCE)
+
+    @cached_property
+    def _provincial_tree(self) -> shapely.STRtree:
+        return shapely.STRtree([zone.shape for zone in self._provincial_shapes])
+
+    def provincial_near(self, boundary: bytes | None) -> list[ZoneShape]:
+        """The province's zones that reach into the box of a boundary: with many municipalities, few of many."""
+        if boundary is None:
+            return []
+        near = self._provincial_tree.query(shapely.from_wkb(boundary))
+        return [self._provincial_shapes[position] for position in sorted(near)]
+
+    def zone_views(self, municipality_id: int) -> dict[int, ZoneView]:
+        """The zones of one owner."""
+        layers = {layer["id"]: layer["slug"] for layer in self.of("zone_layer", municipality_id)}
+        return {
+            z["id"]: ZoneView(z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"])
+            for z in self.of("zone", municipality_id)
+        }
+
+    def zone_shapes(self, municipality_id: int) -> list[ZoneShape]:
+        """The shapes of one owner's zones, roads widened to areas."""
+        zones = self.of("zone", municipality_id)
+        return [area_of(ZoneShape(z["id"], shapely.from_wkb(z["shape"]), z["half_width_metres"])) for z in zones]
 
     def sorted_of(self, name: str, municipality_id: int) -> list[dict[str, Any]]:
         return sorted(self.of(name, municipality_id), key=lambda row: row["position"])
@@ -310,8 +349,6 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
     by_id = {department.id: department for department in departments.values()}
     crews = {c["slug"]: CrewView(c["id"], c["slug"], c["name"], c["department_id"]) for c in rows.of("crew", own)}
     categories = _categories(rows, own, groups)
-    layers = {layer["id"]: layer["slug"] for layer in rows.of("zone_layer", PROVINCE) + rows.of("zone_layer", own)}
-    zones = list(rows.of("zone", PROVINCE) + rows.of("zone", own))
     return MunicipalityView(
         id=own,
         slug=row["slug"],
@@ -331,11 +368,8 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             for rule in rows.of("routing_rule", PROVINCE) + rows.of("routing_rule", own)
             if not rule["municipalities"] or row["slug"] in rule["municipalities"]
         ),
-        zones={
-            z["id"]: ZoneView(z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"])
-            for z in zones
-        },
-        index=ZoneIndex(ZoneShape(z["id"], shapely.from_wkb(z["shape"]), z["half_width_metres"]) for z in zones),
+        zones={**rows.provincial_zones, **rows.zone_views(own)},
+        index=ZoneIndex([*rows.provincial_near(row["boundary"]), *rows.zone_shapes(own)]),
         by_id=by_id,
         category_ids={category.id: category for category in categories.values()},
         crew_ids={crew.id: crew for crew in crews.values()},
