@@ -34,7 +34,7 @@ FORMAT = 3
 LANGUAGES = ("it", "en")
 READ_AT_MOST = 4_000
 """Letters of a text that are read."""
-WORDS_AT_MOST = 256
+WORDS_AT_MOST = 200
 """Different words of a text that are weighed: what comes later no longer changes what the report is about."""
 SUGGESTIONS = 3
 EXPLAINING_WORDS = 5
@@ -111,8 +111,8 @@ def word_features(word: str) -> list[str]:
     if not word:
         return []
     padded = f" {word} "
-    runs = {padded[start : start + size] for size in _LETTER_RUNS for start in range(len(padded) - size + 1)}
-    return [f"={word}", *sorted(runs)]
+    runs = [padded[start : start + size] for size in _LETTER_RUNS for start in range(len(padded) - size + 1)]
+    return [f"={word}", *dict.fromkeys(runs)]
 
 
 def trusted(logits: Floats, trust: Trust) -> Floats:
@@ -145,7 +145,7 @@ class _WordRows:
 
 
 class _Reading(NamedTuple):
-    """A text as the model sees it: its words as written, the row of each, the different rows, and their sum."""
+    """A text as the model sees it: its different words as written, the row of each, the different rows, and their sum."""
 
     spellings: list[str]
     sequence: list[int]
@@ -238,25 +238,23 @@ class Classifier:
         return mask
 
     def _read(self, text: str) -> _Reading:
-        spellings = words_of(text)
+        spellings = list(dict.fromkeys(words_of(text)))[:WORDS_AT_MOST]
         cache = self._cache
         sequence = [cache.by_spelling.get(spelling, -1) for spelling in spellings]
         if -1 in sequence:
             cache = self._learn_rows(spellings)
-            sequence = [cache.by_spelling.get(spelling, 0) for spelling in spellings]
-        words = list(dict.fromkeys(sequence))[:WORDS_AT_MOST]
+            sequence = [cache.by_spelling[spelling] for spelling in spellings]
+        words = list(dict.fromkeys(sequence))
         rows = cache.rows.take(words, axis=0)
         return _Reading(spellings, sequence, words, rows, np.add.reduce(rows, axis=0))
 
     def _learn_rows(self, spellings: list[str]) -> _WordRows:
-        """The cache, with rows for the first different words of `spellings` that had none."""
-        spellings = list(dict.fromkeys(spellings))
+        """The cache, with a row for each of `spellings`."""
         with self._growing:
             if not self._cache.has_room_for(len(spellings)):
                 self._cache = _WordRows(self._weights.shape[1])
             cache = self._cache
-            unseen = [spelling for spelling in spellings if spelling not in cache.by_spelling][:WORDS_AT_MOST]
-            words = {spelling: folded(spelling) for spelling in unseen}
+            words = {spelling: folded(spelling) for spelling in spellings if spelling not in cache.by_spelling}
             fresh = [word for word in dict.fromkeys(words.values()) if word not in cache.by_word]
             first = len(cache.by_word)
             cache.rows[first : first + len(fresh)] = self._rows_of(fresh)

@@ -202,13 +202,13 @@ def test_many_threads_and_a_full_cache_give_the_same_answers(
     small: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [
-        f"{thing} {'xy' * (number % 7)}z{'abcdefgh'[number % 8]} {place}"
+        f"{thing} {''.join('abcdefghij'[int(digit)] for digit in str(number))}zq {place}"
         for number, (thing, place) in enumerate(
             product(chain.from_iterable(THINGS.values()), PLACES["it"] + PLACES["en"])
         )
     ]
     expected = [small.classify(text) for text in texts]
-    monkeypatch.setattr("city.reports.classification._CACHED_WORDS", 64)
+    monkeypatch.setattr("city.reports.classification._CACHED_WORDS", 256)
     crowded = training.train(small_set(), groups=GROUPS)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(crowded.classify, texts * 3)) == expected * 3
