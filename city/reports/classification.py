@@ -145,7 +145,7 @@ class _WordRows:
 
 
 class _Reading(NamedTuple):
-    """A text as the model sees it: its different words as written, the row of each, the different rows, and their sum."""
+    """A text as the model sees it: its different words as written, the row of each, the different rows, their sum."""
 
     spellings: list[str]
     sequence: list[int]
