@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -82,6 +83,7 @@ def _status_page(request: Request, number: str, token: str) -> Response:
         language=language,
         t=partial(text, language=language),
         day=lambda moment: municipality.local(moment).strftime("%d/%m/%Y"),
+        parsed=datetime.fromisoformat,
     )
     return _html(shown)
 
