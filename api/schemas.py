@@ -21,6 +21,8 @@ _EMAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
+Id = Annotated[UUID, Field(strict=False)]
+"""A UUID as JSON has it, a string."""
 
 
 class Strict(BaseModel):
@@ -103,7 +105,7 @@ class ReportIn(PlaceIn):
     address: Annotated[str, StringConstraints(max_length=LONGEST_ADDRESS)] | None = None
     answers: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict)
     contact: ContactIn = Field(default_factory=ContactIn)
-    client_reference: UUID | None = None
+    client_reference: Id | None = None
     occurred_at: AwareDatetime | None = None
     source: Literal["web", "app", "phone", "counter", "email", "api"] = "web"
     language: Literal["it", "en"] | None = None
@@ -195,7 +197,7 @@ class CrewIn(Strict):
 class MasterIn(Strict):
     """The report of which this one is a duplicate."""
 
-    master: UUID
+    master: Id
 
 
 class SplitIn(Strict):
@@ -208,7 +210,7 @@ class ReleaseIn(Strict):
     """What everyone may read and see."""
 
     public_description: Words | None
-    photos: list[UUID] | None = None
+    photos: list[Id] | None = None
 
 
 class Named(BaseModel):
