@@ -148,7 +148,6 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
     domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{delivery.id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = delivery.language
     if municipality.email:
         message["Reply-To"] = municipality.email
     message.set_content(letter.plain())
@@ -158,6 +157,7 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         ),
         subtype="html",
     )
+    message["Content-Language"] = delivery.language  # last: each content takes earlier headers of this family away
     return message
 
 
@@ -190,8 +190,8 @@ def compose(municipality: MunicipalityView, report: Report, entries: list[Timeli
 def _subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
     if entries[0].what == "received":
         return text("mail.subject_received", language=language, number=report.number)
-    if any(entry.to_state for entry in entries):
-        state = text(f"state.{report.state}", language=language)
+    if moves := [entry.to_state for entry in entries if entry.to_state]:
+        state = text(f"state.{moves[-1]}", language=language)
         return text("mail.subject_state", language=language, number=report.number, state=state.lower())
     return text("mail.subject_update", language=language, number=report.number)
 
