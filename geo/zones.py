@@ -66,8 +66,11 @@ class ZoneIndex:
         for key, area in zip(self.keys, self.areas, strict=True):
             if best is not None and _box_metres(area.bounds, place, stretched) > best[1]:
                 continue
-            line = shapely.shortest_line(shapely.Point(place), area)
-            metres = place.distance_metres(Place(*line.coords[-1]))
+            # In bare degrees a step east would count for more than it is, and another border seem the nearest.
+            plane = shapely.transform(area, lambda degrees: degrees * (stretched, 1.0))
+            line = shapely.shortest_line(shapely.Point(place.lon * stretched, place.lat), plane)
+            x, y = line.coords[-1]
+            metres = place.distance_metres(Place(x / stretched, y))
             if best is None or metres < best[1]:
                 best = key, metres
         return best
