@@ -251,7 +251,7 @@ def main() -> None:
     app.add_typer(jobs_app, name="jobs", rich_help_panel=KEEP)
     app.add_typer(tiles_app, name="tiles", rich_help_panel=KEEP)
     try:
-        app()
+        app(prog_name="./lampione")
     except LampioneError as error:
         console.print(f"[red]✗[/red] {error.sentence(operator_language())}", soft_wrap=True)
         sys.exit(1)
