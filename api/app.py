@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
+from api.limits import BodyLimit
 from api.routes import administration, desk, health, registry, reports, session, tiles
 from api.schemas import Problem, ReportIn
 from city.database import check_roles
@@ -69,7 +70,6 @@ def create_app() -> FastAPI:
         lifespan=_life,
         docs_url=None,
         redoc_url=None,
-        max_body_size=reports.LARGEST_UPLOAD,
         responses={
             "4XX": {
                 "description": "What was wrong and what would be right (RFC 9457)",
@@ -82,6 +82,7 @@ def create_app() -> FastAPI:
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(SafeHeaders)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app

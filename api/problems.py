@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
+import psycopg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -57,6 +58,12 @@ NAMES: Final = {
     503: "unavailable",
 }
 
+_FIELDS: Final = {"json_invalid": "body", "place_needed": "place"}
+"""Faults of the whole body, and the field to name for them."""
+
+_LOST: Final = {"08", "53", "57"}
+"""SQLSTATE classes: connection, resources, shutdown or a statement that took too long."""
+
 log = structlog.get_logger()
 
 
@@ -85,7 +92,7 @@ def problem(
         "title": text(f"problem.{name.replace('-', '_')}", language=language_of(request)),
         "status": status,
         "detail": detail,
-        "instance": request.url.path,
+        "instance": quote(request.url.path),
     }
     if field:
         body["field"] = field
@@ -109,25 +116,26 @@ def from_city(request: Request, error: errors.LampioneError) -> Response:
     return problem(request, status, error.sentence(language_of(request)), field=error.field, headers=headers)
 
 
-def from_shape(request: Request, error: RequestValidationError | ValidationError) -> Response:
+def from_shape(request: Request, error: RequestValidationError) -> Response:
     """Input of the wrong shape: every fault with its field and what would be right."""
     language = language_of(request)
-    faults = [{"field": _field(fault["loc"]), "message": _message(fault, language)} for fault in error.errors()]
+    faults = [{"field": _field(fault), "message": _message(fault, language)} for fault in error.errors()]
     detail = " ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
     status = 413 if any(fault["type"] == "string_too_long" for fault in error.errors()) else 422
     return problem(request, status, detail, field=faults[0]["field"], faults=faults)
 
 
-def _field(where: Sequence[str | int]) -> str:
+def _field(fault: Mapping[str, Any]) -> str:
+    if fault["type"] in _FIELDS:
+        return _FIELDS[fault["type"]]
+    where: Sequence[str | int] = fault["loc"]
     names = [str(part) for part in where if part not in {"body", "query", "path", "header"}]
     return ".".join(names) or str(where[0] if where else "body")
 
 
 def _message(fault: Mapping[str, Any], language: str) -> str:
     key = f"shape.{fault['type']}"
-    if key in catalogue():
-        return text(key, language=language, **fault.get("ctx", {}))
-    return str(fault["msg"])
+    return text(key if key in catalogue() else "shape.other", language=language, **fault.get("ctx", {}))
 
 
 def register(app: FastAPI) -> None:
@@ -138,7 +146,7 @@ def register(app: FastAPI) -> None:
         return from_city(request, error)
 
     async def shape_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError | ValidationError)
+        assert isinstance(error, RequestValidationError)
         return from_shape(request, error)
 
     async def http_error(request: Request, error: Exception) -> Response:
@@ -149,7 +157,7 @@ def register(app: FastAPI) -> None:
 
     async def database_error(request: Request, error: Exception) -> Response:
         log.error("database", path=request.url.path, kind=type(error).__name__)
-        if isinstance(error, DBAPIError) and not error.connection_invalidated and not _is_lost(error):
+        if not _is_lost(error):
             return await any_error(request, error)
         detail = text("problem.unavailable_detail", language=language_of(request))
         return problem(request, 503, detail, headers={"Retry-After": "10"})
@@ -160,14 +168,15 @@ def register(app: FastAPI) -> None:
 
     app.add_exception_handler(errors.LampioneError, city_error)
     app.add_exception_handler(RequestValidationError, shape_error)
-    app.add_exception_handler(ValidationError, shape_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(DBAPIError, database_error)
+    app.add_exception_handler(psycopg.Error, database_error)
     app.add_exception_handler(PoolTimeoutError, database_error)
     app.add_exception_handler(Exception, any_error)
 
 
-def _is_lost(error: DBAPIError) -> bool:
+def _is_lost(error: Exception) -> bool:
     """Whether the server was not there, was going down or was too busy, rather than our statement wrong."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return type(error.orig).__name__ == "OperationalError" or state[:2] in {"08", "53", "57"}
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or ""
+    return isinstance(error, PoolTimeoutError) or type(cause) is psycopg.OperationalError or state[:2] in _LOST

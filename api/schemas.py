@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
@@ -18,6 +28,15 @@ from geo.place import Place
 
 _EMAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\.[^@\s<>\",;:\\()\[\].]{2,63}")
 
+
+def _one_line(words: str) -> str:
+    """`words`, which hold no control character and no line break of any kind, so that no header can hold two."""
+    if any(unicodedata.category(letter) in {"Cc", "Zl", "Zp"} for letter in words):
+        raise PydanticCustomError("control_characters", "control characters")
+    return words
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
@@ -48,10 +67,7 @@ class ContactIn(Strict):
     @field_validator("email", "name", "phone")
     @classmethod
     def _nothing(cls, value: str | None) -> str | None:
-        value = (value or "").strip()
-        if any(ord(letter) < 32 for letter in value):  # noqa: PLR2004
-            raise PydanticCustomError("string_pattern_mismatch", "control characters", {"pattern": "."})
-        return value or None
+        return _one_line((value or "").strip()) or None
 
     @field_validator("email")
     @classmethod
@@ -148,7 +164,7 @@ class SuggestionIn(PlaceIn):
 class SessionIn(Strict):
     """Who signs in."""
 
-    email: Annotated[str, StringConstraints(max_length=254)]
+    email: Annotated[Line, StringConstraints(max_length=254)]
     password: Annotated[str, StringConstraints(max_length=200)]
 
 

@@ -18,6 +18,7 @@ from api.schemas import (
     DepartmentIn,
     DeskPage,
     DeskReportFull,
+    Line,
     MasterIn,
     MoveIn,
     ReleaseIn,
@@ -48,7 +49,7 @@ def list_reports(
     bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
     created_from: Annotated[AwareDatetime | None, Query()] = None,
     created_until: Annotated[AwareDatetime | None, Query()] = None,
-    words: Annotated[str | None, Query(max_length=100, description="part of number, text or address")] = None,
+    words: Annotated[Line | None, Query(max_length=100, description="part of number, text or address")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime
+from fastapi.exceptions import RequestValidationError
+from pydantic import AwareDatetime, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from api.access import ReceiptToken
+from api.limits import LARGEST_JSON
 from api.problems import language_of
 from api.schemas import (
     HolderMoveIn,
@@ -37,8 +39,8 @@ from city.settings import settings
 from city.texts import text
 from geo.cells import Bounds
 
-LARGEST_JSON: Final = 256 * 1024
-LARGEST_UPLOAD: Final = 130 * 1024 * 1024
+MOST_FILES_READ: Final = 50
+"""More photos than are taken, so that the answer can say how many came."""
 
 router = APIRouter(prefix="/api/v1", tags=["reports"])
 
@@ -46,14 +48,28 @@ router = APIRouter(prefix="/api/v1", tags=["reports"])
 async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
     """The report and its photos, from JSON or from a form whose fields are those of the JSON or one field `report`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json" or kind.endswith("+json"):
-        return ReportIn.model_validate_json(await request.body()), []
-    if kind == "multipart/form-data":
-        async with request.form(max_files=photos.MOST_PHOTOS + 1, max_fields=40) as form:
-            files = [part for name, part in form.multi_items() if isinstance(part, UploadFile)]
-            fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
-            return _from_form(fields), [await file.read() for file in files]
+    try:
+        if kind == "application/json" or kind.endswith("+json"):
+            return ReportIn.model_validate_json(await request.body()), []
+        if kind == "multipart/form-data":
+            fields, files = await _form(request)
+            return _from_form(fields), files
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
     raise HTTPException(415)
+
+
+async def _form(request: Request) -> tuple[dict[str, str], list[bytes]]:
+    """The fields and the files of a form. Raises HTTPException 413 for too many or too long ones, 400 for no form."""
+    try:
+        async with request.form(max_files=MOST_FILES_READ, max_fields=40, max_part_size=LARGEST_JSON) as form:
+            files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+            fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
+            return fields, [await file.read() for file in files]
+    except HTTPException as error:
+        if error.detail.startswith(("Too many", "Part exceeded")):
+            raise HTTPException(413) from error
+        raise
 
 
 def _from_form(fields: dict[str, str]) -> ReportIn:
