@@ -9,6 +9,7 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
+from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.receipts import opens
 from city.reports.tables import Photo, Report
@@ -27,7 +28,7 @@ def home_of(registry: Registry, number: str) -> MunicipalityView:
 def opened(session: ReadSession, municipality: MunicipalityView, number: str, token: str) -> Report:
     """The report that number and token open together. Raises NotFound, whichever of the two is wrong."""
     report = session.scalar(
-        select(Report).where(Report.municipality_id == municipality.id, Report.number == number.upper())
+        select(Report).where(Report.municipality_id == municipality.id, Report.number == public_number(number))
     )
     if report is None or not opens(token, report.id):
         raise NotFound("reports.not_found", value=number)

@@ -19,6 +19,7 @@ import orjson
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
 from city.registry.view import MunicipalityView
+from city.reports.identity import public_number
 from city.reports.lifecycle import State
 from geo.cells import Bounds, covering
 
@@ -129,7 +130,7 @@ def one(session: ReadSession, number: str) -> dict[str, Any]:
     """One public report with its public timeline. Raises NotFound, also for those that are not public."""
     found = session.raw.execute(
         f"SELECT {_PUBLIC_ROW} WHERE report.number = %(number)s",
-        {"number": number},
+        {"number": public_number(number)},
     )
     names = [column.name for column in found.description or ()]
     row = found.fetchone()

@@ -1,10 +1,19 @@
-"""Ids made by us: UUID version 7 (RFC 9562), so that what is made later sorts later and indexes stay compact."""
+"""Ids made by us: UUID version 7 (RFC 9562), so that what is made later sorts later and indexes stay compact.
+
+And the public number, which people write by hand.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import time
+from typing import Final
 from uuid import UUID
+
+from city.errors import NotFound
+
+_NUMBER: Final = re.compile(r"[A-Z][A-Z0-9]{1,7}-[0-9]{4}-[0-9]{1,18}")
 
 
 def new_id() -> UUID:
@@ -12,3 +21,11 @@ def new_id() -> UUID:
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def public_number(written: str) -> str:
+    """The number `written` stands for, `PS-2026-184`, in capitals. Raises NotFound for what cannot be one."""
+    number = written.strip().upper()
+    if not _NUMBER.fullmatch(number):
+        raise NotFound("reports.not_found", value=written)
+    return number

@@ -33,6 +33,9 @@ from city.reports.routing import Routing, route
 from geo.place import Place, morton
 
 CLOCK_SKEW: Final = timedelta(hours=1)
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""Nothing that anybody reports has happened before."""
+LONGEST_KEY: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +196,18 @@ def _cleaned(submission: Submission) -> Submission:
         submission,
         description=description,
         address=cleaned(submission.address, field="address", longest=LONGEST_ADDRESS),
+        answers=_cleaned_answers(submission.answers),
         contact=contact,
     )
+
+
+def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
+    """The answers that say something."""
+    said = {
+        cleaned(key, field="answers", longest=LONGEST_KEY): cleaned(str(value), field=f"answers.{key}")
+        for key, value in answers.items()
+    }
+    return {key: value for key, value in said.items() if key and value}
 
 
 def _check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
@@ -203,6 +216,8 @@ def _check(submission: Submission, municipality: MunicipalityView, now: datetime
     moment = submission.occurred_at
     if moment is not None and moment > now + CLOCK_SKEW:
         raise InvalidInput("intake.in_the_future", field="occurred_at", value=moment.isoformat())
+    if moment is not None and moment < EARLIEST:
+        raise InvalidInput("intake.long_ago", field="occurred_at", value=moment.isoformat())
     if submission.category is not None:
         _check_answers(submission.answers, municipality.category(submission.category))
 
