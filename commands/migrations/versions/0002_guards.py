@@ -96,6 +96,7 @@ GRANTS = f"""
 GRANT USAGE ON SCHEMA public TO lampione_app, lampione_province, lampione_reader;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT SELECT ON registry_version, municipality TO lampione_app, lampione_province, lampione_reader;
+GRANT SELECT ON alembic_version TO lampione_app;
 GRANT INSERT, UPDATE, DELETE ON municipality TO lampione_province;
 GRANT UPDATE ON municipality TO lampione_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(REGISTRY_TABLES + SHARED_TABLES)} TO lampione_app, lampione_province;
