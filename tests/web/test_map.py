@@ -84,9 +84,12 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+on_both_screens = pytest.mark.parametrize("watched", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
+
+
+@pytest.fixture
 def watched(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    context = browser.new_context(viewport=request.param, locale="it-IT")
+    context = browser.new_context(viewport=getattr(request, "param", DESKTOP), locale="it-IT")
     context.set_default_timeout(30_000)
     made = Watched(context, served)
     yield made
@@ -102,6 +105,7 @@ def faults(page: Page) -> list[str]:
     return [f"{fault['id']}: {node['html'][:120]}" for fault in found["violations"] for node in fault["nodes"]]
 
 
+@on_both_screens
 def test_from_afar_reports_are_clusters_with_their_counts(watched: Watched) -> None:
     page = watched.open("/#9/43.8/12.9")
     clusters = page.evaluate(DRAWN, "clusters")
@@ -111,6 +115,7 @@ def test_from_afar_reports_are_clusters_with_their_counts(watched: Watched) -> N
     assert {"Pesaro", "Urbino"} <= {place["name"] for place in page.evaluate(DRAWN, "municipalities")}
 
 
+@on_both_screens
 def test_the_first_view_holds_all_municipalities(watched: Watched) -> None:
     page = watched.open("/")
     west, south, east, north = httpx.get(f"{watched.served}/tiles/reports.json").json()["bounds"]
@@ -121,6 +126,7 @@ def test_the_first_view_holds_all_municipalities(watched: Watched) -> None:
     assert north <= seen[3]
 
 
+@on_both_screens
 def test_close_up_a_report_opens_with_a_click_and_closes_with_escape(watched: Watched) -> None:
     page = watched.open("/#14.2/43.912/12.913")
     number, x, y = max(page.evaluate(SPOTS), key=lambda spot: spot[2])
@@ -172,6 +178,7 @@ def test_a_new_report_appears_by_itself(watched: Watched) -> None:
         page.wait_for_timeout(100)
 
 
+@on_both_screens
 def test_the_list_says_what_the_map_shows_and_opens_it(watched: Watched) -> None:
     page = watched.open("/#14/43.91/12.91")
     first = page.locator("#list-reports button").first
@@ -234,6 +241,7 @@ def test_without_webgl_the_list_still_works(watched: Watched) -> None:
     watched.complaints.clear()
 
 
+@on_both_screens
 def test_it_fits_the_screen_and_has_no_accessibility_fault(watched: Watched) -> None:
     page = watched.open("/#14.2/43.912/12.913")
     assert faults(page) == []
@@ -243,6 +251,7 @@ def test_it_fits_the_screen_and_has_no_accessibility_fault(watched: Watched) -> 
     assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
 
 
+@on_both_screens
 def test_the_status_page_and_the_error_page_have_no_accessibility_fault(watched: Watched) -> None:
     answer = httpx.post(
         f"{watched.served}/api/v1/reports",
@@ -254,7 +263,9 @@ def test_the_status_page_and_the_error_page_have_no_accessibility_fault(watched:
     assert "Buca profonda davanti alla scuola" in page.inner_text("main")
     assert faults(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
-    assert page.goto(f"{watched.served}{status.path}?token=wrong").status == 404
+    refused = page.goto(f"{watched.served}{status.path}?token=wrong")
+    assert refused is not None
+    assert refused.status == 404
     assert faults(page) == []
     watched.complaints.clear()
 

@@ -72,6 +72,8 @@ function draw() {
       fitBoundsOptions: { padding: MARGIN },
       attributionControl: false,
       renderWorldCopies: false,
+      // Tiles cut out of enlarged ones are cached for good by MapLibre 6.17, whatever the server says: enlarge instead.
+      zoomLevelsToOverscale: undefined,
       dragRotate: false,
       pitchWithRotate: false,
       touchPitch: false,
