@@ -163,7 +163,7 @@ def _change(work: Work, report_id: UUID, change: Callable[[Desk], object]) -> Re
     with work.desk() as desk:
         change(desk)
         desk.session.flush()
-        report = worklist.one(desk.session, desk.municipality, desk.staff, report_id)
+        report = worklist.one(desk.session, desk.municipality, desk.staff, report_id, just_changed=True)
     return _shown(report)
 
 

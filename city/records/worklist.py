@@ -113,10 +113,20 @@ def page(
     }
 
 
-def one(session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID) -> dict[str, Any]:
-    """Everything that `staff` may read about one report; a fixed number of statements. Raises NotFound."""
+def one(
+    session: ReadSession,
+    municipality: MunicipalityView,
+    staff: Staff,
+    report_id: UUID,
+    *,
+    just_changed: bool = False,
+) -> dict[str, Any]:
+    """Everything that `staff` may read about one report; a fixed number of statements. Raises NotFound.
+
+    Whoever has `just_changed` it sees what came of that, also where it is another department's from now on.
+    """
     staff.needs(Right.READ)
-    scope, values = _scope(staff, municipality)
+    scope, values = ("true", {}) if just_changed else _scope(staff, municipality)
     found = session.raw.execute(
         f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
         " zone_ids, occurred_at FROM report"
