@@ -46,10 +46,13 @@ def hand_in(client: TestClient, place: Place, words: str, *, photo: bytes | None
     body: dict[str, Any] = {"lon": place.lon, "lat": place.lat, "description": words, **more}
     if "email" in body:
         body["contact"] = {"email": body.pop("email")}
+    answer: Response
     if photo is None:
-        return client.post("/api/v1/reports", json=body)
-    files = {"photos": ("photo.jpg", photo, "image/jpeg")}
-    return client.post("/api/v1/reports", data={"report": orjson.dumps(body).decode()}, files=files)
+        answer = client.post("/api/v1/reports", json=body)
+    else:
+        files = {"photos": ("photo.jpg", photo, "image/jpeg")}
+        answer = client.post("/api/v1/reports", data={"report": orjson.dumps(body).decode()}, files=files)
+    return answer
 
 
 def reported(client: TestClient, place: Place, words: str, **more: Any) -> Any:
@@ -120,7 +123,7 @@ def wait_for_rest(database: str) -> None:
 def counted(database: str, table: str) -> int:
     """How many rows a table holds."""
     with psycopg.connect(database) as admin:
-        row = admin.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[call-overload]
+        row = admin.execute(f"SELECT count(*) FROM {table}").fetchone()
     assert row is not None
     return int(row[0])
 
