@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from city.settings import PROJECT
 
 AXE: Final = PROJECT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-DESKTOP: Final = {"width": 1280, "height": 800}
-PHONE: Final = {"width": 360, "height": 740}
+DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
+PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
 PESARO: Final = (12.9132, 43.9101)
 FLAGS: Final = [
     "--no-sandbox",
@@ -89,7 +89,8 @@ on_both_screens = pytest.mark.parametrize("watched", [DESKTOP, PHONE], indirect=
 
 @pytest.fixture
 def watched(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    context = browser.new_context(viewport=getattr(request, "param", DESKTOP), locale="it-IT")
+    screen: ViewportSize = getattr(request, "param", DESKTOP)
+    context = browser.new_context(viewport=screen, locale="it-IT")
     context.set_default_timeout(30_000)
     made = Watched(context, served)
     yield made
