@@ -101,7 +101,7 @@ GRANT INSERT, UPDATE, DELETE ON municipality TO lampione_province;
 GRANT UPDATE ON municipality TO lampione_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(REGISTRY_TABLES + SHARED_TABLES)} TO lampione_app, lampione_province;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(TENANT_TABLES)} TO lampione_app, lampione_province;
-REVOKE UPDATE ON timeline_entry FROM lampione_app, lampione_province;
+REVOKE UPDATE, DELETE ON timeline_entry FROM lampione_app, lampione_province;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lampione_app, lampione_province;
 GRANT SELECT ON department, zone_layer, zone, category_group, category, category_override, tile_cell, tile_delta
   TO lampione_reader;
