@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -49,9 +50,17 @@ class SafeHeaders:
         await self.app(scope, receive, sending if scope["type"] == "http" else send)
 
 
+def _take_over_the_servers_log() -> None:
+    """What the web server logs goes our way too: its tracebacks would quote what a citizen wrote."""
+    server = logging.getLogger("uvicorn")
+    server.handlers.clear()
+    server.propagate = True
+
+
 @asynccontextmanager
 async def _life(_app: FastAPI) -> AsyncIterator[None]:
     write_logs()
+    _take_over_the_servers_log()
     chosen = settings().check()
     check_roles()
     to_thread.current_default_thread_limiter().total_tokens = chosen.threads
