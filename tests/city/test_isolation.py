@@ -1,0 +1,430 @@
+"""What the database itself lets each role see and change: tenants apart, reporters hidden, history kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from psycopg import sql
+from psycopg.errors import CheckViolation, InsufficientPrivilege, RaiseException
+
+from api.app import create_app
+from city.registry import view
+from city.settings import settings
+
+SHARED = {"tile_cell", "tile_delta"}
+"""Numbers of what is public already: no tenant's secret."""
+APPEND_ONLY = {"timeline_entry"}
+READERS_NOTHING = (
+    "reporter",
+    "person",
+    "appointment",
+    "access_token",
+    "delivery",
+    "job",
+    "client_request",
+    "training_pair",
+    "routing_rule",
+    "crew",
+)
+SECRET_COLUMNS = {
+    "report": {"description", "answers", "address", "routing", "suggestions", "triage_reason", "crew_id", "confidence"},
+    "timeline_entry": {"details", "person_id"},
+    "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
+}
+
+Admin = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def admin(database: str) -> Iterator[Admin]:
+    """The superuser, whose transaction is undone; it may put on any role."""
+    with psycopg.connect(database) as connection:
+        yield connection
+        connection.rollback()
+
+
+def put_on(admin: Admin, role: str, municipality_id: int | None = None) -> None:
+    admin.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+    value = "" if municipality_id is None else str(municipality_id)
+    admin.execute("SELECT set_config('lampione.municipality', %s, true)", (value,))
+
+
+def take_off(admin: Admin) -> None:
+    admin.execute("RESET ROLE")
+
+
+def one(admin: Admin, query: str, *values: Any) -> Any:
+    row = admin.execute(query, values).fetchone()  # type: ignore[call-overload]
+    return row[0] if row else None
+
+
+def tenant_tables(admin: Admin) -> dict[str, str]:
+    """Every table with rows of tenants and the column that says whose, from the catalogue."""
+    rows = admin.execute(
+        "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT attisdropped"
+        " AND attname = 'municipality_id' ORDER BY relname"
+    )
+    return {"municipality": "id"} | {name: column for name, column in rows if name not in SHARED}
+
+
+def columns(admin: Admin, table: str) -> list[str]:
+    rows = admin.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+        " AND attgenerated = '' ORDER BY attnum",
+        (table,),
+    )
+    return [row[0] for row in rows]
+
+
+def attempt(admin: Admin, query: sql.Composable, values: tuple[Any, ...] = ()) -> int | str:
+    """How many rows it changed, or the class of the database's refusal."""
+    try:
+        with admin.transaction():
+            return admin.execute(query, values).rowcount
+    except psycopg.Error as error:
+        return type(error).__name__
+
+
+class Towns(NamedTuple):
+    """Two municipalities with at least one row in every table."""
+
+    here: int
+    there: int
+    report: UUID
+    hidden: UUID
+
+
+@pytest.fixture
+def towns(admin: Admin, client: TestClient) -> Towns:
+    """Pesaro and Padova, with a report that has left a row everywhere, and a hidden one."""
+    for place in ({"lon": 12.9135, "lat": 43.9098}, {"lon": 11.8768, "lat": 45.4064}):
+        answer = client.post(
+            "/api/v1/reports",
+            json=place
+            | {
+                "description": "Lampione spento davanti al civico 12",
+                "category": "lamp-out",
+                "contact": {"email": "anna@example.org"},
+                "client_reference": str(uuid4()),
+            },
+        )
+        assert answer.status_code == 201
+    hidden = client.post(
+        "/api/v1/reports",
+        json={"lon": 12.9135, "lat": 43.9098, "description": "Non mi sento sicura", "category": "unsafe-place"},
+    ).json()
+    assert hidden["is_public"] is False
+    slugs = view.held().slugs
+    here, there = slugs["pesaro"].id, slugs["padova"].id
+    for town in (here, there):
+        report = one(admin, "SELECT id FROM report WHERE municipality_id = %s AND is_public", town)
+        values = {"town": town, "report": report, "person": one(admin, _PERSON, town), "id": uuid4()}
+        for statement in _ROWS:
+            admin.execute(statement, values)
+    report = one(admin, "SELECT id FROM report WHERE municipality_id = %s AND is_public", here)
+    return Towns(here, there, report, UUID(hidden["id"]))
+
+
+_PERSON = "SELECT min(id) FROM person WHERE municipality_id = %s"
+_ROWS = (
+    (
+        "INSERT INTO photo (municipality_id, id, report_id, position, state, sha256, width, height, dhash, is_public)"
+        " VALUES (%(town)s, gen_random_uuid(), %(report)s, 0, 'ready', '', 1, 1, 0, true),"
+        " (%(town)s, gen_random_uuid(), %(report)s, 1, 'ready', '', 1, 1, 0, false)"
+    ),
+    (
+        "INSERT INTO training_pair (municipality_id, report_id, category_id, person_id)"
+        " SELECT %(town)s, %(report)s, id, %(person)s FROM category LIMIT 1"
+    ),
+    (
+        "INSERT INTO delivery (municipality_id, report_id, entry_id, address, language, subject)"
+        " VALUES (%(town)s, %(report)s, 1, 'anna@example.org', 'it', 'Ricevuta')"
+    ),
+    (
+        "INSERT INTO access_token (token_hash, municipality_id, person_id, expires_at)"
+        " VALUES (uuid_send(%(id)s), %(town)s, %(person)s, now())"
+    ),
+    (
+        "INSERT INTO timeline_entry (municipality_id, report_id, what, actor, is_public, note)"
+        " VALUES (%(town)s, %(report)s, 'note', 'staff', false, 'fra noi')"
+    ),
+    (
+        "INSERT INTO category_group (municipality_id, slug, name_it, name_en, icon, colour, position)"
+        " VALUES (%(town)s, 'own', 'Nostro', 'Ours', 'x', '#000', 99)"
+    ),
+    (
+        "INSERT INTO category (municipality_id, group_slug, slug, name_it, name_en, deadline_days)"
+        " VALUES (%(town)s, 'roads', 'own', 'Nostra', 'Ours', 5)"
+    ),
+    (
+        "INSERT INTO category_override (municipality_id, slug, deadline_days)"
+        " VALUES (%(town)s, 'lamp-out', 5) ON CONFLICT DO NOTHING"
+    ),
+    "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+)
+
+
+# --- tenants apart
+
+
+def test_every_tenant_table_is_guarded_also_against_its_owner(admin: Admin) -> None:
+    guarded = {
+        name: (enabled, forced)
+        for name, enabled, forced in admin.execute(
+            "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        )
+    }
+    for table in tenant_tables(admin):
+        assert guarded[table] == (True, True), table
+    open_tables = {name for name, (enabled, _) in guarded.items() if not enabled}
+    assert open_tables == SHARED | {"job", "registry_version", "alembic_version", "spatial_ref_sys"}
+
+
+def test_without_a_municipality_there_is_nothing(admin: Admin, towns: Towns) -> None:
+    tables = tenant_tables(admin)
+    for table in tables:
+        admin.execute(f"CREATE TEMP TABLE copy_of_{table} AS SELECT * FROM {table} LIMIT 1")
+        admin.execute(f"GRANT SELECT ON copy_of_{table} TO lampione_app")
+    listed = {table: ", ".join(columns(admin, table)) for table in tables}
+    put_on(admin, "lampione_app")
+    for table, column in tables.items():
+        inherited = "" if table not in _INHERITED else f" WHERE {column} <> 0"
+        assert one(admin, f"SELECT count(*) FROM {table}{inherited}") == 0, table
+        insert = sql.SQL(f"INSERT INTO {table} ({listed[table]}) SELECT {listed[table]} FROM copy_of_{table}")
+        assert attempt(admin, insert) == "InsufficientPrivilege", table
+    assert towns.here != towns.there
+
+
+_INHERITED = {
+    "municipality",
+    "department",
+    "crew",
+    "zone_layer",
+    "zone",
+    "category_group",
+    "category",
+    "category_override",
+    "routing_rule",
+}
+
+
+def test_a_municipality_cannot_touch_another(admin: Admin, towns: Towns) -> None:
+    tables = tenant_tables(admin)
+    listed = {table: ", ".join(columns(admin, table)) for table in tables}
+    for table, column in tables.items():
+        for town in (towns.here, towns.there):
+            assert one(admin, f"SELECT count(*) FROM {table} WHERE {column} = %s", town) > 0, f"no trial row: {table}"
+        admin.execute(f"CREATE TEMP TABLE copy_of_{table} AS SELECT * FROM {table} WHERE {column} = {towns.there}")
+        admin.execute(f"GRANT SELECT ON copy_of_{table} TO lampione_app")
+    put_on(admin, "lampione_app", towns.here)
+    for table, column in tables.items():
+        theirs = sql.SQL(f"{column} = {towns.there}")
+        mine = sql.SQL(f"{column} = {towns.here}")
+        assert one(admin, f"SELECT count(*) FROM {table} WHERE {column} = %s", towns.here) > 0, table
+        assert one(admin, f"SELECT count(*) FROM {table} WHERE {column} NOT IN (0, %s)", towns.here) == 0, table
+        refused: tuple[int | str, ...] = (0, "InsufficientPrivilege")
+        update = sql.SQL("UPDATE {} SET {} = {} WHERE {}")
+        names = sql.Identifier(table), sql.Identifier(column)
+        assert attempt(admin, update.format(*names, names[1], theirs)) in refused, table
+        assert attempt(admin, sql.SQL("DELETE FROM {} WHERE {}").format(names[0], theirs)) in refused, table
+        insert = sql.SQL(f"INSERT INTO {table} ({listed[table]}) SELECT {listed[table]} FROM copy_of_{table}")
+        assert attempt(admin, insert) == "InsufficientPrivilege", table
+        give_away = update.format(*names, sql.Literal(towns.there), mine)
+        assert attempt(admin, give_away) == "InsufficientPrivilege", table
+    take_off(admin)
+    for table, column in tables.items():
+        rows = one(admin, f"SELECT count(*) FROM {table} WHERE {column} = %s", towns.there)
+        assert rows == one(admin, f"SELECT count(*) FROM copy_of_{table}"), table
+
+
+def test_the_registry_of_the_province_is_read_and_not_written(admin: Admin, towns: Towns) -> None:
+    tables = {table: column for table, column in tenant_tables(admin).items() if table in _INHERITED}
+    filled = [t for t, column in tables.items() if one(admin, f"SELECT count(*) FROM {t} WHERE {column} = 0")]
+    assert {"municipality", "category", "category_group", "zone_layer", "zone", "routing_rule"} <= set(filled)
+    counts = {t: one(admin, f"SELECT count(*) FROM {t} WHERE {tables[t]} = 0") for t in filled}
+    put_on(admin, "lampione_app", towns.here)
+    for table in filled:
+        column = tables[table]
+        assert one(admin, f"SELECT count(*) FROM {table} WHERE {column} = 0") == counts[table]
+        update = sql.SQL(f"UPDATE {table} SET {column} = {column} WHERE {column} = 0")
+        assert attempt(admin, update) == 0, table
+        assert attempt(admin, sql.SQL(f"DELETE FROM {table} WHERE {column} = 0")) in (0, "InsufficientPrivilege")
+        adopt = sql.SQL(f"UPDATE {table} SET {column} = 0 WHERE {column} = {towns.here}")
+        assert attempt(admin, adopt) == "InsufficientPrivilege", table
+
+
+def test_the_province_sees_and_changes_all(admin: Admin, towns: Towns) -> None:
+    put_on(admin, "lampione_province")
+    seen = {row[0] for row in admin.execute("SELECT municipality_id FROM report")}
+    assert seen == {towns.here, towns.there}
+    assert attempt(admin, sql.SQL("UPDATE report SET version = version + 1")) == 3
+
+
+def test_the_municipality_is_forgotten_with_the_transaction(towns: Towns) -> None:
+    with psycopg.connect(settings().database_url) as app:
+        app.execute(f"SET LOCAL lampione.municipality = '{towns.here}'")
+        assert one(app, "SELECT count(*) FROM person") > 0
+        app.commit()
+        assert one(app, "SELECT count(*) FROM person") == 0
+
+
+# --- roles
+
+
+def test_the_application_role_is_nobody_special(admin: Admin) -> None:
+    for role, inherits in (("lampione_app", False), ("lampione_province", True), ("lampione_reader", True)):
+        rights = admin.execute(
+            "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit"
+            " FROM pg_roles WHERE rolname = %s",
+            (role,),
+        ).fetchone()
+        assert rights == (False, False, False, False, False, inherits), role
+        for catalogue, owner in (
+            ("pg_class", "relowner"),
+            ("pg_proc", "proowner"),
+            ("pg_namespace", "nspowner"),
+            ("pg_database", "datdba"),
+            ("pg_type", "typowner"),
+        ):
+            owned = one(admin, f"SELECT count(*) FROM {catalogue} WHERE {owner} = %s::regrole", role)
+            assert owned == 0, (role, catalogue)
+        assert one(admin, "SELECT has_schema_privilege(%s, 'public', 'CREATE')", role) is False
+    assert one(admin, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'lampione_province'") is False
+
+
+def test_the_application_becomes_the_province_only_by_name(admin: Admin, towns: Towns) -> None:
+    assert one(admin, "SELECT pg_has_role('lampione_app', 'lampione_province', 'MEMBER')") is True
+    assert one(admin, "SELECT pg_has_role('lampione_app', 'lampione_province', 'USAGE')") is False
+    assert one(admin, "SELECT pg_has_role('lampione_app', 'lampione_owner', 'MEMBER')") is False
+    assert one(admin, "SELECT pg_has_role('lampione_reader', 'lampione_app', 'MEMBER')") is False
+    with psycopg.connect(settings().database_url) as app:
+        assert one(app, "SELECT current_user") == "lampione_app"
+        assert one(app, "SELECT count(*) FROM report") == 0
+        app.execute("SET LOCAL ROLE lampione_province")
+        assert one(app, "SELECT count(*) FROM report") > 0
+        app.rollback()
+        assert one(app, "SELECT current_user") == "lampione_app"
+        with pytest.raises(InsufficientPrivilege):
+            app.execute("SET ROLE lampione_owner")
+    assert towns
+
+
+def test_functions_that_run_as_their_owner_are_few_and_pinned(admin: Admin) -> None:
+    rows = admin.execute(
+        "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        " AND proowner = 'lampione_owner'::regrole"
+    ).fetchall()
+    assert rows == [("registry_changed", ["search_path=public"])]
+
+
+# --- the reader
+
+
+def test_the_reader_has_no_right_to_anything_private(admin: Admin) -> None:
+    for table in READERS_NOTHING:
+        may = one(admin, "SELECT has_any_column_privilege('lampione_reader', %s, 'SELECT')", table)
+        assert may is False, table
+    for table, secrets in SECRET_COLUMNS.items():
+        assert secrets <= set(columns(admin, table))
+        for column in secrets:
+            may = one(admin, "SELECT has_column_privilege('lampione_reader', %s, %s, 'SELECT')", table, column)
+            assert may is False, f"{table}.{column}"
+
+
+def test_the_reader_writes_nothing(admin: Admin) -> None:
+    tables = [row[0] for row in admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    for table in tables:
+        for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
+            assert one(admin, "SELECT has_table_privilege('lampione_reader', %s, %s)", table, right) is False, table
+    assert one(admin, "SELECT has_sequence_privilege('lampione_reader', 'report_number', 'USAGE')") is False
+
+
+def test_the_reader_sees_public_rows_only(admin: Admin, towns: Towns) -> None:
+    put_on(admin, "lampione_reader")
+    reports = {row[0] for row in admin.execute("SELECT id FROM report")}
+    assert towns.report in reports
+    assert towns.hidden not in reports
+    assert one(admin, "SELECT count(*) FROM report WHERE NOT is_public") == 0
+    assert one(admin, "SELECT count(*) FROM timeline_entry WHERE report_id = %s", towns.hidden) == 0
+    assert one(admin, "SELECT count(*) FROM timeline_entry WHERE NOT is_public") == 0
+    assert one(admin, "SELECT count(*) FROM timeline_entry") == 4
+    assert one(admin, "SELECT count(*) FROM photo") == 2
+    take_off(admin)
+    admin.execute("UPDATE report SET is_public = false")
+    put_on(admin, "lampione_reader")
+    for table in ("report", "timeline_entry", "photo"):
+        assert one(admin, f"SELECT count(*) FROM {table}") == 0, table
+
+
+# --- history
+
+
+@pytest.mark.parametrize("role", ["lampione_app", "lampione_province"])
+def test_history_is_neither_rewritten_nor_erased(admin: Admin, towns: Towns, role: str) -> None:
+    put_on(admin, role, towns.here)
+    for statement in ("UPDATE timeline_entry SET note = 'altro'", "DELETE FROM timeline_entry"):
+        assert attempt(admin, sql.SQL(statement)) == "InsufficientPrivilege"
+
+
+def test_not_even_a_superuser_rewrites_history(admin: Admin, towns: Towns) -> None:
+    with pytest.raises(RaiseException, match="append-only"):
+        admin.execute("UPDATE timeline_entry SET note = 'altro' WHERE report_id = %s", (towns.report,))
+
+
+def test_history_goes_only_with_its_report(admin: Admin, towns: Towns) -> None:
+    put_on(admin, "lampione_app", towns.here)
+    admin.execute("DELETE FROM report WHERE id = %s", (towns.report,))
+    take_off(admin)
+    for table in ("timeline_entry", "reporter", "photo", "delivery", "training_pair"):
+        assert one(admin, f"SELECT count(*) FROM {table} WHERE report_id = %s", towns.report) == 0, table
+
+
+# --- logs
+
+
+def test_a_database_error_leaves_no_word_of_the_reporter_in_the_log(
+    database: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = {"description": "Il vicino Mario Rossi butta i rifiuti", "address": "Via Segreta 7"}
+    contact = {"email": "anna@example.org", "name": "Anna Bianchi", "phone": "+39 0721 123456"}
+    with psycopg.connect(database) as admin:
+        admin.execute("ALTER TABLE reporter ADD CONSTRAINT trial CHECK (email <> 'anna@example.org') NOT VALID")
+    try:
+        with TestClient(create_app()) as visitor:
+            answer = visitor.post("/api/v1/reports", json={"lon": 12.9135, "lat": 43.9098, **words, "contact": contact})
+    finally:
+        with psycopg.connect(database) as admin:
+            admin.execute("ALTER TABLE reporter DROP CONSTRAINT trial")
+            assert one(admin, "SELECT count(*) FROM report") == 0
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    written = capfd.readouterr().err + caplog.text + answer.text
+    assert CheckViolation.__name__ in written
+    for secret in (*words.values(), *contact.values(), "Failing row", "INSERT INTO"):
+        assert secret not in written, secret
+
+
+def test_the_web_servers_own_log_tells_no_values_either(
+    database: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    app = create_app()
+    uvicorn.Config(app).configure_logging()
+    with TestClient(app):
+        try:
+            int("anna@example.org")
+        except ValueError:
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    written = capfd.readouterr().err
+    assert "Exception in ASGI application" in written
+    assert "ValueError" in written
+    assert "anna@example.org" not in written
