@@ -95,10 +95,20 @@ class Bell:
         while self._pulled.wait(timeout=60):
             self._pulled.clear()
             # Where it fails, the workers look by themselves every second.
-            with contextlib.suppress(SQLAlchemyError, OSError), app_engine().connect() as connection:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-                connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                _notify()
             time.sleep(self.pause_seconds)
+
+
+def _notify() -> None:
+    engine = app_engine()
+    pool = engine.pool
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    if engine.pool is not pool:
+        # The engines were forgotten while we rang: our connection went back to a pool that nobody closes any more.
+        pool.dispose()
 
 
 bell = Bell()
