@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from city.errors import LampioneError
 from city.texts import operator_language, said
@@ -19,8 +20,21 @@ FILL = said("cli.panel_fill")
 KEEP = said("cli.panel_keep")
 DEVELOP = said("cli.panel_develop")
 
+ORDER = "demo up create import migrate roles train evaluate jobs tiles test check openapi bench"
+
+
+class Ordered(TyperGroup):
+    """Lists the commands as a person meets them: begin, fill, maintain, develop."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """The names in that order."""
+        names = super().list_commands(ctx)  # type: ignore[arg-type]
+        return sorted(names, key=ORDER.split().index)
+
+
 app = typer.Typer(
     name="lampione",
+    cls=Ordered,
     help=said("cli.lampione"),
     no_args_is_help=True,
     add_completion=False,
