@@ -26,9 +26,9 @@ ORDER = "demo up create import migrate roles train evaluate jobs tiles test chec
 class Ordered(TyperGroup):
     """Lists the commands as a person meets them: begin, fill, maintain, develop."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: typer.Context) -> list[str]:
         """The names in that order."""
-        names = super().list_commands(ctx)  # type: ignore[arg-type]
+        names = super().list_commands(ctx)
         return sorted(names, key=ORDER.split().index)
 
 
