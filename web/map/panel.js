@@ -28,10 +28,18 @@ export function panel({ say, language, calendar, names, onChange }) {
   }
 
   function close() {
+    const number = numbers[position]
     box.hidden = true
     numbers = []
     onChange("")
-    opener?.isConnected && opener.focus()
+    wayBack(number).focus()
+  }
+
+  /** Where the visitor came from; the list may have been read anew since then. */
+  function wayBack(number) {
+    if (opener?.isConnected) return opener
+    const item = document.querySelector(`#list-reports [data-number="${CSS.escape(number)}"]`)
+    return item ?? document.getElementById("list")
   }
 
   async function show() {

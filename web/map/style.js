@@ -67,7 +67,7 @@ export const style = (groups, slug, deepest) => ({
       layout: {
         "text-field": ["get", "name"], "text-font": BOLD, "text-max-width": 8, "text-padding": 4,
         // Beside the clusters rather than under them.
-        "text-variable-anchor": ["center", "top", "bottom", "left", "right"], "text-radial-offset": 1.8,
+        "text-variable-anchor": ["center", "top", "bottom", "left", "right"], "text-radial-offset": 1.3,
         "text-size": ["interpolate", ["linear"], ["zoom"], 7, 11, 11, 16],
       },
       paint: { "text-color": INK, ...halo },
