@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,7 +26,7 @@ ORDER = "demo up create import migrate roles train evaluate jobs tiles test chec
 class Ordered(TyperGroup):
     """Lists the commands as a person meets them: begin, fill, maintain, develop."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """The names in that order."""
         names = super().list_commands(ctx)
         return sorted(names, key=ORDER.split().index)
