@@ -105,8 +105,8 @@ def problem(
 
 
 def status_of(error: errors.LampioneError) -> int:
-    """The HTTP status of an error of the city, by the table."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    """The HTTP status of an error of the city, by the table; 500 for those that only work in the back office meets."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def from_city(request: Request, error: errors.LampioneError) -> Response:

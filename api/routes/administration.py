@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, StringConstraints
+from fastapi import APIRouter, Path, Response
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from api.access import Signed
-from api.schemas import Named, Slug, Strict
+from api.schemas import Line, Named, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
 from city.errors import Forbidden, NotFound
 from city.registry import people, territory, view
@@ -27,9 +28,23 @@ from city.reports.rules import RuleFields, save_rule
 
 router = APIRouter(prefix="/api/v1/registry/{owner}", tags=["administration"])
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-WallClock = Annotated[time, Field(strict=False)]
+Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
+Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
+def _of_the_wall(moment: time) -> time:
+    """`moment`, which is nobody's but the municipality's clock's."""
+    if moment.tzinfo is not None:
+        raise PydanticCustomError("wall_clock", "no zone")
+    return moment
+
+
+_WALL_CLOCK = WithJsonSchema(
+    {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$", "examples": ["07:30"]}
+)
+"""JSON Schema's own `time` wants a zone."""
+WallClock = Annotated[time, Field(strict=False), AfterValidator(_of_the_wall), _WALL_CLOCK]
+RuleId = Annotated[int, Path(ge=1, lt=2**31)]
 
 
 class NamedIn(Strict):
@@ -70,7 +85,7 @@ class RulePut(Strict):
     category: Slug | None = None
     group: Slug | None = None
     layer: Slug | None = None
-    zone: Annotated[str, StringConstraints(max_length=63)] | None = None
+    zone: Annotated[Line, StringConstraints(max_length=63)] | None = None
     days: Annotated[list[Annotated[int, Field(ge=1, le=7)]], Field(max_length=7)] = Field(default_factory=list)
     starts_at: WallClock | None = None
     ends_at: WallClock | None = None
@@ -132,8 +147,8 @@ class RuleListed(BaseModel):
     layer: str | None
     zone: str | None
     days: list[int]
-    starts_at: time | None
-    ends_at: time | None
+    starts_at: Annotated[time, _WALL_CLOCK] | None
+    ends_at: Annotated[time, _WALL_CLOCK] | None
     crew: str | None
     priority: int
     municipalities: list[str]
@@ -173,7 +188,7 @@ def _administering(staff: Staff, owner: str) -> Iterator[tuple[WriteSession, Mun
 
 
 @router.get("/departments")
-def list_departments(owner: str, staff: Signed) -> list[DepartmentListed]:
+def list_departments(owner: Slug, staff: Signed) -> list[DepartmentListed]:
     """The departments and their crews."""
     with _administering(staff, owner) as (session, home):
         crews = session.execute(
@@ -196,7 +211,7 @@ def list_departments(owner: str, staff: Signed) -> list[DepartmentListed]:
 
 
 @router.put("/departments/{slug}", status_code=204)
-def put_department(owner: str, slug: Slug, body: DepartmentPut, staff: Signed) -> None:
+def put_department(owner: Slug, slug: Slug, body: DepartmentPut, staff: Signed) -> None:
     """Make or change a department."""
     with _administering(staff, owner) as (session, home):
         territory.put_department(
@@ -207,7 +222,7 @@ def put_department(owner: str, slug: Slug, body: DepartmentPut, staff: Signed) -
 
 
 @router.put("/crews/{slug}", status_code=204)
-def put_crew(owner: str, slug: Slug, body: CrewPut, staff: Signed) -> None:
+def put_crew(owner: Slug, slug: Slug, body: CrewPut, staff: Signed) -> None:
     """Make or change a crew."""
     with _administering(staff, owner) as (session, home):
         department = session.scalar(
@@ -219,7 +234,7 @@ def put_crew(owner: str, slug: Slug, body: CrewPut, staff: Signed) -> None:
 
 
 @router.put("/categories/{slug}", status_code=204)
-def put_override(owner: str, slug: Slug, body: OverridePut, staff: Signed) -> None:
+def put_override(owner: Slug, slug: Slug, body: OverridePut, staff: Signed) -> None:
     """Say what this municipality sees differently; reports of the category become public or hidden with it."""
     with _administering(staff, owner) as (session, home):
         before = view.fresh(session).municipality(home.slug).categories.get(slug)
@@ -239,7 +254,7 @@ def put_override(owner: str, slug: Slug, body: OverridePut, staff: Signed) -> No
 
 
 @router.get("/rules")
-def list_rules(owner: str, staff: Signed) -> list[RuleListed]:
+def list_rules(owner: Slug, staff: Signed) -> list[RuleListed]:
     """The rules, own and inherited."""
     with _administering(staff, owner) as (session, home):
         found = session.scalars(
@@ -255,21 +270,21 @@ def list_rules(owner: str, staff: Signed) -> list[RuleListed]:
 
 
 @router.post("/rules", status_code=201)
-def add_rule(owner: str, body: RulePut, staff: Signed) -> RuleListed:
+def add_rule(owner: Slug, body: RulePut, staff: Signed) -> RuleListed:
     """Add a rule. One that could tie with another is refused."""
     with _administering(staff, owner) as (session, home):
         return _rule(save_rule(session, owner, body.fields()), home)
 
 
 @router.put("/rules/{rule_id}")
-def change_rule(owner: str, rule_id: int, body: RulePut, staff: Signed) -> RuleListed:
+def change_rule(owner: Slug, rule_id: RuleId, body: RulePut, staff: Signed) -> RuleListed:
     """Change a rule; its version goes up."""
     with _administering(staff, owner) as (session, home):
         return _rule(save_rule(session, owner, body.fields(), rule_id=rule_id), home)
 
 
 @router.delete("/rules/{rule_id}", status_code=204)
-def remove_rule(owner: str, rule_id: int, staff: Signed) -> Response:
+def remove_rule(owner: Slug, rule_id: RuleId, staff: Signed) -> Response:
     """Remove a rule; reports keep the reason they were routed by."""
     with _administering(staff, owner) as (session, home):
         rule = session.get(RoutingRule, (home.id, rule_id))
@@ -280,7 +295,7 @@ def remove_rule(owner: str, rule_id: int, staff: Signed) -> Response:
 
 
 @router.get("/zones")
-def list_zones(owner: str, staff: Signed) -> list[ZoneListed]:
+def list_zones(owner: Slug, staff: Signed) -> list[ZoneListed]:
     """The zones of all layers, own and inherited. Import them with `./lampione import zones`."""
     with _administering(staff, owner) as (session, home):
         found = session.execute(
@@ -303,7 +318,7 @@ def list_zones(owner: str, staff: Signed) -> list[ZoneListed]:
 
 
 @router.get("/people")
-def list_people(owner: str, staff: Signed) -> list[PersonListed]:
+def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
     """Who may sign in."""
     with _administering(staff, owner) as (session, home):
         posts = session.execute(
@@ -322,7 +337,7 @@ def list_people(owner: str, staff: Signed) -> list[PersonListed]:
 
 
 @router.post("/people", status_code=201)
-def add_person(owner: str, body: PersonPost, staff: Signed) -> PersonListed:
+def add_person(owner: Slug, body: PersonPost, staff: Signed) -> PersonListed:
     """Let somebody sign in with a role, or give somebody known another one."""
     with _administering(staff, owner) as (session, home):
         if body.role == "province_admin" and home.id != PROVINCE:
