@@ -192,8 +192,8 @@ def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
         table.add_row(said(f"importing.{name}"), _figure(getattr(outcome, name)))
     console.print(table)
     console.print(said("importing.columns", columns=", ".join(f"{k} ← {v}" for k, v in outcome.columns.items())))
-    for reason, count in outcome.reasons.most_common(MOST_SHOWN):
-        console.print(f"  {_figure(count):>6} × {reason}", soft_wrap=True)
+    for key, count in outcome.reasons.most_common(MOST_SHOWN):
+        console.print(f"  {_figure(count):>6} × {outcome.examples[key]}", soft_wrap=True)
     if outcome.rejects:
         console.print(said("importing.rejects_written", path=outcome.rejects), soft_wrap=True)
     if outcome.is_stopped:

@@ -108,7 +108,7 @@ def reports(
     as_json: JsonOption = False,
 ) -> None:
     """Old reports → intake."""
-    with _ready():
+    with _ready(with_classifier=True):
         from commands import import_results, report_import
         from commands.report_rows import RowFile
 
@@ -167,8 +167,8 @@ def municipality(
 
 
 @contextmanager
-def _ready() -> Iterator[None]:
-    """The database, with a taxonomy and a classifier: nothing can be imported into without."""
+def _ready(*, with_classifier: bool = False) -> Iterator[None]:
+    """The database with a taxonomy, without which nothing can be reported; for reports, also the classifier."""
     from rich.console import Console
 
     from commands import installation, seeding
@@ -184,5 +184,6 @@ def _ready() -> Iterator[None]:
 
         if seeding.ensure_taxonomy():
             quiet.print(f"· {said('importing.taxonomy')}")
-        seeding.ensure_classifier(progress)
+        if with_classifier:
+            seeding.ensure_classifier(progress)
         yield

@@ -1,20 +1,20 @@
 """Import old reports through intake, as if each had come by a citizen, with its own date and without any mail.
 
 A row's reference is made of its content, so an import that was stopped is resumed by starting it again: what is in
-already counts as duplicate. Each row stands behind its own savepoint; a bad one harms nobody and is kept, with the
-reason, in the file of rejects.
+already counts as duplicate. A bad row harms nobody and is kept, with the reason, in the file of rejects.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 import signal
 import threading
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,12 +24,11 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-import orjson
 import psycopg
 from sqlalchemy import select
 
 from city.database import WriteSession, writing
-from city.errors import InvalidInput, LampioneError, OutsideTerritory
+from city.errors import InvalidInput, LampioneError, OutsideTerritory, Unavailable
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.reports.checks import LONGEST_ADDRESS, checked
@@ -87,9 +86,16 @@ class Outcome:
     """Of the accepted, those that wait for a person."""
     columns: dict[str, str] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Why rows were outside or refused, as sentences."""
+    """Why rows were outside or refused, and how often."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first sentence given for each reason."""
     rejects: Path | None = None
     is_stopped: bool = False
+
+    def note(self, key: str, sentence: str) -> None:
+        """Count one more row rejected for this reason."""
+        self.reasons[key] += 1
+        self.examples.setdefault(key, sentence)
 
     @property
     def rows(self) -> int:
@@ -107,7 +113,10 @@ class Outcome:
             "triage": self.triage,
             "stopped": self.is_stopped,
             "columns": self.columns,
-            "reasons": dict(self.reasons.most_common()),
+            "reasons": [
+                {"reason": key, "count": count, "example": self.examples[key]}
+                for key, count in self.reasons.most_common()
+            ],
             "rejects": str(self.rejects) if self.rejects else None,
         }
 
@@ -209,36 +218,63 @@ def places_in(file: RowFile, columns: Mapping[str, str]) -> list[Place]:
 Reject = Callable[[Row, str], None]
 
 
+class _NeedsCare(Exception):
+    """A row broke the transaction of its batch: once more, each behind its own savepoint."""
+
+
 def _take_batch(
     batch: Sequence[Row], reader: _Reader, municipality: MunicipalityView, outcome: Outcome, reject: Reject
 ) -> None:
-    """One transaction. Counts only what was kept: the counts are added once it is."""
-    before = Counter[str]()
-    refused: list[tuple[Row, str]] = []
+    """One transaction. Counts only what was kept: the counts are added once it is. Raises Unavailable."""
+    try:
+        try:
+            taken = _taken(batch, reader, municipality, careful=False)
+        except _NeedsCare:
+            taken = _taken(batch, reader, municipality, careful=True)
+    except psycopg.OperationalError as error:
+        raise Unavailable("importing.database_lost", problem=str(error).strip().split("\n")[0]) from error
+    for name, count in taken.counts.items():
+        setattr(outcome, name, getattr(outcome, name) + count)
+    for row, key, sentence in taken.rejected:
+        outcome.note(key, sentence)
+        reject(row, sentence)
+
+
+@dataclass
+class _Taken:
+    """What became of one batch."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rejected: list[tuple[Row, str, str]] = field(default_factory=list)
+    """The row, the key of the reason and the reason as a sentence."""
+
+
+def _taken(batch: Sequence[Row], reader: _Reader, municipality: MunicipalityView, *, careful: bool) -> _Taken:
+    taken = _Taken()
     with writing(municipality.id) as session:
         there = _known(session, municipality.id, [reader.reference(row) for row in batch])
         for row in batch:
             if reader.reference(row) in there:
-                before["duplicate"] += 1
+                taken.counts["duplicate"] += 1
                 continue
             try:
-                submission = reader.submission(row)
-                with session.raw.transaction():
-                    received = receive(session, submission)
+                with session.raw.transaction() if careful else nullcontext():
+                    received = receive(session, reader.submission(row))
             except LampioneError as error:
-                before["outside" if isinstance(error, OutsideTerritory) else "refused"] += 1
-                refused.append((row, error.sentence(operator_language())))
-            except psycopg.Error as error:
-                before["refused"] += 1
-                refused.append((row, str(error).strip().split("\n")[0]))
+                # Raised before anything of the row was written.
+                taken.counts["outside" if isinstance(error, OutsideTerritory) else "refused"] += 1
+                taken.rejected.append((row, error.key, error.sentence(operator_language())))
+            except psycopg.OperationalError:
+                raise
+            except (psycopg.Error, ValueError, TypeError, OverflowError) as error:
+                if not careful:
+                    raise _NeedsCare from error
+                taken.counts["refused"] += 1
+                taken.rejected.append((row, type(error).__name__, str(error).strip().split("\n")[0]))
             else:
-                before["duplicate" if received.is_repeat else "accepted"] += 1
-                before["triage"] += not received.is_repeat and received.answer["state"] == "triage"
-    for name, count in before.items():
-        setattr(outcome, name, getattr(outcome, name) + count)
-    for row, sentence in refused:
-        outcome.reasons[sentence] += 1
-        reject(row, sentence)
+                taken.counts["duplicate" if received.is_repeat else "accepted"] += 1
+                taken.counts["triage"] += not received.is_repeat and received.answer["state"] == "triage"
+    return taken
 
 
 def _known(session: WriteSession, municipality_id: int, references: Sequence[UUID]) -> set[UUID]:
@@ -282,7 +318,7 @@ def _rejects(plan: Plan, outcome: Outcome) -> Iterator[Reject]:
 
     def reject(row: Row, reason: str) -> None:
         if not opened:
-            file = path.open("w", newline="", encoding="utf-8-sig")
+            file = path.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace")
             opened.extend([file, csv.writer(file)])
             opened[1].writerow(["row", "reason", *names])
             outcome.rejects = path
@@ -299,7 +335,7 @@ def _rejects(plan: Plan, outcome: Outcome) -> Iterator[Reject]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 # --- a row -----------------------------------------------------------------------------------------------------------
@@ -323,8 +359,8 @@ class _Reader:
 
     def reference(self, row: Row) -> UUID:
         """The same for the same content in the same municipality, whichever file or order it comes in."""
-        content = orjson.dumps(row.values, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
-        return uuid5(NAMESPACE, f"{self._municipality.slug}\n{content.decode()}")
+        content = json.dumps(row.values, sort_keys=True, default=str)
+        return uuid5(NAMESPACE, f"{self._municipality.slug}\n{content}")
 
     def submission(self, row: Row) -> Submission:
         """The row as a submission. Raises InvalidInput, OutsideTerritory where it is elsewhere."""
