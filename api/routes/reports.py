@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from api.access import ReceiptToken
 from api.limits import LARGEST_JSON
@@ -43,6 +44,16 @@ MOST_FILES_READ: Final = 50
 """More photos than are taken, so that the answer can say how many came."""
 
 router = APIRouter(prefix="/api/v1", tags=["reports"])
+
+
+class GeoJson(JSONResponse):
+    """RFC 7946, under its own name."""
+
+    media_type = "application/geo+json"
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of the answer."""
+        return orjson.dumps(content)
 
 
 async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
@@ -230,10 +241,10 @@ def list_reports(filters: Filters) -> Response:
     return _json(filters.page())
 
 
-@router.get("/reports.geojson", response_model=PublicFeatures)
+@router.get("/reports.geojson", response_model=PublicFeatures, response_class=GeoJson)
 def list_features(filters: Filters) -> Response:
     """Public reports as GeoJSON, newest first."""
-    return _json(publication.geojson(filters.page()), media_type="application/geo+json")
+    return GeoJson(publication.geojson(filters.page()), headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/reports/{number}", response_model=PublicReportWithTimeline)
@@ -293,6 +304,6 @@ def jpeg(data: bytes, caching: str) -> Response:
     return Response(data, headers={"Cache-Control": caching}, media_type="image/jpeg")
 
 
-def _json(value: Any, *, media_type: str = "application/json", secret: bool = False) -> Response:
+def _json(value: Any, *, secret: bool = False) -> Response:
     headers = {"Cache-Control": "no-store" if secret else "no-cache"}
-    return Response(orjson.dumps(value), headers=headers, media_type=media_type)
+    return Response(orjson.dumps(value), headers=headers, media_type="application/json")
