@@ -1,0 +1,358 @@
+"""The contract is current, valid, and kept: what the document promises is what the service does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+import schemathesis
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from schemathesis.specs.openapi.checks import ignored_auth
+
+from api import problems
+from api.app import create_app
+from city import errors
+from city.settings import PROJECT
+from city.texts import catalogue
+from tests.trials import PASSWORD, Staffer
+
+CONTRACT: Final = PROJECT / "openapi" / "lampione.json"
+CLERK: Final = "operatore.urp@pesaro.example.org"
+ADMINISTRATOR: Final = "amministratore@provincia.example.org"
+LAMP: Final = {"lon": 12.9135, "lat": 43.9098, "description": "Lampione spento davanti al civico 12"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The contract as the program makes it."""
+    return dict(create_app().openapi())
+
+
+# --- the document
+
+
+def test_the_committed_contract_is_current(document: dict[str, Any]) -> None:
+    assert CONTRACT.is_file(), "./lampione check --fix writes it"
+    assert orjson.loads(CONTRACT.read_bytes()) == document, "./lampione check --fix writes it anew"
+
+
+def test_the_contract_is_valid_openapi(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    names = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (method, path)
+            assert operation["description"], (method, path)
+            assert operation["tags"], (method, path)
+            assert operation["operationId"] not in names
+            names.add(operation["operationId"])
+
+
+def is_for_staff(path: str, method: str) -> bool:
+    if path == "/api/v1/session":
+        return method != "post"
+    return path.startswith(("/api/v1/desk/", "/api/v1/registry/"))
+
+
+def test_staff_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert bool(operation.get("security")) == is_for_staff(path, method), (method, path)
+
+
+SOMEWHERE: Final = {
+    "report_id": UUID(int=0),
+    "photo_id": UUID(int=0),
+    "size": "large",
+    "owner": "pesaro",
+    "slug": "roads",
+    "rule_id": 1,
+}
+
+
+def test_an_operation_that_asks_for_a_sign_in_gets_one(client: TestClient, document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if operation.get("security"):
+                answer = client.request(method, path.format(**SOMEWHERE), json={})
+                assert answer.status_code == 401, (method, path, answer.text)
+                assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_the_examples_of_the_contract_are_taken(client: TestClient, document: dict[str, Any]) -> None:
+    tried = 0
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            schema = document["components"]["schemas"].get(body.get("$ref", "").rsplit("/", 1)[-1], body)
+            for example in schema.get("examples", []):
+                answer = client.request(method, path, json=example)
+                assert answer.is_success, answer.text
+                tried += 1
+    assert tried >= 2
+
+
+# --- real answers against the document
+
+
+class Witness:
+    """Calls the service and holds every answer against what the contract says of that operation."""
+
+    def __init__(self, client: TestClient, document: dict[str, Any]) -> None:
+        self.client = client
+        self.document = document
+        self.seen: set[tuple[str, str]] = set()
+
+    def call(self, method: str, template: str, *, expected: int = 200, **how: Any) -> httpx.Response:
+        filled = template.format(**how.pop("at", {}))
+        answer = self.client.request(method, filled, **how)
+        assert answer.status_code == expected, f"{method} {filled}: {answer.status_code} {answer.text[:500]}"
+        self.seen.add((method, template))
+        operation = self.document["paths"][template][method.lower()]
+        wanted = operation["responses"].get(str(expected)) or operation["responses"].get(f"{expected // 100}XX")
+        assert wanted is not None, f"{method} {template} does not promise a {expected}"
+        content = wanted.get("content", {})
+        if not answer.content:
+            return answer
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind in content, f"{method} {template} promises {list(content)}, gave {kind}"
+        schema = content[kind].get("schema")
+        if schema and kind.endswith("json"):
+            self.fits(answer.json(), schema)
+        return answer
+
+    def fits(self, value: Any, schema: dict[str, Any]) -> None:
+        validator = Draft202012Validator(
+            {**schema, "components": self.document["components"]}, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+        faults = [f"{'/'.join(map(str, fault.path))}: {fault.message}" for fault in validator.iter_errors(value)]
+        assert not faults, faults[:5]
+        name = schema.get("$ref", "").rsplit("/", 1)[-1]
+        described = self.document["components"]["schemas"].get(name, {}).get("properties")
+        if described is not None:
+            assert set(value) <= set(described), f"{name} says nothing of {set(value) - set(described)}"
+
+
+@pytest.fixture
+def witness(client: TestClient, document: dict[str, Any]) -> Witness:
+    return Witness(client, document)
+
+
+def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every operation)
+    witness: Witness, signed_in: Callable[[str], Staffer], document: dict[str, Any]
+) -> None:
+    call = witness.call
+    report = call("POST", "/api/v1/reports", expected=201, json=LAMP).json()
+    other = call("POST", "/api/v1/reports", expected=201, json=LAMP | {"contact": {"email": "a@example.org"}}).json()
+    assert [near["number"] for near in other["near_duplicates"]] == [report["number"]]
+    danger = LAMP | {"description": "cavo scoperto sul palo, si prende la scossa"}
+    assert call("POST", "/api/v1/reports", expected=201, json=danger).json()["emergency"]["call"] == "112"
+    again = LAMP | {"client_reference": str(UUID(int=7))}
+    call("POST", "/api/v1/reports", expected=201, json=again)
+    call("POST", "/api/v1/reports", expected=200, json=again)
+    call("POST", "/api/v1/reports", expected=422, json={})
+    call("POST", "/api/v1/suggestions", json={"lon": 12.9135, "lat": 43.9098, "text": "cavo scoperto"})
+    call("GET", "/api/v1/reports")
+    call("GET", "/api/v1/reports", expected=422, params={"limit": 0})
+    call("GET", "/api/v1/reports.geojson", params={"limit": 1})
+    call("GET", "/api/v1/reports/{number}", at=report)
+    call("GET", "/api/v1/reports/{number}", at={"number": "XX-1"}, expected=404)
+    receipt = {"Receipt-Token": report["receipt_token"]}
+    call("GET", "/api/v1/reports/{number}/receipt", at=report, headers=receipt)
+    call("GET", "/api/v1/reports/{number}/receipt", at=report, expected=404)
+    call("GET", "/api/v1/municipalities")
+    call("GET", "/api/v1/categories", params={"municipality": "pesaro"})
+    call("GET", "/health/live")
+    call("GET", "/health/ready")
+    for layer in ("reports", "zones"):
+        call("GET", "/tiles/{layer}.json", at={"layer": layer})
+        tile = call("GET", "/tiles/{layer}/{z}/{x}/{y}.mvt", at={"layer": layer, "z": 0, "x": 0, "y": 0})
+        call(
+            "GET",
+            "/tiles/{layer}/{z}/{x}/{y}.mvt",
+            at={"layer": layer, "z": 0, "x": 0, "y": 0},
+            headers={"If-None-Match": tile.headers["etag"]},
+            expected=304,
+        )
+    missing = {"photo_id": UUID(int=0), "size": "large"} | report
+    call("GET", "/api/v1/photos/{photo_id}/{size}", at=missing, expected=404)
+    call("GET", "/api/v1/reports/{number}/receipt/photos/{photo_id}/{size}", at=missing, headers=receipt, expected=404)
+
+    sign_in = {"email": CLERK, "password": PASSWORD}
+    call("POST", "/api/v1/session", expected=201, json=sign_in)
+    staff = signed_in(CLERK).headers
+    call("GET", "/api/v1/session", headers=staff)
+    call("GET", "/api/v1/desk/reports", headers=staff)
+    desk = "/api/v1/desk/reports/{id}"
+    at = {"report_id": report["id"], "photo_id": UUID(int=0), "size": "large"}
+    base = "/api/v1/desk/reports/{report_id}"
+    assert desk.format(**report) == base.format(**at)
+
+    def change(method: str, what: str, body: dict[str, Any], expected: int = 200) -> httpx.Response:
+        version = call("GET", base, at=at, headers=staff).headers["etag"]
+        headers = staff | {"If-Match": version}
+        return call(method, f"{base}/{what}", at=at, headers=headers, json=body, expected=expected)
+
+    change("POST", "moves", {"to": "in_progress", "internal_note": "fra noi"})
+    change("POST", "moves", {"to": "triage"}, expected=409)
+    change("POST", "updates", {"text": "Arriviamo domani", "is_public": True})
+    change("PUT", "category", {"category": "lamp-flicker"})
+    change("PUT", "department", {"department": "urp", "reason": "la prende in carico lo sportello"})
+    change("PUT", "crew", {"crew": None})
+    change("PUT", "publication", {"public_description": "Lampione spento"})
+    change("PUT", "master", {"master": other["id"]})
+    change("POST", "split", {"reason": "non è la stessa lampada"})
+    call("PUT", f"{base}/crew", at=at, headers=staff, json={"crew": None}, expected=428)
+    call("PUT", f"{base}/crew", at=at, headers=staff | {"If-Match": '"v1"'}, json={"crew": None}, expected=412)
+    call("GET", f"{base}/photos/{{photo_id}}/{{size}}", at=at, headers=staff, expected=404)
+    call("GET", "/api/v1/reports/{number}", at=report)
+    call("GET", "/api/v1/reports/{number}/receipt", at=report, headers=receipt)
+    withdrawn = {"to": "withdrawn", "reason": "risolto da solo"}
+    call(
+        "POST",
+        "/api/v1/reports/{number}/receipt/moves",
+        at=other,
+        headers={"Receipt-Token": other["receipt_token"]},
+        json=withdrawn,
+    )
+    administrator = signed_in(ADMINISTRATOR).headers
+    for what in ("departments", "rules", "zones", "people"):
+        call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
+    call("DELETE", "/api/v1/session", headers=staff, expected=204)
+    promised = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if method == "get" or "/registry/" not in path  # what changes the registry is tried on a registry of its own
+    }
+    assert witness.seen == promised
+
+
+# --- the table of errors
+
+
+def families(root: type[errors.LampioneError]) -> Iterator[type[errors.LampioneError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from families(child)
+
+
+def test_every_error_of_the_city_has_a_status_of_its_own() -> None:
+    of_the_city = {kind for kind in families(errors.LampioneError) if kind.__module__ == errors.__name__}
+    assert of_the_city == set(problems.STATUS)
+
+
+def test_every_status_has_its_words() -> None:
+    assert set(problems.STATUS.values()) <= set(problems.NAMES)
+    for name in problems.NAMES.values():
+        for key in (f"problem.{name.replace('-', '_')}", f"problem.{name.replace('-', '_')}_detail"):
+            assert key in catalogue(), key
+
+
+@pytest.mark.parametrize("kind", sorted(families(errors.LampioneError), key=lambda kind: kind.__name__))
+def test_every_error_becomes_a_problem(kind: type[errors.LampioneError], document: dict[str, Any]) -> None:
+    app = FastAPI()
+    problems.register(app)
+
+    @app.get("/")
+    def fail(_request: Request) -> None:
+        raise kind("reports.not_found", field="number", value="PS-1")
+
+    answer = TestClient(app).get("/", headers={"Accept-Language": "en"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.status_code == answer.json()["status"] == problems.status_of(kind("reports.not_found"))
+    assert answer.json()["detail"] == "There is no report PS-1, or it is not public."
+    schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+    Draft202012Validator(schema).validate(answer.json())
+
+
+def test_an_error_nobody_thought_of_says_nothing_of_itself() -> None:
+    app = FastAPI()
+    problems.register(app)
+
+    @app.get("/")
+    def fail() -> None:
+        raise RuntimeError("anna@example.org")
+
+    answer = TestClient(app, raise_server_exceptions=False).get("/")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "anna" not in answer.text
+
+
+# --- what a fuzzer finds
+
+
+def shoot_at(operation: Any, most: int, call: Callable[[schemathesis.Case], Any]) -> list[str]:
+    """What went wrong with one operation, told as commands to try again."""
+    found: list[str] = []
+
+    @hypothesis_settings(
+        max_examples=most,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def shoot(case: schemathesis.Case) -> None:
+        answer = call(case)
+        kind = "".join(answer.headers.get("content-type", ""))
+        if answer.status_code >= 500 or (answer.status_code >= 400 and kind != "application/problem+json"):
+            found.append(f"{case.as_curl_command()} → {answer.status_code} {kind}")
+        elif answer.status_code < 300:
+            case.validate_response(answer, excluded_checks=[ignored_auth])  # which guesses, and guesses wrong
+
+    shoot()
+    return found
+
+
+@pytest.mark.parametrize("address", ["", CLERK])
+def test_the_fuzzer_finds_no_server_error(served: str, document: dict[str, Any], address: str) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=served)
+    headers = {}
+    if address:
+        answer = httpx.post(f"{served}/api/v1/session", json={"email": address, "password": PASSWORD}, timeout=20)
+        headers = {"Authorization": f"Bearer {answer.json()['token']}", "If-Match": '"v1"'}
+    found: list[str] = []
+    for operation in (result.ok() for result in schema.get_all_operations()):
+        if is_for_staff(operation.path, operation.method) == bool(address) and "/registry/" not in operation.path:
+            found += shoot_at(operation, 20, lambda case: case.call(headers=headers, timeout=20))
+    assert not found, "\n".join(found[:5])
+
+
+def test_the_fuzzer_finds_no_server_error_in_the_registry(own_registry: str, document: dict[str, Any]) -> None:
+    assert own_registry
+    with TestClient(create_app(), base_url="http://lampione.test", raise_server_exceptions=False) as client:
+        answer = client.post("/api/v1/session", json={"email": ADMINISTRATOR, "password": PASSWORD})
+        headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        schema = schemathesis.openapi.from_dict(document)
+        schema.config.update(base_url="http://lampione.test")
+        found: list[str] = []
+        for operation in (result.ok() for result in schema.get_all_operations()):
+            if "/registry/" in operation.path:
+                for owner in ("pesaro", "provincia"):
+                    found += shoot_at(operation, 15, lambda case, owner=owner: _called(client, case, owner, headers))
+    assert not found, "\n".join(found[:5])
+
+
+def _called(client: TestClient, case: schemathesis.Case, owner: str, headers: dict[str, str]) -> httpx.Response:
+    """Send `case` to the registry of `owner`, whose name no fuzzer would guess."""
+    case.path_parameters = {**(case.path_parameters or {}), "owner": owner}
+    sent = case.as_transport_kwargs(base_url="http://lampione.test", headers=headers)
+    return client.request(
+        sent["method"], sent["url"], params=sent.get("params"), headers=sent["headers"], json=sent.get("json")
+    )
