@@ -18,7 +18,7 @@ from city.database import ReadSession, provincial, reading, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.registry import people, view
 from city.registry.people import Staff
-from city.registry.view import MunicipalityView
+from city.registry.view import MunicipalityView, Registry
 from city.reports.handling import Desk
 
 
@@ -58,13 +58,16 @@ class Work:
             yield session, view.fresh(session).municipalities[self.municipality_id]
 
 
+def _home(registry: Registry, staff: Staff) -> int:
+    if staff.home_id not in registry.municipalities:
+        raise InvalidInput("people.which_municipality", field="municipality")
+    return staff.home_id
+
+
 def _workplace(staff: Signed, municipality: Annotated[str | None, Query(max_length=63)] = None) -> Work:
-    registry = view.held()
     if municipality is None:
-        if staff.home_id not in registry.municipalities:
-            raise InvalidInput("people.which_municipality", field="municipality")
-        return Work(staff, staff.home_id)
-    chosen = registry.municipality(municipality)
+        return Work(staff, view.found(lambda registry: _home(registry, staff)))
+    chosen = view.found(lambda registry: registry.municipality(municipality))
     if not staff.works_in(chosen.id):
         raise Forbidden("people.not_here", municipality=chosen.name)
     return Work(staff, chosen.id)

@@ -72,7 +72,7 @@ def _map_page(language: str) -> str:
 
 def _status_page(request: Request, number: str, token: str) -> Response:
     language = language_of(request)
-    municipality = holding.home_of(view.held(), number)
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
         report = holding.opened(session, municipality, number, token)
         seen = holding.as_seen(session, municipality, report)
@@ -124,7 +124,7 @@ def add_to(app: FastAPI) -> None:
         reason: Annotated[str, Form(max_length=4000)] = "",
     ) -> Response:
         try:
-            municipality = holding.home_of(view.held(), number)
+            municipality = view.found(lambda registry: holding.home_of(registry, number))
             with writing(municipality.id) as session:
                 found = holding.opened(session, municipality, number, token)
                 report = handling.locked(session, municipality.id, found.id)

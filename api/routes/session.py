@@ -28,7 +28,7 @@ def sign_in(body: SessionIn, response: Response) -> SessionOut:
 @router.get("")
 def who_am_i(staff: Signed) -> WhoOut:
     """Who is signed in."""
-    home = view.held().municipalities.get(staff.home_id)
+    home = view.newest().municipalities.get(staff.home_id)
     return WhoOut(
         name=staff.name,
         email=staff.email,

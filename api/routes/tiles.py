@@ -43,7 +43,7 @@ Layer = Literal["reports", "zones"]
 @router.get("/{layer}.json")
 def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None) -> dict[str, Any]:
     """The TileJSON 3.0 of a layer, of all municipalities or of one."""
-    municipality_id = view.held().municipality(municipality).id if municipality else None
+    municipality_id = view.found(lambda registry: registry.municipality(municipality)).id if municipality else None
     with public() as session:
         bounds = bounds_of_municipalities(session.raw, municipality_id)
     chosen = f"?municipality={municipality}" if municipality else ""
@@ -77,7 +77,7 @@ def tile(
     wanted = Tile(z, x, y)
     if not wanted.exists:
         raise NotFound("tiles.no_such_tile", z=z, x=x, y=y, deepest=DEEPEST_ZOOM)
-    municipality_id = view.held().municipality(municipality).id if municipality else None
+    municipality_id = view.found(lambda registry: registry.municipality(municipality)).id if municipality else None
     with public() as session:
         data = _MAKERS[layer](session.raw, wanted, municipality_id)
     headers = {

@@ -7,10 +7,11 @@ an edited zone or rule counts at once in every process.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import shapely
@@ -21,6 +22,8 @@ from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of
 
 POLE: Final = 90
+Found = TypeVar("Found")
+
 LAST_RESORT: Final = "other"
 """The category of what nobody has sorted yet; every taxonomy has it."""
 
@@ -232,6 +235,27 @@ def fresh(session: ReadSession) -> Registry:
     row = session.raw.execute("SELECT version FROM registry_version").fetchone()
     assert row is not None
     return at_version(row[0])
+
+
+def newest() -> Registry:
+    """The registry as it is now, for those without a transaction."""
+    with provincial() as session:
+        return fresh(session)
+
+
+def found(look: Callable[[Registry], Found]) -> Found:
+    """What `look` finds in the registry; before it says that there is none, it looks in the newest.
+
+    Raises what `look` raises.
+    """
+    registry = held()
+    try:
+        return look(registry)
+    except (InvalidInput, NotFound):
+        now = newest()
+        if now is registry:
+            raise
+        return look(now)
 
 
 def load(version: int | None = None) -> Registry:
