@@ -36,14 +36,14 @@ def show_import(done: Imported, *, as_json: bool, faults: Path | None, title: st
     else:
         _show_imported(done, title)
         if faults is not None:
-            Console().print(said("importing.faults_written", path=faults), soft_wrap=True)
+            Console(markup=False).print(said("importing.faults_written", path=faults), soft_wrap=True)
     if not done.names:
         raise typer.Exit(1)
 
 
 def _show_imported(done: Imported, title: str) -> None:
-    console = Console()
-    console.print(f"[bold]{title}[/bold]")
+    console = Console(markup=False, highlight=False)
+    console.print(title, style="bold")
     chosen = ", ".join(f"{key} ← {name or said('importing.made_up')}" for key, name in done.fields.items())
     console.print(said("importing.read_as", format=done.source.format, crs=done.source.crs or "WGS 84", fields=chosen))
     if done.changes is not None:
@@ -139,7 +139,7 @@ def _listed(names: Sequence[str], between: str = ", ") -> str:
 
 def with_progress(plan: Plan) -> Outcome:
     """Import the reports with a bar, or with a line now and then where there is no terminal."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, highlight=False)
     if not console.is_terminal:
         return import_reports(plan, _PlainProgress(console, plan.file.size))
     with Progress(
@@ -184,7 +184,7 @@ def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(outcome.as_json())
         return
-    console = Console()
+    console = Console(markup=False, highlight=False)
     table = Table(title=said("importing.reports_done", rows=outcome.rows, file=file.name), title_justify="left")
     table.add_column(said("importing.outcome"))
     table.add_column(said("importing.rows"), justify="right")
@@ -205,8 +205,8 @@ def show_created(made: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    console = Console()
-    console.print(f"[bold]{said('creating.done', name=made['name'], slug=made['slug'])}[/bold]")
+    console = Console(markup=False, highlight=False)
+    console.print(said("creating.done", name=made["name"], slug=made["slug"]), style="bold")
     console.print(said("creating.details", **made))
     for name, m2 in made["overlaps"].items():
         console.print(said("creating.overlap", name=name, size=_m2(m2)))
