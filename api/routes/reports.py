@@ -145,7 +145,7 @@ def report_something(
     A repeat under the same `client_reference` answers 200 with the first answer.
     """
     report, files = handed
-    municipality = view.held().at(checked(report.where))
+    municipality = view.found(lambda registry: registry.at(checked(report.where)))
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
     try:
         with writing(municipality.id) as session:
@@ -180,7 +180,7 @@ def _links(answer: dict[str, Any]) -> dict[str, str]:
 @router.post("/suggestions", response_model=SuggestionsOut)
 def suggest(request: Request, asked: SuggestionIn) -> Response:
     """Category, department, near duplicates and words of danger for a text being typed. Nothing is kept."""
-    municipality = view.held().at(checked(asked.where))
+    municipality = view.found(lambda registry: registry.at(checked(asked.where)))
     with reading(municipality.id) as session:
         answer = intake.suggest(session, asked.where, asked.text)
     return _json(_with_advice(answer, language_of(request)))
@@ -205,7 +205,7 @@ class _Filters:
         self.limit, self.cursor = limit, cursor
         self.chosen = PublicFilter(
             bounds=read_bounds(bbox),
-            municipality=view.held().municipality(municipality) if municipality else None,
+            municipality=view.found(lambda registry: registry.municipality(municipality)) if municipality else None,
             category=category,
             group=group,
             state=state,
@@ -257,7 +257,7 @@ def show_report(number: str) -> Response:
 @router.get("/reports/{number}/receipt", response_model=HolderReport)
 def show_to_holder(number: str, receipt_token: ReceiptToken = None) -> Response:
     """The report as its reporter sees it, opened by the receipt token."""
-    municipality = holding.home_of(view.held(), number)
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
         report = holding.opened(session, municipality, number, receipt_token or "")
         return _json(holding.as_seen(session, municipality, report), secret=True)
@@ -266,7 +266,7 @@ def show_to_holder(number: str, receipt_token: ReceiptToken = None) -> Response:
 @router.post("/reports/{number}/receipt/moves", response_model=HolderReport)
 def move_by_holder(number: str, move: HolderMoveIn, receipt_token: ReceiptToken = None) -> Response:
     """Withdraw the report, or reopen what was called solved."""
-    municipality = holding.home_of(view.held(), number)
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
     with writing(municipality.id) as session:
         found = holding.opened(session, municipality, number, receipt_token or "")
         report = handling.locked(session, municipality.id, found.id)
@@ -284,7 +284,7 @@ def show_photo_to_holder(
     number: str, photo_id: UUID, size: Literal["large", "medium", "small"], receipt_token: ReceiptToken = None
 ) -> Response:
     """A photo of one's own report."""
-    municipality = holding.home_of(view.held(), number)
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
         report = holding.opened(session, municipality, number, receipt_token or "")
         holding.holds_photo(session, report, photo_id)
