@@ -344,6 +344,8 @@ def _check_open(report: Report) -> None:
 
 
 def _enter(report: Report, state: State) -> None:
+    if report.state == State.TRIAGE.value and state is not State.TRIAGE:
+        report.triage_reason = None
     report.state, report.is_open = state.value, state.is_open
     _touch(report)
 
