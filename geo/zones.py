@@ -34,6 +34,7 @@ class ZoneIndex:
         self.keys: list[int] = [zone.key for zone in taken]
         self.areas: NDArray[np.object_] = np.array([_area(zone) for zone in taken], dtype=object)
         shapely.prepare(self.areas)
+        self._west, self._south, self._east, self._north = shapely.bounds(self.areas).reshape(-1, 4).T.copy()
         self._tree = STRtree(self.areas)
         self._position = {key: position for position, key in enumerate(self.keys)}
 
@@ -44,9 +45,14 @@ class ZoneIndex:
         """The keys of all shapes that hold `place`, in the order they were given."""
         if not self.keys:
             return []
-        near = self._tree.query(shapely.Point(place))
-        inside = near[shapely.intersects_xy(self.areas[near], place.lon, place.lat)]
-        return [self.keys[position] for position in sorted(inside)]
+        lon, lat = place
+        # For one point and some hundred boxes this is quicker than to make a geometry and to ask the tree.
+        near = (self._west <= lon) & (lon <= self._east) & (self._south <= lat) & (lat <= self._north)
+        return [
+            self.keys[position]
+            for position in near.nonzero()[0].tolist()
+            if shapely.intersects_xy(self.areas[position], lon, lat)
+        ]
 
     def holding_many(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> list[list[int]]:
         """The same for many places at once: arrays of degrees, shape (n,)."""

@@ -28,7 +28,7 @@ from api.schemas import (
     SuggestionIn,
     SuggestionsOut,
 )
-from city.database import public, reading, writing
+from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput
 from city.records import holding, publication
 from city.records.publication import LARGEST_PAGE, PublicFilter
@@ -148,7 +148,7 @@ def report_something(
     municipality = view.found(lambda registry: registry.at(checked(report.where)))
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
     try:
-        with writing(municipality.id) as session:
+        with writing_directly(municipality.id) as session:
             received = intake.receive(session, report.submission(kept))
     except BaseException:
         photos.drop(kept, municipality.id)

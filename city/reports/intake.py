@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 from psycopg import Connection
 
-from city.database import ReadSession, WriteSession
+from city.database import ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
 from city.registry import view
@@ -235,7 +235,7 @@ def _check_answers(answers: Mapping[str, Any], category: CategoryView) -> None:
             )
 
 
-def receive(session: WriteSession, submission: Submission) -> Received:
+def receive(session: Writing, submission: Submission) -> Received:
     """Take the report in; one transaction, the caller's, which must have entered the place's municipality.
 
     A repeat under the same `client_reference` gets the first answer, also when both arrive at once.
@@ -244,22 +244,20 @@ def receive(session: WriteSession, submission: Submission) -> Received:
     now = datetime.now(UTC)
     submission = _cleaned(submission)
     registry = view.held()
-    judgement = _judged(submission, registry, now)
-    opening = _open(session.raw, judgement, submission.place)
-    if opening["version"] != registry.version:
-        judgement = _judged(submission, view.at_version(opening["version"]), now)
-        session.enter(judgement.municipality.id)
-        opening = _open(session.raw, judgement, submission.place)
-
     report_id = new_id()
-    number = f"{judgement.municipality.prefix}-{judgement.municipality.local(now).year}-{opening['number']}"
-    near = duplicates.nearest(submission.place, opening["near"])
-    row = _row(submission, judgement, report_id, number, now)
-    answer = _answer(submission, judgement, row, near)
-    if not _write(session.raw, submission, judgement, row, answer):
+    judgement = _judged(submission, registry, now)
+    kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), registry.version)
+    if kept.version != registry.version:
+        registry = view.at_version(kept.version)
+        judgement = _judged(submission, registry, now)
+        session.enter(judgement.municipality.id)
+        kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), registry.version)
+    if kept.answer is None:
         return _first_answer(session.raw, submission, judgement.municipality)
+    if submission.photos:
+        _keep_photos(session.raw, submission, judgement.municipality.id, report_id)
     session.after_commit(bell.ring)
-    return Received(answer | {"receipt_token": receipt_token(report_id)}, is_repeat=False)
+    return Received(_finished(kept.answer, submission.place, judgement.municipality), is_repeat=False)
 
 
 def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
@@ -304,36 +302,13 @@ def _judged(submission: Submission, registry: view.Registry, now: datetime) -> J
     return judge(submission, municipality, now)
 
 
-_OPEN: Final = f"""
-SELECT (SELECT version FROM registry_version) AS version, nextval('report_number') AS number,
-       (SELECT coalesce(json_agg(near), '[]') FROM ({duplicates.NEARBY_SQL}) AS near) AS near
-"""  # noqa: S608
-
-
-def _open(connection: Connection[Any], judgement: Judgement, place: Place) -> dict[str, Any]:
-    """The registry's version, the next number, and what lies nearby: one statement."""
-    ranges = duplicates.search_ranges(place)
-    cursor = connection.execute(
-        _OPEN,
-        {
-            "municipality_id": judgement.municipality.id,
-            "group": judgement.category.group.slug,
-            "firsts": [cells.first for cells in ranges],
-            "lasts": [cells.last for cells in ranges],
-        },
-    )
-    version, number, near = cursor.fetchone() or (0, 0, [])
-    return {"version": version, "number": number, "near": near}
-
-
-def _row(submission: Submission, judgement: Judgement, report_id: UUID, number: str, now: datetime) -> dict[str, Any]:
+def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
     created_at = submission.created_at or now
     x, y = submission.place.cell()
     municipality = judgement.municipality
     return {
         "municipality_id": municipality.id,
         "id": report_id,
-        "number": number,
         "state": judgement.state.value,
         "category_id": judgement.category.id,
         "group_slug": judgement.category.group.slug,
@@ -365,48 +340,29 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, number: 
     }
 
 
-_COLUMNS: Final = (
-    "municipality_id",
-    "id",
-    "number",
-    "state",
-    "category_id",
-    "group_slug",
-    "decided_by",
-    "confidence",
-    "suggestions",
-    "department_id",
-    "crew_id",
-    "routing",
-    "triage_reason",
-    "lon",
-    "lat",
-    "cell",
-    "cell_x",
-    "cell_y",
-    "zone_ids",
-    "address",
-    "description",
-    "language",
-    "answers",
-    "source",
-    "is_public",
-    "is_emergency",
-    "is_open",
-    "occurred_at",
-    "created_at",
-    "updated_at",
-    "deadline_at",
-)
+_COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
+    "municipality_id id state category_id group_slug decided_by confidence suggestions department_id crew_id"
+    " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
+    " is_emergency is_open occurred_at created_at updated_at deadline_at"
+).split()
 
-_WRITE: Final = f"""
-WITH claim AS (
+_KEEP: Final = f"""
+WITH registry AS (
+  SELECT version FROM registry_version
+), near AS (
+  SELECT coalesce(jsonb_agg(found), '[]') AS reports FROM ({duplicates.NEARBY_SQL}) AS found
+), answer AS (
+  SELECT number, %(answer)s::jsonb || jsonb_build_object('number', number, 'near', near.reports) AS said
+  FROM near, (
+    SELECT %(number_start)s::text || nextval('report_number') AS number FROM registry WHERE version = %(version)s
+  ) AS numbered
+), claim AS (
   INSERT INTO client_request (municipality_id, reference, request_hash, answer)
-  SELECT %(municipality_id)s, %(reference)s, %(fingerprint)s, %(answer)s::jsonb WHERE %(reference)s::uuid IS NOT NULL
+  SELECT %(municipality_id)s, %(reference)s, %(fingerprint)s, said FROM answer WHERE %(reference)s::uuid IS NOT NULL
   ON CONFLICT DO NOTHING RETURNING 1
 ), new_report AS (
-  INSERT INTO report ({", ".join(_COLUMNS)})
-  SELECT {", ".join(f"%({name})s" for name in _COLUMNS)}
+  INSERT INTO report (number, {", ".join(_COLUMNS)})
+  SELECT number, {", ".join(f"%({name})s" for name in _COLUMNS)} FROM answer
   WHERE %(reference)s::uuid IS NULL OR EXISTS (SELECT FROM claim)
   RETURNING 1
 ), new_reporter AS (
@@ -423,29 +379,46 @@ WITH claim AS (
   INSERT INTO job (actor, arguments)
   SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
 )
-SELECT count(*) FROM new_report
+SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report) FROM registry
 """  # noqa: S608
 
 
-def _write(
+class _Kept(NamedTuple):
+    """The registry's version as it is in the database, and the answer; None where nothing was written.
+
+    That is so where the version is not the one judged by, or the client's reference was claimed before.
+    """
+
+    version: int
+    answer: dict[str, Any] | None
+
+
+def _keep(
     connection: Connection[Any],
     submission: Submission,
     judgement: Judgement,
     row: dict[str, Any],
-    answer: dict[str, Any],
-) -> bool:
-    """Report, reporter, timeline, jobs and the claim on the reference: one statement. False: it was claimed before."""
+    version: int,
+) -> _Kept:
+    """Number, reports nearby, report, reporter, timeline, jobs and the claim on the reference: one statement."""
     contact = submission.contact
+    answer = _answer(submission, judgement, row)
+    ranges = duplicates.search_ranges(submission.place)
     promises = journey.after_receiving(
         row["municipality_id"],
         row["id"],
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
     )
-    cursor = connection.execute(
-        _WRITE,
+    found = connection.execute(
+        _KEEP,
         {
             **row,
+            "version": version,
+            "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
+            "group": row["group_slug"],
+            "firsts": [cells.first for cells in ranges],
+            "lasts": [cells.last for cells in ranges],
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": _json(answer),
@@ -456,11 +429,9 @@ def _write(
             "entries": _json(_entries(submission, judgement, row)),
             "promises": _json([[promise.actor, promise.arguments] for promise in promises]),
         },
-    )
-    written = cursor.fetchone() == (1,)
-    if written and submission.photos:
-        _keep_photos(connection, submission, row)
-    return written
+    ).fetchone()
+    current, number, near = found or (0, None, None)
+    return _Kept(current, None if number is None else answer | {"number": number, "near": near})
 
 
 def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -495,26 +466,23 @@ def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) 
     return [received, sent_on]
 
 
-def _keep_photos(connection: Connection[Any], submission: Submission, row: dict[str, Any]) -> None:
+def _keep_photos(connection: Connection[Any], submission: Submission, municipality_id: int, report_id: UUID) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO photo (municipality_id, id, report_id, position, state, sha256, width, height, dhash,"
             " taken_at, metres_away, is_far) VALUES (%s, %s, %s, %s, 'received', %s, %s, %s, %s, %s, %s, %s)",
             [
-                (row["municipality_id"], photo.id, row["id"], position, *photo.columns(submission.place))
+                (municipality_id, photo.id, report_id, position, *photo.columns(submission.place))
                 for position, photo in enumerate(submission.photos)
             ],
         )
 
 
-def _answer(
-    submission: Submission, judgement: Judgement, row: dict[str, Any], near: list[duplicates.Nearby]
-) -> dict[str, Any]:
-    """The 201 answer as JSON values, without the receipt token."""
+def _answer(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> dict[str, Any]:
+    """The 201 answer as JSON values, but for what the database adds (`number`, `near`) and `_finished` makes of it."""
     municipality, category, routing = judgement.municipality, judgement.category, judgement.routing
     return {
         "id": str(row["id"]),
-        "number": row["number"],
         "state": row["state"],
         "municipality": {"slug": municipality.slug, "name": municipality.name},
         "zones": [{"layer": zone.layer, "code": zone.code, "name": zone.name} for zone in judgement.zones],
@@ -536,8 +504,17 @@ def _answer(
         "created_at": row["created_at"].isoformat(),
         "deadline_at": row["deadline_at"].isoformat(),
         "photos": [{"id": str(photo.id), "is_far": photo.is_far(submission.place)} for photo in submission.photos],
-        "near_duplicates": _near_json(near, municipality),
     }
+
+
+def _finished(answer: dict[str, Any], place: Place, municipality: MunicipalityView) -> dict[str, Any]:
+    """The 201 answer: the reports in the cells nearby become those really near, and the receipt token is made."""
+    near = duplicates.nearest(place, answer["near"])
+    added = {
+        "near_duplicates": _near_json(near, municipality),
+        "receipt_token": receipt_token(UUID(answer["id"])),
+    }
+    return {name: value for name, value in answer.items() if name != "near"} | added
 
 
 def _department_json(routing: Routing) -> dict[str, Any]:
@@ -576,8 +553,7 @@ def _first_answer(connection: Connection[Any], submission: Submission, municipal
     ).fetchone()
     if row is None or bytes(row[1]) != submission.fingerprint():
         raise Conflict("intake.reference_reused", field="client_reference")
-    answer: dict[str, Any] = row[0]
-    return Received(answer | {"receipt_token": receipt_token(UUID(answer["id"]))}, is_repeat=True)
+    return Received(_finished(row[0], submission.place, municipality), is_repeat=True)
 
 
 def _json(value: Any) -> str:
