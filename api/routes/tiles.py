@@ -86,9 +86,14 @@ def tile(
         "Vary": "Accept-Encoding",
         "Access-Control-Allow-Origin": "*",
     }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if _is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", "") and len(data) > 200:  # noqa: PLR2004
         data = gzip.compress(data, compresslevel=5, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(data, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _is_known(sent: str, tag: str) -> bool:
+    """Whether the client has this version already (RFC 9110, 13.1.2: a list, compared weakly, or any version)."""
+    return any(known.strip().removeprefix("W/") in {tag, "*"} for known in sent.split(","))
