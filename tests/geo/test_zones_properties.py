@@ -1,0 +1,169 @@
+"""The zone index in memory, with PostGIS as the referee: on vertices, on edges, in holes and along roads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geo.place import Place
+from geo.zones import ZoneIndex, ZoneShape
+
+BOUNDED = settings(max_examples=60, deadline=None, database=None)
+Database = psycopg.Connection[Any]
+
+WEST, SOUTH = 12.8, 43.8
+grid = st.integers(0, 64)
+
+
+@pytest.fixture(scope="module")
+def postgis(_database: str) -> Iterator[Database]:
+    with psycopg.connect(_database, autocommit=True) as connection:
+        yield connection
+
+
+def at(column: float, row: float) -> tuple[float, float]:
+    """A knot of a grid whose steps are powers of two: edges between knots are met exactly."""
+    return WEST + column / 1024, SOUTH + row / 1024
+
+
+@st.composite
+def areas(draw: st.DrawFn) -> shapely.Geometry:
+    """Star-shaped areas on the grid, with a hole or a second part now and then."""
+    middle_x, middle_y = draw(grid), draw(grid)
+    corners = draw(st.integers(3, 9))
+    reaches = draw(st.lists(st.integers(4, 24), min_size=corners, max_size=corners))
+    ring = [
+        at(
+            round(middle_x + reach * math.cos(2 * math.pi * turn / corners)),
+            round(middle_y + reach * math.sin(2 * math.pi * turn / corners)),
+        )
+        for turn, reach in enumerate(reaches)
+    ]
+    shell = shapely.make_valid(shapely.Polygon(ring))
+    if draw(st.booleans()):
+        hole = [at(middle_x + dx, middle_y + dy) for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        shell = shapely.difference(shell, shapely.Polygon(hole))
+    if draw(st.booleans()):
+        shell = shapely.union(shell, shapely.box(*at(middle_x + 30, middle_y), *at(middle_x + 34, middle_y + 3)))
+    parts = [part for part in shapely.get_parts(shell) if part.geom_type == "Polygon"]
+    return shapely.multipolygons([p for part in parts for p in shapely.get_parts(part)])
+
+
+def adversaries(zones: list[shapely.Geometry], draw: st.DrawFn) -> list[Place]:
+    """Vertices, points of edges, points a hair beside them, and points anywhere."""
+    found = [Place(*at(draw(grid) / 3, draw(grid) / 3)) for _ in range(6)]
+    for zone in zones:
+        corners = shapely.get_coordinates(zone)
+        for index in draw(st.lists(st.integers(0, max(0, len(corners) - 2)), min_size=1, max_size=4)):
+            if not len(corners):
+                continue
+            here, there = corners[index], corners[min(index + 1, len(corners) - 1)]
+            middle = (here + there) / 2
+            found += [Place(*here), Place(*middle), Place(*(here + (there - here) / 3))]
+            found += [Place(middle[0] + hair, middle[1]) for hair in (-1e-9, 1e-9)]
+    return [Place(float(place.lon), float(place.lat)) for place in found]
+
+
+@BOUNDED
+@given(st.lists(areas(), min_size=1, max_size=5), st.data())
+def test_areas_hold_what_postgis_says(postgis: Database, zones: list[shapely.Geometry], data: st.DataObject) -> None:
+    index = ZoneIndex(ZoneShape(key * 7, zone) for key, zone in enumerate(zones))
+    points = adversaries(zones, data.draw)
+    rows = postgis.execute(
+        "SELECT point.at, zone.key FROM unnest(%s::float8[], %s::float8[]) WITH ORDINALITY AS point (lon, lat, at)"
+        " JOIN unnest(%s::bytea[]) WITH ORDINALITY AS zone (shape, key)"
+        " ON ST_Intersects(ST_GeomFromWKB(zone.shape), ST_MakePoint(lon, lat)) ORDER BY 1, 2",
+        ([p.lon for p in points], [p.lat for p in points], [shapely.to_wkb(zone) for zone in zones]),
+    )
+    wanted: list[list[int]] = [[] for _ in points]
+    for point, zone in rows:
+        wanted[point - 1].append((zone - 1) * 7)
+    assert [index.holding(point) for point in points] == wanted
+    many = index.holding_many(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    assert many == wanted
+
+
+@st.composite
+def roads(draw: st.DrawFn) -> shapely.LineString:
+    """Bent lines of some kilometres."""
+    knots = draw(st.lists(st.tuples(grid, grid), min_size=2, max_size=6, unique=True))
+    return shapely.LineString([at(*knot) for knot in knots])
+
+
+@BOUNDED
+@given(roads(), st.floats(3, 60), st.data())
+def test_corridors_hold_what_the_ellipsoid_says(
+    postgis: Database, road: shapely.LineString, half_width: float, data: st.DataObject
+) -> None:
+    index = ZoneIndex([ZoneShape(1, road, half_width)])
+    shares = data.draw(st.lists(st.floats(0, 1), min_size=6, max_size=6))
+    aside = data.draw(st.lists(st.floats(-2 * half_width, 2 * half_width), min_size=6, max_size=6))
+    points = []
+    for share, metres in zip(shares, aside, strict=True):
+        foot = shapely.line_interpolate_point(road, share, normalized=True)
+        turn = data.draw(st.floats(0, 2 * math.pi))
+        points.append(
+            Place(
+                foot.x + metres * math.cos(turn) / 111_195 / math.cos(math.radians(foot.y)),
+                foot.y + metres * math.sin(turn) / 111_195,
+            )
+        )
+    distances = [
+        row[0]
+        for row in postgis.execute(
+            "SELECT ST_Distance(ST_SetSRID(ST_GeomFromWKB(%s), 4326)::geography,"
+            " ST_SetSRID(ST_MakePoint(lon, lat), 4326))"
+            " FROM unnest(%s::float8[], %s::float8[]) AS point (lon, lat)",
+            (shapely.to_wkb(road), [p.lon for p in points], [p.lat for p in points]),
+        )
+    ]
+    for point, metres in zip(points, distances, strict=True):
+        if metres < half_width * 0.99:
+            assert index.holding(point) == [1], (point, metres, half_width)
+        elif metres > half_width * 1.01:
+            assert index.holding(point) == [], (point, metres, half_width)
+
+
+@BOUNDED
+@given(st.lists(areas(), min_size=1, max_size=4), grid, grid)
+def test_the_nearest_is_the_nearest(postgis: Database, zones: list[shapely.Geometry], column: int, row: int) -> None:
+    index = ZoneIndex(ZoneShape(key, zone) for key, zone in enumerate(zones))
+    place = Place(*at(column * 3 - 60, row * 3 - 60))
+    found = index.nearest(place)
+    assert found is not None
+    distances = [
+        found_row[0]
+        for found_row in postgis.execute(
+            "SELECT ST_Distance(ST_SetSRID(ST_GeomFromWKB(shape), 4326)::geography,"
+            " ST_SetSRID(ST_MakePoint(%s, %s), 4326)) FROM unnest(%s::bytea[]) WITH ORDINALITY AS zone (shape, key)"
+            " ORDER BY key",
+            (place.lon, place.lat, [shapely.to_wkb(zone) for zone in zones]),
+        )
+    ]
+    key, metres = found
+    assert distances[key] == pytest.approx(min(distances), rel=0.02, abs=0.5)
+    assert metres == pytest.approx(min(distances), rel=0.02, abs=0.5)
+
+
+def test_an_index_of_nothing() -> None:
+    index = ZoneIndex([])
+    assert index.holding(Place(12.9, 43.9)) == []
+    assert index.holding_many(np.array([12.9]), np.array([43.9])) == [[]]
+    assert index.nearest(Place(12.9, 43.9)) is None
+
+
+def test_neighbours_share_a_border_and_do_not_overlap() -> None:
+    left, right = shapely.box(12.8, 43.8, 12.9, 43.9), shapely.box(12.9, 43.8, 13.0, 43.9)
+    index = ZoneIndex([ZoneShape(1, left), ZoneShape(2, right), ZoneShape(3, shapely.box(12.85, 43.85, 12.95, 43.87))])
+    assert index.holding(Place(12.9, 43.82)) == [1, 2]
+    assert not index.overlap(1, 2)
+    assert index.overlap(1, 3)
+    assert index.overlap(2, 3)
