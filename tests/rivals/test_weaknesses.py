@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -51,8 +51,8 @@ COAST: Final = Place(12.9135, 43.9098)
 PROVINCIAL_ROAD: Final = Place(12.861, 43.8861)
 URP: Final = "operatore.urp@pesaro.example.org"
 LAMP: Final = "lampione spento davanti al civico 12"
-AT_ONCE_SECONDS: Final = 1.0
-"""An answer that waited for nothing outside, on a machine with other work."""
+AT_ONCE_SECONDS: Final = 2.0
+"""An answer that waited for nothing outside, on a machine with other work; outside may take ten seconds here."""
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -117,6 +117,7 @@ class DeafServer:
     """Accepts every connection and never says a word."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.callers: list[socket.socket] = []
         self._door = socket.create_server((HOST, port), backlog=64)
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -127,59 +128,60 @@ class DeafServer:
             while True:
                 self.callers.append(self._door.accept()[0])
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._door.shutdown(socket.SHUT_RDWR)
+    def hang_up(self) -> None:
+        """Leave the port to somebody else."""
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
         self._thread.join()
         for caller in self.callers:
             caller.close()
 
 
+@pytest.fixture
+def deaf(own_registry: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeafServer]:
+    """The mail server of this house, and of everything started in it."""
+    with monkeypatch.context() as elsewhere:
+        server = DeafServer(free_port(HOST))
+        elsewhere.setenv("LAMPIONE_MAIL_URL", f"smtp://{HOST}:{server.port}")
+        settings.cache_clear()
+        yield server
+        server.hang_up()
+    settings.cache_clear()
+
+
 def test_a_mail_server_that_hangs_blocks_no_request_and_loses_no_mail(
-    visitor: TestClient, own_registry: str, start: Start
+    deaf: DeafServer, visitor: TestClient, own_registry: str, start: Start
 ) -> None:
-    port = free_port(HOST)
-    slowest = 0.0
     addresses = [f"anna{number}@example.org" for number in range(8)]
-
-    def timed(ask: Callable[[], httpx.Response]) -> httpx.Response:
-        nonlocal slowest
+    start(
+        "workers",
+        LAMPIONE_SLOW_OUTSIDE_SECONDS="1",
+        LAMPIONE_WORKER_SHORTEST_WAIT_SECONDS="0.2",
+        LAMPIONE_WORKER_LONGEST_WAIT_SECONDS="0.5",
+    )
+    reports = [reported(visitor, email=addresses[0])]
+    eventually(lambda: deaf.callers)
+    took: list[float] = []
+    for address in addresses[1:]:
         begun = time.monotonic()
-        answer = ask()
-        slowest = max(slowest, time.monotonic() - begun)
-        return answer
+        reports.append(reported(visitor, email=address))
+        assert visitor.get("/api/v1/reports").status_code == 200
+        assert visitor.get("/tiles/reports/15/17559/11943.mvt").status_code == 200
+        took.append(time.monotonic() - begun)
+    assert max(took) < AT_ONCE_SECONDS
 
-    with DeafServer(port) as deaf:
-        start(
-            "workers",
-            LAMPIONE_MAIL_URL=f"smtp://{HOST}:{port}",
-            LAMPIONE_SLOW_OUTSIDE_SECONDS="1",
-            LAMPIONE_WORKER_SHORTEST_WAIT_SECONDS="0.2",
-            LAMPIONE_WORKER_LONGEST_WAIT_SECONDS="0.5",
-        )
-        reports = [reported(visitor, email=addresses[0])]
-        eventually(lambda: deaf.callers)
-        for address in addresses[1:]:
-            body = report_body(email=address)
-            answer = timed(lambda body=body: visitor.post("/api/v1/reports", json=body))  # type: ignore[misc]
-            assert answer.status_code == 201
-            reports.append(answer.json())
-            assert timed(lambda: visitor.get("/api/v1/reports")).status_code == 200
-            assert timed(lambda: visitor.get("/tiles/reports/15/17559/11943.mvt")).status_code == 200
-        assert slowest < AT_ONCE_SECONDS
+    def tried() -> list[tuple[str, str]]:
+        with psycopg.connect(own_registry) as admin:
+            return admin.execute("SELECT state, problem FROM delivery WHERE problem IS NOT NULL").fetchall()
 
-        def said() -> list[tuple[str, str]]:
-            with psycopg.connect(own_registry) as admin:
-                return admin.execute("SELECT state, problem FROM delivery WHERE problem IS NOT NULL").fetchall()
+    state, problem = eventually(tried)[0]
+    assert state == "queued"
+    assert "does not answer" in problem
 
-        state, problem = eventually(said)[0]
-        assert state == "queued"
-        assert "does not answer" in problem
+    deaf.hang_up()
     box = Postbox()
-    server = Controller(box, hostname=HOST, port=port)
+    server = Controller(box, hostname=HOST, port=deaf.port)
     server.start()
     try:
         eventually(lambda: no_job_left(own_registry))

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageDraw
 from city.jobs import DEAD
 from geo.place import Place
 from geo.tiles import Tile
-from tests.trials import Staffer, eventually
+from tests.trials import Postbox, Staffer, eventually
 
 ROME: Final = ZoneInfo("Europe/Rome")
 
@@ -60,6 +60,11 @@ def reported(client: TestClient, place: Place, words: str, **more: Any) -> Any:
     answer = hand_in(client, place, words, **more)
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def wait_for_receipt(postbox: Postbox, report: dict[str, Any], address: str) -> None:
+    """Wait until the reporter has the first mail: what happens sooner would be told in that one."""
+    eventually(lambda: [m for m in postbox.to(address) if report["number"] in m["Subject"]])
 
 
 def as_holder(client: TestClient, report: dict[str, Any]) -> Any:

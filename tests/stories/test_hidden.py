@@ -17,6 +17,7 @@ from tests.stories.telling import (
     on_the_map,
     photo_taken_at,
     reported,
+    wait_for_receipt,
 )
 from tests.trials import Postbox, eventually
 from workers.duties import fold_tiles
@@ -51,6 +52,7 @@ def public_traces(client: TestClient, report: dict[str, Any]) -> dict[str, bool]
 def test_noise_appears_nowhere_public(client: TestClient, postbox: Postbox, signed_in: SignIn) -> None:
     report = reported(client, COAST, NOISE, category="noise", email="anna@example.org", photo=photo_taken_at(COAST))
     assert report["is_public"] is False
+    wait_for_receipt(postbox, report, "anna@example.org")
     clerk = signed_in(URP)
     photo_id = report["photos"][0]["id"]
     eventually(lambda: clerk.get(f"/reports/{report['id']}")["photos"][0]["state"] == "ready")

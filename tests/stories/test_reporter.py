@@ -24,6 +24,7 @@ from tests.stories.telling import (
     plain,
     receipt,
     reported,
+    wait_for_receipt,
     wait_for_rest,
 )
 from tests.trials import Postbox, eventually
@@ -119,6 +120,7 @@ def test_a_reference_used_for_something_else_is_refused(client: TestClient, data
 @pytest.mark.usefixtures("worker")
 def test_the_reporter_withdraws(client: TestClient, postbox: Postbox, signed_in: SignIn) -> None:
     report = reported(client, COAST, "lampione spento davanti al civico 12", email="anna@example.org")
+    wait_for_receipt(postbox, report, "anna@example.org")
     url = f"/api/v1/reports/{report['number']}/receipt/moves"
     for headers in ({}, {"Receipt-Token": "sbagliato"}, receipt(report | {"receipt_token": report["id"]})):
         assert client.post(url, json={"to": "withdrawn"}, headers=headers).status_code == 404
@@ -140,6 +142,7 @@ def test_the_reporter_withdraws(client: TestClient, postbox: Postbox, signed_in:
 @pytest.mark.usefixtures("worker")
 def test_the_reporter_reopens_what_was_called_solved(client: TestClient, postbox: Postbox, signed_in: SignIn) -> None:
     report = reported(client, COAST, "lampione spento davanti al civico 12", email="anna@example.org")
+    wait_for_receipt(postbox, report, "anna@example.org")
     url = f"/api/v1/reports/{report['number']}/receipt/moves"
     early = client.post(url, json={"to": "reopened", "reason": "ma"}, headers=receipt(report))
     assert early.status_code == 409

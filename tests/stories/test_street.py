@@ -20,6 +20,7 @@ from tests.stories.telling import (
     on_the_map,
     plain,
     reported,
+    wait_for_receipt,
 )
 from tests.trials import Postbox, eventually
 
@@ -103,6 +104,7 @@ def test_a_dead_lamp_reported_twice_becomes_one_and_both_reporters_hear_of_the_r
     client: TestClient, postbox: Postbox, signed_in: SignIn
 ) -> None:
     first = reported(client, COAST, "lampione spento davanti al civico 12", email="anna@example.org")
+    wait_for_receipt(postbox, first, "anna@example.org")
     neighbour = east_of(COAST, 12)
     asked = {"lon": neighbour.lon, "lat": neighbour.lat, "text": "il lampione non si accende più"}
     suggested = client.post("/api/v1/suggestions", json=asked).json()
