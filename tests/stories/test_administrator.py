@@ -1,0 +1,146 @@
+"""Stories of an administrator: what is changed in the registry counts for the next report, and for the map."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from city.settings import PROJECT
+from tests.stories.telling import COAST, FANO, numbers_on_the_map, on_the_map, reported, wait_for_rest
+from tests.trials import PASSWORD
+
+ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
+PROVINCE: Final = "amministratore@provincia.example.org"
+PESARO: Final = "/api/v1/registry/pesaro"
+
+
+@pytest.fixture
+def visitor(own_registry: str) -> Iterator[TestClient]:
+    """A visitor of a house whose registry the test may change."""
+    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+        yield client
+
+
+@pytest.fixture
+def own_worker(own_registry: str, variable: Path) -> Iterator[None]:
+    """A worker of that house."""
+    with (variable / "own-worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-P", "-m", "workers"],
+            stderr=log,
+            cwd=PROJECT,
+            env=dict(os.environ),
+        )
+        yield
+        process.kill()
+        process.wait()
+
+
+def signed(client: TestClient, address: str) -> dict[str, str]:
+    answer = client.post("/api/v1/session", json={"email": address, "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+
+def test_a_category_made_hidden_leaves_the_map_and_comes_back_with_its_reports(
+    visitor: TestClient, own_registry: str, own_worker: None
+) -> None:
+    report = reported(visitor, COAST, "scritte sul muro della scuola", category="graffiti")
+    elsewhere = reported(visitor, FANO, "scritte", category="graffiti", email="anna@example.org")
+    assert numbers_on_the_map(visitor, COAST) == {report["number"]}
+    headers = signed(visitor, ADMINISTRATOR)
+
+    hidden = visitor.put(f"{PESARO}/categories/graffiti", json={"privacy": "hidden"}, headers=headers)
+    assert hidden.status_code == 204, hidden.text
+    late = reported(visitor, COAST, "altre scritte", category="graffiti")
+    assert late["is_public"] is False, "the next report knows at once"
+    wait_for_rest(own_registry)
+    assert numbers_on_the_map(visitor, COAST) == set()
+    assert on_the_map(visitor, COAST, 12) == []
+    assert [row["number"] for row in visitor.get("/api/v1/reports").json()["reports"]] == [elsewhere["number"]]
+    assert visitor.get(f"/api/v1/reports/{report['number']}").status_code == 404
+
+    assert visitor.put(f"{PESARO}/categories/graffiti", json={}, headers=headers).status_code == 204
+    wait_for_rest(own_registry)
+    assert numbers_on_the_map(visitor, COAST) == {report["number"], late["number"]}
+
+
+def test_a_new_rule_counts_for_the_next_report_and_one_that_ties_is_refused(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+    rule: dict[str, Any] = {
+        "department": "green",
+        "category": "pothole",
+        "layer": "pesaro-districts",
+        "zone": "centro-mare",
+        "note": {"it": "In centro ci pensa il Verde.", "en": "Downtown the parks office does it."},
+    }
+    made = visitor.post(f"{PESARO}/rules", json=rule, headers=headers)
+    assert made.status_code == 201, made.text
+    report = reported(visitor, COAST, "buca in viale Trieste", category="pothole")
+    assert report["department"]["slug"] == "green"
+    assert report["department"]["reason"]["rule"] == made.json()["id"]
+    assert report["department"]["reason"]["note"] == rule["note"]
+
+    tied = visitor.post(f"{PESARO}/rules", json=rule | {"department": "urp"}, headers=headers)
+    assert tied.status_code == 409
+    assert str(made.json()["id"]) in tied.json()["detail"], "which rule it would tie with"
+    for wrong, field in (({"department": "ufo"}, "department"), ({"zone": "ufo"}, "zone"), ({"days": [8]}, "days.0")):
+        refused = visitor.post(f"{PESARO}/rules", json=rule | {"priority": 1} | wrong, headers=headers)
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
+    gone = visitor.delete(f"{PESARO}/rules/{made.json()['id']}", headers=headers)
+    assert gone.status_code == 204
+    assert reported(visitor, COAST, "buca", category="pothole")["department"]["slug"] == "public-works"
+
+
+def test_nobody_administers_what_is_not_theirs(visitor: TestClient) -> None:
+    rule = {"department": "urp", "category": "pothole", "priority": 9}
+    for address, owner, status in (
+        ("operatore.urp@pesaro.example.org", "pesaro", 403),
+        ("consiglio@pesaro.example.org", "pesaro", 403),
+        (ADMINISTRATOR, "fano", 403),
+        (ADMINISTRATOR, "provincia", 403),
+        (ADMINISTRATOR, "pesaro", 201),
+        (PROVINCE, "fano", 201),
+        (PROVINCE, "provincia", 201),
+    ):
+        answer = visitor.post(f"/api/v1/registry/{owner}/rules", json=rule, headers=signed(visitor, address))
+        assert answer.status_code == status, (address, owner, answer.text)
+    assert visitor.post(f"{PESARO}/rules", json=rule).status_code == 401
+    inherited = visitor.get(f"{PESARO}/rules", headers=signed(visitor, ADMINISTRATOR)).json()[0]
+    assert inherited["is_inherited"] is True
+    for method in ("PUT", "DELETE"):
+        answer = visitor.request(
+            method,
+            f"{PESARO}/rules/{inherited['id']}",
+            headers=signed(visitor, ADMINISTRATOR),
+            json=rule if method == "PUT" else None,
+        )
+        assert answer.status_code == 404, "the province's rule is not Pesaro's to change"
+
+
+def test_somebody_new_may_sign_in_with_the_role_given_and_no_more(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+    person = {
+        "email": "nuova@pesaro.example.org",
+        "name": "Nuova Collega",
+        "role": "council",
+        "password": PASSWORD,
+    }
+    assert visitor.post(f"{PESARO}/people", json=person, headers=headers).status_code == 201
+    theirs = signed(visitor, "nuova@pesaro.example.org")
+    assert visitor.get("/api/v1/session", headers=theirs).json()["roles"] == ["council"]
+    assert visitor.get("/api/v1/desk/reports", headers=theirs).status_code == 200
+    assert visitor.get(f"{PESARO}/people", headers=theirs).status_code == 403
+    upwards = visitor.post(f"{PESARO}/people", json=person | {"role": "province_admin"}, headers=headers)
+    assert upwards.status_code == 403
+    stolen = visitor.post(f"{PESARO}/people", json=person | {"email": PROVINCE}, headers=headers)
+    assert stolen.status_code == 409, "somebody else's colleague keeps the password they have"
+    assert signed(visitor, PROVINCE)
