@@ -22,7 +22,6 @@ from city.reports import trained
 from city.reports.training import GROUP_PREFIX, Evaluation, read_labels, read_training_set
 from city.reports.training import evaluate as measure
 from city.reports.training import train as learn
-from city.settings import settings
 from city.texts import said
 from commands import seeding
 
@@ -43,8 +42,7 @@ def train(console: Console, *, as_json: bool) -> None:
             corrections=corrections,
             groups=seeding.groups_of_categories(),
         )
-    made.save(settings().classifier)
-    trained.forget()
+    seeding.keep_classifier(made)
     figures = {"phrases": len(pairs), "corrections": len(corrections), "version": made.version}
     if as_json:
         print(json.dumps(figures))

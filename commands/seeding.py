@@ -75,10 +75,7 @@ def ensure_classifier(progress: Progress) -> bool:
 
     One that was trained since on staff's corrections stays until the phrases or its form change.
     """
-    path = settings().classifier
-    stamp = path.with_suffix(".seed")
-    wanted = _training_stamp()
-    if stamp.is_file() and stamp.read_text("utf-8") == wanted and _is_usable(path):
+    if _stamp().is_file() and _stamp().read_text("utf-8") == _training_stamp() and _is_usable(settings().classifier):
         return False
     progress("seeding.training", 0.0)
     made = train(
@@ -86,11 +83,20 @@ def ensure_classifier(progress: Progress) -> bool:
         progress=lambda share: progress("seeding.training", share),
         groups=groups_of_categories(),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made.save(path)
-    stamp.write_text(wanted, "utf-8")
-    trained.forget()
+    keep_classifier(made)
     return True
+
+
+def keep_classifier(made: Classifier) -> None:
+    """Put the classifier where every process finds it, and note which phrases it has learned."""
+    settings().classifier.parent.mkdir(parents=True, exist_ok=True)
+    made.save(settings().classifier)
+    _stamp().write_text(_training_stamp(), "utf-8")
+    trained.forget()
+
+
+def _stamp() -> Path:
+    return settings().classifier.with_suffix(".seed")
 
 
 def groups_of_categories() -> dict[str, str]:
