@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Iterator, MutableMapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -214,7 +213,7 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"occurred_at": "2026-11-20T09:00:00"}, "occurred_at", "zone"),
     ({"occurred_at": "ieri"}, "occurred_at", "ISO 8601"),
     ({"occurred_at": 5}, "occurred_at", "ISO 8601"),
-    ({"occurred_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}, "occurred_at", "future"),
+    ({"occurred_at": "2999-01-01T00:00:00+00:00"}, "occurred_at", "future"),
     ({"occurred_at": "9999-12-31T23:59:59-14:00"}, "occurred_at", "future"),
     ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at", "long ago"),
     ({"answers": ["yes"]}, "answers", "object"),
