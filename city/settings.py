@@ -6,6 +6,7 @@ sets them all. What is wrong or contradictory is refused at start with the name 
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,8 @@ from city.texts import LANGUAGES
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET: Final = 32
-MOST_THREADS: Final = 200
+LIMITS: Final = {"threads": (1, 200), "duplicate_radius_metres": (1, 500), "slow_outside_seconds": (0.1, 60)}
+"""The least and the most of every figure."""
 
 
 class Settings(BaseSettings):
@@ -71,17 +73,12 @@ class Settings(BaseSettings):
 
         Raises SettingsError with the setting's name and the remedy.
         """
-        self._check_database()
+        self._check_servers()
         self._check_outside()
-        if len(self.secret) < SHORTEST_SECRET:
-            raise SettingsError("settings.secret_short", shortest=SHORTEST_SECRET)
-        if self.language not in LANGUAGES:
-            raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
-        if not 1 <= self.threads <= MOST_THREADS:
-            raise SettingsError("settings.threads", value=self.threads)
+        self._check_figures()
         return self
 
-    def _check_database(self) -> None:
+    def _check_servers(self) -> None:
         if not self.database_url:
             raise SettingsError("settings.database_missing")
         if not self.reader_url:
@@ -96,13 +93,27 @@ class Settings(BaseSettings):
             raise SettingsError("settings.reader_is_app")
 
     def _check_outside(self) -> None:
-        public = urlsplit(self.public_url)
-        if public.scheme not in {"http", "https"} or not public.hostname:
+        if len(self.secret) < SHORTEST_SECRET:
+            raise SettingsError("settings.secret_short", shortest=SHORTEST_SECRET)
+        if urlsplit(self.public_url).scheme not in {"http", "https"} or not urlsplit(self.public_url).hostname:
             raise SettingsError("settings.public_url", value=self.public_url)
         if urlsplit(self.mail).scheme not in {"smtp", "smtps", "file"}:
             raise SettingsError("settings.mail_url")
+        name, _, domain = parseaddr(self.mail_from)[1].partition("@")
+        if not (name and domain and self.mail_from.isprintable()):
+            raise SettingsError("settings.mail_from")
         if urlsplit(self.photos).scheme not in {"s3", "file"}:
             raise SettingsError("settings.photo_store")
+        if self.language not in LANGUAGES:
+            raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
+
+    def _check_figures(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise SettingsError(
+                    "settings.out_of_range", name=f"LAMPIONE_{name.upper()}", value=value, least=least, most=most
+                )
 
 
 @cache
