@@ -30,8 +30,8 @@ from city.reports import photos, trained
 from city.settings import PROJECT, settings
 from commands import migrating, seeding
 from commands.cluster import Cluster
-from commands.serving import HOST, free_port
-from tests.trials import PASSWORD, Postbox, Staffer, eventually
+from commands.serving import HOST
+from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
@@ -145,7 +145,7 @@ def _fingerprint() -> str:
 @pytest.fixture(scope="session")
 def _post() -> Iterator[tuple[Postbox, str]]:
     box = Postbox()
-    server = Controller(box, hostname=HOST, port=free_port(HOST))
+    server = Controller(box, hostname=HOST, port=any_port())
     server.start()
     yield box, f"smtp://{HOST}:{server.port}"
     server.stop()
@@ -207,7 +207,7 @@ def own_registry(
 
 
 @pytest.fixture
-def client(database: str) -> Iterator[TestClient]:  # noqa: ARG001
+def client(database: str) -> Iterator[TestClient]:
     """A visitor without any session, English-speaking so that sentences are easy to compare."""
     with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as visitor:
         yield visitor
@@ -225,7 +225,7 @@ def _worker(_database: str, variable: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def worker(_worker: subprocess.Popen[bytes], database: str) -> subprocess.Popen[bytes]:  # noqa: ARG001
+def worker(_worker: subprocess.Popen[bytes], database: str) -> subprocess.Popen[bytes]:
     """A real worker process on the test's database."""
     assert _worker.poll() is None, "the worker has died"
     return _worker
@@ -253,7 +253,7 @@ def served(cluster: Cluster, template: str, variable: Path, seat: str) -> Iterat
         cluster.drop_database(name)
     cluster.create_database(name, template=template, owner="lampione_owner")
     _lend_classifier(folder)
-    port = free_port(HOST)
+    port = any_port()
     environment = _environment(cluster, name, folder, LAMPIONE_PUBLIC_URL=f"http://localhost:{port}")
     with pointed_at(environment):
         seeding.load_demo(lambda _key, _share: None, password=PASSWORD)
@@ -271,7 +271,9 @@ def served(cluster: Cluster, template: str, variable: Path, seat: str) -> Iterat
                 return httpx.get(f"http://localhost:{port}/health/ready").status_code == 200
             return False
 
-        eventually(answers)
-        yield f"http://localhost:{port}"
-        process.terminate()
-        process.wait(30)
+        try:
+            eventually(answers, 60)
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)

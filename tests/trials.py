@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,13 @@ PASSWORD = "una password di prova"  # noqa: S105  (of test accounts only)
 PATIENCE_SECONDS = 20.0
 
 Found = TypeVar("Found")
+
+
+def any_port() -> int:
+    """A port of this machine that nobody uses, out of the thousands the kernel hands out in turn."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:

@@ -42,9 +42,9 @@ from city.reports import photos, trained
 from city.reports.routing import route
 from city.reports.rules import RuleFields, save_rule
 from city.settings import PROJECT, settings
-from commands.serving import HOST, free_port
+from commands.serving import HOST
 from geo.place import Place
-from tests.trials import PASSWORD, Postbox, Staffer, eventually
+from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 
 COAST: Final = Place(12.9135, 43.9098)
 """In Pesaro's centre."""
@@ -142,7 +142,7 @@ class DeafServer:
 def deaf(own_registry: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeafServer]:
     """The mail server of this house, and of everything started in it."""
     with monkeypatch.context() as elsewhere:
-        server = DeafServer(free_port(HOST))
+        server = DeafServer(any_port())
         elsewhere.setenv("LAMPIONE_MAIL_URL", f"smtp://{HOST}:{server.port}")
         settings.cache_clear()
         yield server
@@ -232,7 +232,7 @@ def test_a_worker_that_is_down_loses_nothing_and_catches_up(
 @pytest.fixture
 def neighbour(own_registry: str, start: Start) -> Iterator[httpx.Client]:
     """Another process of the same house, over real HTTP."""
-    port = free_port(HOST)
+    port = any_port()
     start("uvicorn", "--factory", "api.app:create_app", "--port", str(port), "--log-level", "warning")
     with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=20) as client:
 
