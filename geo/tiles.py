@@ -41,8 +41,7 @@ _IN_TILE: Final = f"""
     ST_MakePoint((x - %(left)s) * {EXTENT}.0 / %(side)s, (y - %(top)s) * {EXTENT}.0 / %(side)s)
 """
 
-_CLUSTERS: Final = f"""
-WITH found AS (
+_FOLDED: Final = """
   SELECT cell, group_slug, count, sum_x, sum_y FROM tile_cell
   WHERE level = %(level)s AND cell BETWEEN %(first)s >> %(shift)s AND %(last)s >> %(shift)s
     AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
@@ -50,7 +49,20 @@ WITH found AS (
   SELECT cell >> %(shift)s, group_slug, count, count * x::bigint, count * y::bigint FROM tile_delta
   WHERE cell BETWEEN %(first)s AND %(last)s
     AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
-), grouped AS (
+"""
+"""What the pyramid knows: its cells, and the changes not yet folded into them."""
+
+_COUNTED: Final = """
+  SELECT cell >> %(shift)s AS cell, group_slug, count(*) AS count, sum(cell_x::bigint) AS sum_x,
+         sum(cell_y::bigint) AS sum_y
+  FROM report WHERE cell BETWEEN %(first)s AND %(last)s AND is_public AND is_open
+    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
+  GROUP BY 1, 2
+"""
+"""The same, counted from the reports themselves."""
+
+_CLUSTERS: Final = f"""
+WITH found AS ({{}}), grouped AS (
   SELECT cell, group_slug, sum(count)::integer AS count, sum(sum_x) AS sum_x, sum(sum_y) AS sum_y
   FROM found GROUP BY cell, group_slug HAVING sum(count) > 0
 ), clusters AS (
@@ -120,10 +132,15 @@ def reports_tile(connection: Connection[Any], tile: Tile, municipality_id: int |
     Layer `reports`. A cluster has `count`, `group` (the most frequent) and one count per group under the group's
     slug; a single report has `count` 1, `number`, `category`, `group`, `state` and `age_days`.
     """
+    query = _CLUSTERS.format(_FOLDED) if tile.zoom < FIRST_SINGLE_ZOOM else _SINGLES
+    return _bytes(connection, query, _reports_values(tile, municipality_id))
+
+
+def _reports_values(tile: Tile, municipality_id: int | None) -> dict[str, Any]:
     shift = PYRAMID_LEVEL - tile.zoom
     cells = tile_range(tile.zoom, tile.x, tile.y)
     level = tile.zoom + CLUSTER_BITS
-    values = {
+    return {
         "first": cells.first,
         "last": cells.last,
         "level": level,
@@ -133,7 +150,11 @@ def reports_tile(connection: Connection[Any], tile: Tile, municipality_id: int |
         "side": 1 << shift,
         "municipality_id": municipality_id,
     }
-    return _bytes(connection, _CLUSTERS if tile.zoom < FIRST_SINGLE_ZOOM else _SINGLES, values)
+
+
+def counted_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
+    """The clusters of one tile counted on the fly, without the pyramid: its referee in tests, its peer in `bench`."""
+    return _bytes(connection, _CLUSTERS.format(_COUNTED), _reports_values(tile, municipality_id))
 
 
 def zones_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
