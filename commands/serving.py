@@ -84,7 +84,7 @@ def serving(*, host: str = HOST, port: int | None = None, processes: int = 1) ->
     logs = settings().var / "log"
     logs.mkdir(parents=True, exist_ok=True)
     children = [
-        Child("api", _api(host, chosen, processes), logs / "api.log"),
+        Child("api", web_server("api.app:create_app", host, chosen, processes), logs / "api.log"),
         Child("worker", [sys.executable, "-P", "-m", "workers"], logs / "worker.log"),
     ]
     for child in children:
@@ -127,8 +127,9 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _api(host: str, port: int, processes: int) -> list[str]:
-    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app"]
+def web_server(app: str, host: str, port: int, processes: int = 1) -> list[str]:
+    """The command that serves the application made by `app` (module:function), with the options we serve ours with."""
+    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", app]
     command += ["--host", host, "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "20"]
     command += ["--proxy-headers", "--no-server-header", "--log-level", "warning"]
     return command + (["--workers", str(processes)] if processes > 1 else [])
