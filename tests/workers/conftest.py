@@ -56,7 +56,7 @@ def look(url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def wait_until() -> Callable[..., None]:
-    def wait(question: Callable[[], object], *, seconds: float = 15) -> None:
+    def wait(question: Callable[[], object], *, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not question():
             assert time.monotonic() < deadline, "it did not come true in time"

@@ -9,8 +9,8 @@ import time
 import dramatiq
 import psycopg
 
-from workers.app import WorkerSettings, make_broker
 from city.logs import write_logs
+from workers.app import WorkerSettings, make_broker
 from workers.run import serve
 
 URL, THREADS, GRACE_SECONDS = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
