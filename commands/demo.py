@@ -60,7 +60,7 @@ def _show(console: Console, step: Step) -> None:
     row.add_column(width=34)
     row.add_column(width=8, justify="right")
     row.add_column(overflow="fold")
-    row.add_row(mark, step.name, f"{step.seconds * 1000:.0f} ms", step.detail)
+    row.add_row(mark, step.label, f"{step.seconds * 1000:.0f} ms", step.detail)
     console.print(row)
 
 

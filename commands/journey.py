@@ -45,6 +45,8 @@ class Step:
     """What was done, whether it held, how long it took, and what came of it."""
 
     name: str
+    label: str
+    """What a person reads."""
     ok: bool = False
     seconds: float = 0.0
     detail: str = ""
@@ -81,7 +83,7 @@ def play(address: str, password: str, hear: Callable[[Step], None]) -> Journey:
     begun = time.monotonic()
     with httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, headers={"Accept-Language": "it"}) as client:
         for name, step in _steps(client, journey, password):
-            shown = Step(said(f"journey.{name}"))
+            shown = Step(name, said(f"journey.{name}"))
             started = time.monotonic()
             try:
                 shown.detail = step()
@@ -301,7 +303,7 @@ def decoded(tile: bytes) -> list[dict[str, Any]]:
         meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False)
     rows = zip(*columns, strict=True)
     return [
-        {name: _plain(value) for name, value in zip(meta["fields"], row, strict=True) if value is not None}
+        {name: _plain(value) for name, value in zip(meta["fields"], row, strict=True) if name != "mvt_id"}
         for row in rows
     ]
 
