@@ -36,7 +36,15 @@ def _one_line(words: str) -> str:
     return words
 
 
+def _in_our_times(moment: datetime) -> datetime:
+    """`moment`, which the calendars of both Python and PostgreSQL hold in every zone."""
+    if not 1 < moment.year < 9999:  # noqa: PLR2004
+        raise PydanticCustomError("datetime_parsing", "no date")
+    return moment
+
+
 Line = Annotated[str, AfterValidator(_one_line)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_times)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
@@ -122,7 +130,7 @@ class ReportIn(PlaceIn):
     answers: Annotated[dict[str, str], Field(max_length=50)] = Field(default_factory=dict)
     contact: ContactIn = Field(default_factory=ContactIn)
     client_reference: Id | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
     source: Literal["web", "app", "phone", "counter", "email", "api"] = "web"
     language: Literal["it", "en"] | None = None
 

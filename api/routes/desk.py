@@ -8,7 +8,6 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime
 
 from api.access import IfMatch, Work, Workplace, etag
 from api.routes.reports import jpeg, read_bounds
@@ -20,6 +19,7 @@ from api.schemas import (
     DeskReportFull,
     Line,
     MasterIn,
+    Moment,
     MoveIn,
     ReleaseIn,
     Slug,
@@ -47,8 +47,8 @@ def list_reports(
     department: Annotated[Slug | None, Query()] = None,
     crew: Annotated[Slug | None, Query()] = None,
     bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
-    created_from: Annotated[AwareDatetime | None, Query()] = None,
-    created_until: Annotated[AwareDatetime | None, Query()] = None,
+    created_from: Annotated[Moment | None, Query()] = None,
+    created_until: Annotated[Moment | None, Query()] = None,
     words: Annotated[Line | None, Query(max_length=100, description="part of number, text or address")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,

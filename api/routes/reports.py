@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -19,6 +19,7 @@ from api.problems import language_of
 from api.schemas import (
     HolderMoveIn,
     HolderReport,
+    Moment,
     PublicFeatures,
     PublicPage,
     PublicReportWithTimeline,
@@ -149,7 +150,7 @@ def report_something(
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
     try:
         with writing_directly(municipality.id) as session:
-            received = intake.receive(session, report.submission(kept))
+            received = intake.receive(session, report.submission(kept), municipality)
     except BaseException:
         photos.drop(kept, municipality.id)
         raise
@@ -197,8 +198,8 @@ class _Filters:
         group: Annotated[Slug | None, Query()] = None,
         state: Annotated[State | None, Query()] = None,
         status: Annotated[Literal["open", "closed"] | None, Query()] = None,
-        created_from: Annotated[AwareDatetime | None, Query()] = None,
-        created_until: Annotated[AwareDatetime | None, Query()] = None,
+        created_from: Annotated[Moment | None, Query()] = None,
+        created_until: Annotated[Moment | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> None:

@@ -176,7 +176,7 @@ def read_cursor(cursor: str) -> tuple[datetime, UUID]:
         at, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(at)
         return moment.astimezone(UTC), UUID(key)
-    except (ValueError, TypeError, binascii.Error, AttributeError) as error:
+    except (ValueError, TypeError, OverflowError, binascii.Error, AttributeError) as error:
         raise InvalidInput("reports.bad_cursor", field="cursor") from error
 
 
