@@ -55,6 +55,9 @@ class SmtpMailer:
             raise _refusal(code, words) from error
         except smtplib.SMTPResponseException as error:
             raise _refusal(error.smtp_code, error.smtp_error) from error
+        except smtplib.SMTPNotSupportedError as error:
+            # An address with letters beyond ASCII, and a server that cannot carry it: it never will.
+            raise MailRefused("mail.refused", problem="SMTPUTF8") from error
         except (OSError, smtplib.SMTPException) as error:
             raise Unavailable("mail.silent", problem=type(error).__name__) from error
         return str(message["Message-ID"])
