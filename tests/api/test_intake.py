@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from uuid import UUID, uuid4
 
 import psycopg
@@ -214,8 +215,10 @@ FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"occurred_at": "ieri"}, "occurred_at", "ISO 8601"),
     ({"occurred_at": 5}, "occurred_at", "ISO 8601"),
     ({"occurred_at": "2999-01-01T00:00:00+00:00"}, "occurred_at", "future"),
-    ({"occurred_at": "9999-12-31T23:59:59-14:00"}, "occurred_at", "future"),
-    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at", "long ago"),
+    ({"occurred_at": "9998-12-31T23:59:59-14:00"}, "occurred_at", "future"),
+    ({"occurred_at": "9999-12-31T23:59:59-14:00"}, "occurred_at", "ISO 8601"),
+    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at", "ISO 8601"),
+    ({"occurred_at": "1899-12-31T23:59:59Z"}, "occurred_at", "long ago"),
     ({"answers": ["yes"]}, "answers", "object"),
     ({"answers": {"a": 1}}, "answers.a", "text"),
     ({"answers": {"dove": "qui\0"}}, "answers.dove", "control"),
@@ -506,6 +509,20 @@ def test_paging_gives_every_report_exactly_once(client: TestClient, accepted: Ac
                     break
             assert len(seen) == len(set(seen))
             assert set(seen) == public
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_no_calendar_holds_everywhere(refused: Refused, moment: str) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps([moment, str(UUID(int=0))]).encode()).decode().rstrip("=")
+    for name, value in (("created_from", moment), ("created_until", moment), ("cursor", cursor)):
+        refused(422, name, method="GET", path=f"/api/v1/reports?{name}={quote(value)}")
+
+
+def test_a_moment_far_away_is_only_far_away(client: TestClient, accepted: Accepted) -> None:
+    number = accepted(json=LAMP)["number"]
+    for moment, found in (("0002-01-01T00:00:00+14:00", [number]), ("9998-12-31T23:59:59-14:00", [])):
+        reports = client.get("/api/v1/reports", params={"created_from": moment}).json()["reports"]
+        assert [report["number"] for report in reports] == found
 
 
 def test_the_filters_find_what_they_say(client: TestClient, accepted: Accepted) -> None:
