@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from geo.place import PYRAMID_LEVEL
 
@@ -35,10 +36,18 @@ WITH taken AS (
   SELECT * FROM sums
   ON CONFLICT (level, cell, municipality_id, group_slug) DO UPDATE
   SET count = old.count + excluded.count, sum_x = old.sum_x + excluded.sum_x, sum_y = old.sum_y + excluded.sum_y
-  RETURNING 1
+  RETURNING level, cell, municipality_id, group_slug, count
 )
-SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM folded)
+SELECT (SELECT count(*) FROM taken),
+       (SELECT coalesce(json_agg(folded), '[]') FROM folded WHERE count = 0)
 """  # noqa: S608
+
+_SWEEP: Final = """
+DELETE FROM tile_cell AS old
+USING jsonb_to_recordset(%s) AS emptied (level smallint, cell bigint, municipality_id integer, group_slug text)
+WHERE (old.level, old.cell, old.municipality_id, old.group_slug)
+    = (emptied.level, emptied.cell, emptied.municipality_id, emptied.group_slug) AND old.count = 0
+"""
 
 
 def fold(connection: Connection[Any]) -> int:
@@ -46,9 +55,10 @@ def fold(connection: Connection[Any]) -> int:
 
     The rows are taken in the order of their keys, so that two folders wait for one another and never in a circle.
     """
-    row = connection.execute(_FOLD).fetchone()
-    connection.execute("DELETE FROM tile_cell WHERE count = 0")
-    return int(row[0]) if row else 0
+    taken, emptied = connection.execute(_FOLD).fetchone() or (0, [])
+    if emptied:
+        connection.execute(_SWEEP, [Jsonb(emptied)])
+    return int(taken)
 
 
 def rebuild(connection: Connection[Any]) -> int:
