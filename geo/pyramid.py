@@ -24,7 +24,7 @@ BATCH: Final = 10_000
 _FOLD: Final = f"""
 WITH taken AS (
   DELETE FROM tile_delta WHERE id = ANY (ARRAY(
-    SELECT id FROM tile_delta ORDER BY id LIMIT {BATCH} FOR UPDATE SKIP LOCKED))
+    SELECT id FROM tile_delta ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED))
   RETURNING cell, municipality_id, group_slug, count, x, y
 ), sums AS (
   SELECT level, cell >> (2 * ({PYRAMID_LEVEL} - level)) AS cell, municipality_id, group_slug,
@@ -50,12 +50,12 @@ WHERE (old.level, old.cell, old.municipality_id, old.group_slug)
 """
 
 
-def fold(connection: Connection[Any]) -> int:
-    """Fold one batch of changes into the cells; how many there were. Several may fold at once.
+def fold(connection: Connection[Any], *, most: int = BATCH) -> int:
+    """Fold a batch of at most so many changes into the cells; how many there were. Several may fold at once.
 
     The rows are taken in the order of their keys, so that two folders wait for one another and never in a circle.
     """
-    taken, emptied = connection.execute(_FOLD).fetchone() or (0, [])
+    taken, emptied = connection.execute(_FOLD, [most]).fetchone() or (0, [])
     if emptied:
         connection.execute(_SWEEP, [Jsonb(emptied)])
     return int(taken)

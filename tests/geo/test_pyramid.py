@@ -133,7 +133,7 @@ class History:
 
     def fold(self, most: int) -> None:
         """Fold a smaller batch than usual."""
-        self.connection.execute(pyramid._FOLD.replace(f"LIMIT {pyramid.BATCH}", f"LIMIT {most}"))  # type: ignore[call-overload]
+        pyramid.fold(self.connection, most=most)
 
     def cells(self) -> set[tuple[Any, ...]]:
         return set(self.connection.execute("SELECT * FROM tile_cell WHERE count <> 0").fetchall())
