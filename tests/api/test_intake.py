@@ -63,7 +63,7 @@ def refused(client: TestClient, kept: Callable[[], dict[str, int]]) -> Iterator[
             for language in ("en-GB,en;q=0.9", "it-IT,it;q=0.9,en;q=0.5")
         )
         for answer in (english, italian):
-            assert answer.status_code == status, answer.text
+            assert answer.status_code == status, f"{path}: {answer.text}"
             assert answer.headers["content-type"] == "application/problem+json"
             problem = answer.json()
             assert problem["status"] == status
@@ -447,9 +447,9 @@ QUERIES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize("path", ["/api/v1/reports", "/api/v1/reports.geojson"])
-@pytest.mark.parametrize(("query", "field"), QUERIES, ids=lambda value: value[:30])
-def test_a_filter_that_cannot_be_right(refused: Refused, path: str, query: str, field: str) -> None:
-    refused(422, field, method="GET", path=f"{path}?{query}")
+def test_a_filter_that_cannot_be_right(refused: Refused, path: str) -> None:
+    for query, field in QUERIES:
+        refused(422, field, method="GET", path=f"{path}?{query}")
 
 
 @pytest.mark.parametrize(
