@@ -267,7 +267,7 @@ class Cluster:
     def _wait_for_a_dying_server(self) -> None:
         """A server whose keeper was killed shuts down by itself; one that starts up will soon be ready."""
         deadline = time.monotonic() + LONGEST_STOP_SECONDS
-        while self._server_pid() is not None and not self.running():
+        while (pid := self._server_pid()) is not None and not (self.running() and _is_kept(pid)):
             if time.monotonic() > deadline:
                 raise Unavailable("machine.not_stopped", seconds=LONGEST_STOP_SECONDS, log=self.log)
             time.sleep(POLL_SECONDS)
@@ -459,6 +459,15 @@ def _installed_versions() -> dict[int, Path]:
     for program in DEBIAN_ROOT.glob("*/bin/postgres"):
         versions[int(program.parent.parent.name)] = program.parent
     return {version: programs for version, programs in versions.items() if version >= OLDEST_VERSION}
+
+
+def _is_kept(pid: int) -> bool:
+    """Whether a server's keeper is alive. One that has lost its keeper has been told to shut down, and will."""
+    try:
+        parent = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[1]
+        return os.fsencode(KEEPER) in Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _open_lock(path: Path, kind: int) -> int:
