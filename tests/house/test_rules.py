@@ -26,7 +26,7 @@ VAGUE: Final = re.compile(r"(^|/)_?(utils?|helpers?|managers?|common|misc)(_[^/]
 UNFINISHED: Final = re.compile(r"\b(?:TODO|FIXME|XXX|raise NotImplementedError)\b")
 MACHINE: Final = re.compile(r"(?<![\w.$}/~-])/(?:work|root(?!/\.)|home/\w+|Users/\w+)/")
 DOWNLOAD: Final = re.compile(
-    r"https?://[^\s\"'<>]*(?:\.whl|\.tgz|\.tar\.gz|\.deb)\b|\"resolved\"\s*:|--(?:extra-)?index-url\s+\S"
+    r"https?://[^\s\"'<>]*(?:\.whl|\.tgz|\.tar\.gz|\.deb)\b|\"resolved\"\s*:\s*\"http|--(?:extra-)?index-url\s+\S"
 )
 """Where a package comes from is the machine's business: no lock file and no script says an address."""
 REQUIREMENT: Final = re.compile(r"^[a-z0-9][a-z0-9._-]*(\[[a-z0-9,_-]+\])?==[^\s;]+( ; [^\\]+)? \\$")
