@@ -13,22 +13,21 @@ Row-level security decides what a door shows: a forgotten WHERE leaks nothing. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import psycopg
-from sqlalchemy import Engine, MetaData, create_engine, event
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from city.errors import SettingsError
 from city.settings import Settings, settings
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry
 
 PROVINCE: Final = 0
 """The tenant whose categories, layers and rules every municipality inherits."""
@@ -72,7 +71,11 @@ class ReadSession(Session):
 
     def enter(self, municipality_id: int) -> None:
         """From here to the end of the transaction, see and change this municipality's rows."""
-        self.raw.execute(f"SET LOCAL lampione.municipality = '{int(municipality_id)}'")
+        self.raw.execute(_entering(municipality_id))
+
+    def leave(self) -> None:
+        """End a look. Nothing can have been written; after a rollback the connection would forget its plans."""
+        self.commit()
 
 
 class WriteSession(ReadSession):
@@ -92,6 +95,66 @@ class WriteSession(ReadSession):
             call()
 
 
+class Remembering(psycopg.Connection[Any]):
+    """A connection that knows which of our statements it has prepared."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.prepared: set[bytes] = set()
+
+    def rollback(self) -> None:
+        """Roll back; psycopg then forgets what it has prepared, and so do we."""
+        is_idle = self.info.transaction_status is TransactionStatus.IDLE
+        super().rollback()
+        if self.prepared and not is_idle:
+            self.pgconn.exec_(b"DEALLOCATE ALL")
+            self.prepared.clear()
+
+
+class Prepared:
+    """A statement that each connection plans once; values go in and come out as text.
+
+    For the busiest statements only, which have no time for a cursor: to adapt forty values, and to wait for each answer
+    in Python, costs more than all else that a request does. `%(name)s` marks a value.
+    """
+
+    def __init__(self, name: str, sql: str) -> None:
+        self._name = name.encode()
+        self._values = tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+        for position, value in enumerate(self._values, start=1):
+            sql = sql.replace(f"%({value})s", f"${position}")
+        self._sql = sql.encode()
+
+    def first(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> list[bytes | None]:
+        """The columns of the first row, as the server writes them. Raises psycopg.Error."""
+        assert isinstance(connection, Remembering)
+        if self._name not in connection.prepared:
+            _checked(connection.pgconn.prepare(self._name, self._sql))
+            connection.prepared.add(self._name)
+        given = [_as_text(values[name]) for name in self._values]
+        result = _checked(connection.pgconn.exec_prepared(self._name, given))  # type: ignore[arg-type]  # None is NULL
+        return [result.get_value(0, column) for column in range(result.nfields)]
+
+
+def _as_text(value: Any) -> bytes | None:
+    """As PostgreSQL reads it: text, numbers, booleans, moments, UUIDs, bytes, and lists of whole numbers."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return b"\\x" + value.hex().encode()
+    if isinstance(value, list):
+        return f"{{{','.join(map(str, value))}}}".encode()
+    return str(value).encode()
+
+
+def _checked(result: PGresult) -> PGresult:
+    if result.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+        raise psycopg.errors.error_from_result(result)
+    return result
+
+
 class DirectTransaction:
     """A transaction on the bare connection: a third of the work of a session, for statements written by hand."""
 
@@ -99,55 +162,56 @@ class DirectTransaction:
         self.raw = raw
         self._calls: dict[Callable[[], None], None] = {}
 
+    def begin(self, municipality_id: int) -> None:
+        """Begin, on one municipality's rows, in one round trip. Plans are made once a connection, not once a call."""
+        self._say(f"BEGIN; {_entering(municipality_id)}; SET LOCAL plan_cache_mode = force_generic_plan")
+
     def enter(self, municipality_id: int) -> None:
         """From here to the end of the transaction, see and change this municipality's rows."""
-        self.raw.execute(f"SET LOCAL lampione.municipality = '{int(municipality_id)}'")
+        self._say(_entering(municipality_id))
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once what was done here is kept; never when it is undone."""
         self._calls[call] = None
 
-    def begin(self, municipality_id: int) -> None:
-        """Begin, on one municipality's rows, in one round trip. Plans are made once a connection, not once a call."""
-        self.raw.autocommit = True  # else psycopg sends a BEGIN of its own
-        self.raw.execute(
-            f"BEGIN; SET LOCAL lampione.municipality = '{int(municipality_id)}';"
-            " SET LOCAL plan_cache_mode = force_generic_plan"
-        )
-
     def keep(self) -> None:
         """The only commit."""
-        self.raw.execute("COMMIT")
-        self.raw.autocommit = False
+        self._say("COMMIT")
         for call in self._calls:
             call()
 
     def undo(self) -> None:
         """Leave nothing of it."""
-        self.raw.execute("ROLLBACK")
-        self.raw.autocommit = False
+        self._say("ROLLBACK")
+
+    def _say(self, command: str) -> None:
+        _checked(self.raw.pgconn.exec_(command.encode()))
+
+
+def _entering(municipality_id: int) -> str:
+    return f"SET LOCAL lampione.municipality = '{int(municipality_id)}'"
 
 
 def _engine(url: str, chosen: Settings, options: str) -> Engine:
-    engine = create_engine(
+    def connect() -> Remembering:
+        connection = Remembering.connect(
+            url,
+            options=options,
+            connect_timeout=int(chosen.slow_outside_seconds),
+            application_name="lampione",
+            keepalives_idle=30,
+        )
+        connection.prepare_threshold = 2
+        return connection
+
+    return create_engine(
         url.replace("postgres://", "postgresql://", 1),
+        creator=connect,
         pool_size=chosen.threads,
         max_overflow=0,
         pool_timeout=chosen.slow_outside_seconds,
         pool_pre_ping=False,
-        connect_args={
-            "options": options,
-            "connect_timeout": int(chosen.slow_outside_seconds),
-            "application_name": "lampione",
-            "keepalives_idle": 30,
-        },
     )
-
-    @event.listens_for(engine, "connect")
-    def prepare_soon(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cast("psycopg.Connection[Any]", connection).prepare_threshold = 2
-
-    return engine
 
 
 @cache
@@ -210,10 +274,11 @@ def writing_directly(municipality_id: int) -> Iterator[DirectTransaction]:
 @contextmanager
 def reading(municipality_id: int) -> Iterator[ReadSession]:
     """A read-only look at one municipality's rows."""
-    with ReadSession(app_engine()) as session:
+    with ReadSession(app_engine(), expire_on_commit=False) as session:
         session.raw.execute("SET TRANSACTION READ ONLY")
         session.enter(municipality_id)
         yield session
+        session.leave()
 
 
 @contextmanager
@@ -228,8 +293,9 @@ def provincial() -> Iterator[WriteSession]:
 @contextmanager
 def public() -> Iterator[ReadSession]:
     """A read-only look at what anyone may see."""
-    with ReadSession(reader_engine()) as session:
+    with ReadSession(reader_engine(), expire_on_commit=False) as session:
         yield session
+        session.leave()
 
 
 def check_roles() -> None:

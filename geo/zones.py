@@ -47,12 +47,12 @@ class ZoneIndex:
             return []
         lon, lat = place
         # For one point and some hundred boxes this is quicker than to make a geometry and to ask the tree.
-        near = (self._west <= lon) & (lon <= self._east) & (self._south <= lat) & (lat <= self._north)
-        return [
-            self.keys[position]
-            for position in near.nonzero()[0].tolist()
-            if shapely.intersects_xy(self.areas[position], lon, lat)
-        ]
+        boxed = (self._west <= lon) & (lon <= self._east) & (self._south <= lat) & (lat <= self._north)
+        near = boxed.nonzero()[0]
+        if not near.size:
+            return []
+        inside = shapely.intersects_xy(self.areas[near], lon, lat)
+        return [self.keys[position] for position in near[inside].tolist()]
 
     def holding_many(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> list[list[int]]:
         """The same for many places at once: arrays of degrees, shape (n,)."""

@@ -150,7 +150,7 @@ def report_something(
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
     try:
         with writing_directly(municipality.id) as session:
-            received = intake.receive(session, report.submission(kept))
+            received = intake.receive(session, report.submission(kept), municipality)
     except BaseException:
         photos.drop(kept, municipality.id)
         raise

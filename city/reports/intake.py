@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 from psycopg import Connection
 
-from city.database import ReadSession, Writing
+from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
 from city.registry import view
@@ -235,8 +235,10 @@ def _check_answers(answers: Mapping[str, Any], category: CategoryView) -> None:
             )
 
 
-def receive(session: Writing, submission: Submission) -> Received:
+def receive(session: Writing, submission: Submission, municipality: MunicipalityView | None = None) -> Received:
     """Take the report in; one transaction, the caller's, which must have entered the place's municipality.
+
+    Whoever has just looked up the `municipality` of the place in the registry may say so.
 
     A repeat under the same `client_reference` gets the first answer, also when both arrive at once.
     Raises InvalidInput, OutsideTerritory, TooLarge; Conflict where the reference was used for something else.
@@ -245,7 +247,7 @@ def receive(session: Writing, submission: Submission) -> Received:
     submission = _cleaned(submission)
     registry = view.held()
     report_id = new_id()
-    judgement = _judged(submission, registry, now)
+    judgement = _judged(submission, registry, now, municipality)
     kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), registry.version)
     if kept.version != registry.version:
         registry = view.at_version(kept.version)
@@ -296,8 +298,11 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
     }
 
 
-def _judged(submission: Submission, registry: view.Registry, now: datetime) -> Judgement:
-    municipality = registry.at(checked(submission.place))
+def _judged(
+    submission: Submission, registry: view.Registry, now: datetime, found: MunicipalityView | None = None
+) -> Judgement:
+    is_of_registry = found is not None and registry.municipalities.get(found.id) is found
+    municipality = found if found is not None and is_of_registry else registry.at(checked(submission.place))
     _check(submission, municipality, now)
     return judge(submission, municipality, now)
 
@@ -346,7 +351,9 @@ _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
     " is_emergency is_open occurred_at created_at updated_at deadline_at"
 ).split()
 
-_KEEP: Final = f"""
+_KEEP: Final = Prepared(
+    "keep_report",
+    f"""
 WITH registry AS (
   SELECT version FROM registry_version
 ), near AS (
@@ -380,7 +387,8 @@ WITH registry AS (
   SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
 )
 SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report) FROM registry
-"""  # noqa: S608
+""",  # noqa: S608
+)
 
 
 class _Kept(NamedTuple):
@@ -410,8 +418,8 @@ def _keep(
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
     )
-    found = connection.execute(
-        _KEEP,
+    current, number, near = _KEEP.first(
+        connection,
         {
             **row,
             "version": version,
@@ -429,9 +437,10 @@ def _keep(
             "entries": _json(_entries(submission, judgement, row)),
             "promises": _json([[promise.actor, promise.arguments] for promise in promises]),
         },
-    ).fetchone()
-    current, number, near = found or (0, None, None)
-    return _Kept(current, None if number is None else answer | {"number": number, "near": near})
+    )
+    if number is None or near is None:
+        return _Kept(int(current or 0), None)
+    return _Kept(int(current or 0), answer | {"number": number.decode(), "near": orjson.loads(near)})
 
 
 def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from api.app import create_app
-from city.database import provincial, writing
+from city.database import DirectTransaction, Prepared, provincial, writing
 from city.registry import territory, view
 from city.registry.territory import ZoneFields
 from city.reports import photos, trained
@@ -411,6 +411,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("execute", "executemany"):
         monkeypatch.setattr(psycopg.Cursor, name, spied(getattr(psycopg.Cursor, name)))
+    for kind, name in ((DirectTransaction, "_say"), (Prepared, "first")):
+        monkeypatch.setattr(kind, name, spied(getattr(kind, name)))
     return asked
 
 
