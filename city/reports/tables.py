@@ -38,7 +38,7 @@ class Report(Base):
         ForeignKeyConstraint(["municipality_id", "department_id"], ["department.municipality_id", "department.id"]),
         ForeignKeyConstraint(["municipality_id", "crew_id"], ["crew.municipality_id", "crew.id"]),
         ForeignKeyConstraint(["municipality_id", "master_id"], ["report.municipality_id", "report.id"]),
-        CheckConstraint(f"state IN {STATES!r}", name="state"),
+        CheckConstraint(f"state = ANY ('{{{','.join(STATES)}}}'::text[])", name="state"),
         CheckConstraint("(state = 'duplicate') = (master_id IS NOT NULL)", name="master"),
         Index("report_worklist_index", "municipality_id", "created_at", "id"),
         Index("report_department_index", "municipality_id", "department_id", "state"),
@@ -53,7 +53,8 @@ class Report(Base):
         Index("report_public_index", "created_at", "id", postgresql_where=text("is_public")),
     )
 
-    municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id"), primary_key=True)
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    """Its existence is seen to through the department: a second look would lock a row that all its reports want."""
     id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(unique=True)
     state: Mapped[str]
@@ -174,7 +175,7 @@ class ClientRequest(Base):
 
     __tablename__ = "client_request"
 
-    municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id"), primary_key=True)
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
     reference: Mapped[UUID] = mapped_column(primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     answer: Mapped[dict[str, Any]] = mapped_column(JSONB)
