@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from typing import Any, Final
 
 from anyio import to_thread
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
@@ -24,11 +24,11 @@ from city.settings import settings
 
 VERSION: Final = "0.1.0"
 
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-}
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
 
 
 class SafeHeaders:
@@ -42,9 +42,7 @@ class SafeHeaders:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
         await self.app(scope, receive, sending if scope["type"] == "http" else send)
@@ -66,6 +64,9 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = chosen.threads
     view.load()
     trained.classifier()
+    # What is there now stays: a full collection that walks through all of it would hold up every request meanwhile.
+    gc.collect()
+    gc.freeze()
     yield
 
 
