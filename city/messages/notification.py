@@ -166,7 +166,7 @@ def compose(municipality: MunicipalityView, report: Report, entries: list[Timeli
     department = municipality.by_id[report.department_id].name(language)
     category = municipality.category_ids[report.category_id].name(language)
     deadline = municipality.local(report.deadline_at).strftime("%d/%m/%Y")
-    state = State(report.state)
+    state = _state_then(report, entries)
     values = {"department": department, "category": category, "deadline": deadline, "municipality": municipality.name}
     facts = [
         (text("mail.number", language=language), report.number),
@@ -185,6 +185,12 @@ def compose(municipality: MunicipalityView, report: Report, entries: list[Timeli
         link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
         footer=text("mail.footer", language=language, **values),
     )
+
+
+def _state_then(report: Report, entries: list[TimelineEntry]) -> State:
+    """The report's state when the last of `entries` was written: it may have moved on since, and that is told next."""
+    own = [entry.to_state for entry in entries if entry.to_state and not entry.what.startswith("master_")]
+    return State(own[-1] if own else report.state)
 
 
 def _subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
