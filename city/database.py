@@ -104,9 +104,10 @@ class Remembering(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Roll back; psycopg then forgets what it has prepared, and so do we."""
-        is_idle = self.info.transaction_status is TransactionStatus.IDLE
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            return  # the pool asks at every return
         super().rollback()
-        if self.prepared and not is_idle:
+        if self.prepared:
             self.pgconn.exec_(b"DEALLOCATE ALL")
             self.prepared.clear()
 
