@@ -238,14 +238,12 @@ def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id:
 def _near(
     session: ReadSession, municipality: MunicipalityView, report: dict[str, Any], place: Place
 ) -> list[dict[str, Any]]:
-    ranges = duplicates.search_ranges(place)
     found = session.raw.execute(
         duplicates.NEARBY_SQL,
         {
             "municipality_id": municipality.id,
             "group": municipality.category_ids[report["category_id"]].group.slug,
-            "firsts": [cells.first for cells in ranges],
-            "lasts": [cells.last for cells in ranges],
+            **duplicates.search_values(place),
         },
     )
     names = [column.name for column in found.description or ()]

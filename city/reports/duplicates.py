@@ -8,22 +8,25 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from city.settings import settings
-from geo.cells import CellRange, around, covering
+from geo.cells import around, covering
 from geo.place import Place
 
 MOST: Final = 5
 
-NEARBY_SQL: Final = """
-    SELECT near.*
+MOST_MEASURED: Final = 10
+"""Reports that are fetched, nearest first, to be measured exactly."""
+
+NEARBY_SQL: Final = f"""
+    SELECT id, number, state, category_id, lon, lat, created_at, is_public, master_id
     FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS range (first, last), LATERAL (
-      SELECT id, number, state, category_id, lon, lat, created_at, is_public, master_id FROM report
+      SELECT * FROM report
       WHERE municipality_id = %(municipality_id)s AND cell BETWEEN range.first AND range.last
         AND is_open AND group_slug = %(group)s
       ORDER BY cell LIMIT 200
     ) AS near
-    LIMIT 200
-"""
-"""Reports nearby, by ranges of cells (`search_ranges`); to be measured exactly afterwards (`nearest`).
+    ORDER BY (cell_x - %(near_x)s)::float8 ^ 2 + (cell_y - %(near_y)s)::float8 ^ 2 LIMIT {MOST_MEASURED}
+"""  # noqa: S608
+"""The nearest reports (`search_values`), to be measured exactly afterwards (`nearest`).
 
 One look into the index for each range: the order by cell leaves the planner no other way, whatever it guesses.
 """
@@ -42,9 +45,16 @@ class Nearby(NamedTuple):
     metres: float
 
 
-def search_ranges(place: Place) -> list[CellRange]:
-    """The ranges of cells to look in."""
-    return covering(around(place, settings().duplicate_radius_metres))
+def search_values(place: Place) -> dict[str, Any]:
+    """Where NEARBY_SQL looks: all its values but the municipality's id and the category group."""
+    ranges = covering(around(place, settings().duplicate_radius_metres))
+    x, y = place.cell()
+    return {
+        "firsts": [cells.first for cells in ranges],
+        "lasts": [cells.last for cells in ranges],
+        "near_x": x,
+        "near_y": y,
+    }
 
 
 def nearest(place: Place, rows: Iterable[dict[str, Any]]) -> list[Nearby]:

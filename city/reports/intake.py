@@ -270,7 +270,6 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     municipality = view.fresh(session).at(checked(place))
     judgement = judge(Submission(place, cleaned(text, field="text") or ""), municipality, now)
-    ranges = duplicates.search_ranges(place)
     guessed = judgement.suggestions()
     # Where the classifier is not sure, what lies nearby is still looked for under its best guess.
     group = guessed[0]["group"] if guessed else judgement.category.group.slug
@@ -279,8 +278,7 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
         {
             "municipality_id": municipality.id,
             "group": group,
-            "firsts": [cells.first for cells in ranges],
-            "lasts": [cells.last for cells in ranges],
+            **duplicates.search_values(place),
         },
     )
     names = [column.name for column in found.description or ()]
@@ -411,7 +409,6 @@ def _keep(
     """Number, reports nearby, report, reporter, timeline, jobs and the claim on the reference: one statement."""
     contact = submission.contact
     answer = _answer(submission, judgement, row)
-    ranges = duplicates.search_ranges(submission.place)
     promises = journey.after_receiving(
         row["municipality_id"],
         row["id"],
@@ -425,8 +422,7 @@ def _keep(
             "version": version,
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
             "group": row["group_slug"],
-            "firsts": [cells.first for cells in ranges],
-            "lasts": [cells.last for cells in ranges],
+            **duplicates.search_values(submission.place),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": _json(answer),
