@@ -44,6 +44,8 @@ ROUND_SECONDS: Final = 1.2
 WARM_UP_SECONDS: Final = 2.0
 READY_WITHIN_SECONDS: Final = 30.0
 BODIES: Final = 20_000
+PLAIN_WIDTH: Final = 120
+"""Letters of a line where no terminal says how wide it is."""
 
 SCENES: Final = (
     *(intake.Scene(f"intake, {clients} clients", clients) for clients in intake.CLIENTS),
@@ -66,7 +68,7 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
             raise InvalidInput("bench.unknown", name=name, known=", ".join(known))
     found: list[Result] = []
     FOLDER.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     _print_machine(console)
     with Cluster(FOLDER / "postgres").serving() as cluster:
         migrating.make_roles(cluster.url(database="postgres"))
