@@ -40,7 +40,7 @@ class Result:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on. The interpreter is named: one built by hand may be far slower than Debian's."""
+    """What the figures were measured on. The interpreter is named: one built by hand may be far slower."""
     return {
         "python": platform.python_version(),
         "interpreter": str(Path(sys.executable).resolve()),

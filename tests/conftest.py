@@ -213,7 +213,7 @@ def client(database: str) -> Iterator[TestClient]:
         yield visitor
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _worker(_database: str, variable: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (variable / "worker.log").open("wb") as log:
         process = subprocess.Popen(
