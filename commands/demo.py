@@ -57,7 +57,7 @@ def _show(console: Console, step: Step) -> None:
     mark = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
     row = Table.grid(padding=(0, 2))
     row.add_column(width=1)
-    row.add_column(width=34)
+    row.add_column(width=36)
     row.add_column(width=8, justify="right")
     row.add_column(overflow="fold")
     row.add_row(mark, step.label, f"{step.seconds * 1000:.0f} ms", step.detail)
