@@ -32,6 +32,8 @@ from city.reports.receipts import receipt_token
 from city.reports.routing import Routing, route
 from geo.place import Place, morton
 
+RENEWALS: Final = 3
+"""How often the registry is read anew for one report before its last look counts."""
 CLOCK_SKEW: Final = timedelta(hours=1)
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Nothing that anybody reports has happened before."""
@@ -245,15 +247,18 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
     """
     now = datetime.now(UTC)
     submission = _cleaned(submission)
-    registry = view.held()
     report_id = new_id()
+    registry = view.held()
     judgement = _judged(submission, registry, now, municipality)
-    kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), registry.version)
-    if kept.version != registry.version:
+    for renewals_left in range(RENEWALS, -1, -1):
+        # A registry that changes all the time must not keep a report out: the last look counts, however fresh.
+        wanted = registry.version if renewals_left else None
+        kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), wanted)
+        if wanted in {None, kept.version}:
+            break
         registry = view.at_version(kept.version)
         judgement = _judged(submission, registry, now)
         session.enter(judgement.municipality.id)
-        kept = _keep(session.raw, submission, judgement, _row(submission, judgement, report_id, now), registry.version)
     if kept.answer is None:
         return _first_answer(session.raw, submission, judgement.municipality)
     if submission.photos:
@@ -359,7 +364,8 @@ WITH registry AS (
 ), answer AS (
   SELECT number, %(answer)s::jsonb || jsonb_build_object('number', number, 'near', near.reports) AS said
   FROM near, (
-    SELECT %(number_start)s::text || nextval('report_number') AS number FROM registry WHERE version = %(version)s
+    SELECT %(number_start)s::text || nextval('report_number') AS number FROM registry
+    WHERE %(version)s::integer IS NULL OR version = %(version)s::integer
   ) AS numbered
 ), claim AS (
   INSERT INTO client_request (municipality_id, reference, request_hash, answer)
@@ -404,9 +410,12 @@ def _keep(
     submission: Submission,
     judgement: Judgement,
     row: dict[str, Any],
-    version: int,
+    version: int | None,
 ) -> _Kept:
-    """Number, reports nearby, report, reporter, timeline, jobs and the claim on the reference: one statement."""
+    """Number, reports nearby, report, reporter, timeline, jobs and the claim on the reference: one statement.
+
+    Nothing is written where the registry is at another `version` (None: at any).
+    """
     contact = submission.contact
     answer = _answer(submission, judgement, row)
     promises = journey.after_receiving(

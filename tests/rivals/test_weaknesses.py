@@ -628,3 +628,25 @@ def test_a_classifier_that_comes_back_is_used_without_a_restart(bare_house: Path
         bare_house.write_bytes((PROJECT / "var" / "test" / "classifier.npz").read_bytes())
         found = eventually(lambda: (seen := reported(client))["state"] == "assigned" and seen, seconds=5)
         assert (found["category"]["slug"], found["category"]["decided_by"]) == ("lamp-out", "classifier")
+
+
+def test_a_registry_that_changes_all_the_time_keeps_no_report_out(
+    client: TestClient, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = view.load()
+    looks = 0
+
+    def always_behind(_version: int) -> view.Registry:
+        nonlocal looks
+        looks += 1
+        with psycopg.connect(database, autocommit=True) as administrator:
+            administrator.execute("UPDATE registry_version SET version = version + 1")
+        return stale
+
+    with psycopg.connect(database, autocommit=True) as administrator:
+        administrator.execute("UPDATE registry_version SET version = version + 1")
+    monkeypatch.setattr(view, "at_version", always_behind)
+    report = {"lon": 12.9135, "lat": 43.9098, "description": "lampione spento", "category": "lamp-out"}
+    answer = client.post("/api/v1/reports", json=report)
+    assert answer.status_code == 201, answer.text
+    assert looks > 1
