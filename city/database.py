@@ -32,6 +32,9 @@ from city.settings import Settings, settings
 PROVINCE: Final = 0
 """The tenant whose categories, layers and rules every municipality inherits."""
 
+SPARE_CONNECTIONS: Final = 2
+"""Beyond one for each thread: to read the registry anew while all are in transactions, and for the bell."""
+
 NAMING: Final = {
     "ix": "%(table_name)s_%(column_0_N_name)s_index",
     "uq": "%(table_name)s_%(column_0_N_name)s_unique",
@@ -209,7 +212,7 @@ def _engine(url: str, chosen: Settings, options: str) -> Engine:
         url.replace("postgres://", "postgresql://", 1),
         creator=connect,
         pool_size=chosen.threads,
-        max_overflow=0,
+        max_overflow=SPARE_CONNECTIONS,
         pool_timeout=chosen.slow_outside_seconds,
         pool_pre_ping=False,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
@@ -18,15 +18,28 @@ from sqlalchemy import select
 from api.access import Signed
 from api.schemas import Line, Named, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
-from city.errors import Forbidden, NotFound
+from city.errors import Conflict, Forbidden, NotFound
 from city.registry import people, territory, view
 from city.registry.people import Right, Staff
-from city.registry.tables import Appointment, Crew, Department, Municipality, Person, RoutingRule, Zone, ZoneLayer
+from city.registry.tables import (
+    Appointment,
+    Category,
+    Crew,
+    Department,
+    Municipality,
+    Person,
+    RoutingRule,
+    Zone,
+    ZoneLayer,
+)
 from city.registry.territory import DepartmentFields
 from city.reports import journey
 from city.reports.rules import RuleFields, save_rule
 
 router = APIRouter(prefix="/api/v1/registry/{owner}", tags=["administration"])
+
+LAST_POSITION: Final = 1_000
+"""New categories are listed behind the others."""
 
 Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -76,6 +89,41 @@ class OverridePut(Strict):
     privacy: Literal["public", "hidden"] | None = None
     deadline_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     is_active: bool | None = None
+
+
+class ChoicePut(Strict):
+    """One possible answer."""
+
+    value: Slug
+    it: Name
+    en: Name
+
+
+class QuestionPut(Strict):
+    """A question of a category; without choices it is answered in one's own words."""
+
+    key: Slug
+    it: Name
+    en: Name
+    choices: Annotated[list[ChoicePut], Field(max_length=30)] = Field(default_factory=list)
+
+
+class EmergencyWords(Strict):
+    """Phrases that bring up 112, in each language."""
+
+    it: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    en: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+
+
+class CategoryPut(Strict):
+    """A category, as it should be: one's own, or (of the province) one that all inherit."""
+
+    group: Slug
+    name: NamedIn
+    deadline_days: Annotated[int, Field(ge=1, le=3650)]
+    privacy: Literal["public", "hidden"] = "public"
+    questions: Annotated[list[QuestionPut], Field(max_length=20)] = Field(default_factory=list)
+    emergency_words: EmergencyWords = Field(default_factory=EmergencyWords)
 
 
 class RulePut(Strict):
@@ -251,6 +299,44 @@ def put_override(owner: Slug, slug: Slug, body: OverridePut, staff: Signed) -> N
             is_active=body.is_active,
         )
         journey.after_privacy_change(session, home.id, slug)
+
+
+@router.put("/definitions/{slug}", status_code=204)
+def put_category(owner: Slug, slug: Slug, body: CategoryPut, staff: Signed) -> None:
+    """Make or change a category of one's own; the province's count for every municipality.
+
+    The classifier proposes it once staff have chosen it often enough and `./lampione train` has run.
+    """
+    with _administering(staff, owner) as (session, home):
+        known = session.scalars(
+            select(Category).where(Category.slug == slug, Category.municipality_id.in_({PROVINCE, home.id}))
+        ).first()
+        if known is not None and known.municipality_id != home.id:
+            raise Conflict("registry.category_inherited", field="slug", value=slug)
+        if known is not None and known.group_slug != body.group:
+            raise Conflict("registry.category_keeps_group", field="group", value=known.group_slug)
+        territory.put_category(
+            session,
+            slug,
+            group=body.group,
+            name_it=body.name.it,
+            name_en=body.name.en,
+            deadline_days=body.deadline_days,
+            privacy=body.privacy,
+            questions=[question.model_dump() for question in body.questions],
+            emergency_words=body.emergency_words.model_dump(),
+            position=known.position if known else LAST_POSITION,
+            municipality_id=home.id,
+        )
+        for municipality_id in _heirs(session, home):
+            journey.after_privacy_change(session, municipality_id, slug)
+
+
+def _heirs(session: WriteSession, home: Municipality) -> list[int]:
+    """The municipality itself; of the province, all of them."""
+    if home.id != PROVINCE:
+        return [home.id]
+    return list(session.scalars(select(Municipality.id).where(Municipality.id != PROVINCE)))
 
 
 @router.get("/rules")

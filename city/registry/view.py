@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import shapely
 
-from city.database import PROVINCE, ReadSession, provincial
+from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of
@@ -230,7 +230,7 @@ def at_version(version: int) -> Registry:
     return registry if registry.version == version else load(version)
 
 
-def fresh(session: ReadSession) -> Registry:
+def fresh(session: ReadSession | Writing) -> Registry:
     """The registry as it is now."""
     row = session.raw.execute("SELECT version FROM registry_version").fetchone()
     assert row is not None

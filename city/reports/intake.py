@@ -248,8 +248,7 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
     now = datetime.now(UTC)
     submission = _cleaned(submission)
     report_id = new_id()
-    registry = view.held()
-    judgement = _judged(submission, registry, now, municipality)
+    registry, judgement = _first_judged(session, submission, now, municipality)
     for renewals_left in range(RENEWALS, -1, -1):
         # A registry that changes all the time must not keep a report out: the last look counts, however fresh.
         wanted = registry.version if renewals_left else None
@@ -299,6 +298,22 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
         "near_duplicates": _near_json(near, municipality),
         "emergency": _emergency_json(judgement),
     }
+
+
+def _first_judged(
+    session: Writing, submission: Submission, now: datetime, municipality: MunicipalityView | None
+) -> tuple[view.Registry, Judgement]:
+    """The judgement by the registry this process holds; before that refuses anything, by the newest."""
+    registry = view.held()
+    try:
+        return registry, _judged(submission, registry, now, municipality)
+    except InvalidInput:
+        newest = view.fresh(session)
+        if newest is registry:
+            raise
+        judgement = _judged(submission, newest, now)
+        session.enter(judgement.municipality.id)
+        return newest, judgement
 
 
 def _judged(

@@ -144,3 +144,37 @@ def test_somebody_new_may_sign_in_with_the_role_given_and_no_more(visitor: TestC
     stolen = visitor.post(f"{PESARO}/people", json=person | {"email": PROVINCE}, headers=headers)
     assert stolen.status_code == 409, "somebody else's colleague keeps the password they have"
     assert signed(visitor, PROVINCE)
+
+
+def test_a_municipality_makes_a_category_of_its_own_and_the_province_one_for_all(visitor: TestClient) -> None:
+    beach = {"group": "other", "name": {"it": "Spiaggia", "en": "Beach"}, "deadline_days": 5, "privacy": "public"}
+    ours = signed(visitor, ADMINISTRATOR)
+    assert visitor.put(f"{PESARO}/definitions/beach", json=beach, headers=ours).status_code == 204
+    report = reported(visitor, COAST, "ombrelloni abbandonati", category="beach")
+    assert (report["category"]["slug"], report["category"]["group"]) == ("beach", "other")
+    assert report["is_public"]
+    refused = visitor.post(
+        "/api/v1/reports",
+        json={
+            **FANO._asdict(),
+            "description": "ombrelloni",
+            "category": "beach",
+            "contact": {"email": "anna@example.org"},
+        },
+    )
+    assert (refused.status_code, refused.json()["field"]) == (422, "category")
+
+    taken = visitor.put(f"{PESARO}/definitions/pothole", json=beach, headers=ours)
+    assert (taken.status_code, taken.json()["field"]) == (409, "slug")
+    moved = visitor.put(f"{PESARO}/definitions/beach", json=beach | {"group": "waste"}, headers=ours)
+    assert (moved.status_code, moved.json()["field"]) == (409, "group")
+    unknown = visitor.put(f"{PESARO}/definitions/boats", json=beach | {"group": "sea"}, headers=ours)
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "group")
+
+    everyones = "/api/v1/registry/provincia/definitions/drone"
+    drone = beach | {"name": {"it": "Droni", "en": "Drones"}}
+    assert visitor.put(everyones, json=drone, headers=ours).status_code == 403
+    assert visitor.put(everyones, json=drone, headers=signed(visitor, PROVINCE)).status_code == 204
+    for slug in ("pesaro", "fano", "padova"):
+        offered = visitor.get("/api/v1/categories", params={"municipality": slug}).json()["categories"]
+        assert "drone" in {category["slug"] for category in offered}
