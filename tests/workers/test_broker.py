@@ -312,7 +312,7 @@ def test_what_is_not_finished_in_time_goes_back_when_the_process_is_gone(
     first.send_signal(signal.SIGINT)
     assert first.wait(10) == 0
     assert happened(look, "begun") == [("x", first.pid)]
-    wait_until(lambda: happened(look, "begun") == [("x", first.pid), ("x", second.pid)], seconds=4)
+    wait_until(lambda: happened(look, "begun") == [("x", first.pid), ("x", second.pid)])
 
 
 def test_a_job_during_which_workers_keep_vanishing_becomes_a_dead_letter(
