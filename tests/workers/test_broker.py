@@ -243,7 +243,7 @@ def test_an_actor_nobody_knows_is_a_dead_letter_at_once(
 ) -> None:
     office.work()
     asked("nobody", name="x")
-    wait_until(lambda: states(look) == [DEAD], seconds=2)
+    wait_until(lambda: states(look) == [DEAD])
     asked("note", name="and the next is done")
     wait_until(lambda: office.calls)
     with provincial() as session:
@@ -257,7 +257,7 @@ def test_arguments_without_names_are_a_dead_letter_at_once(
 ) -> None:
     office.work()
     look.execute("INSERT INTO job (actor, arguments) VALUES ('note', '[1]')")
-    wait_until(lambda: states(look) == [DEAD], seconds=2)
+    wait_until(lambda: states(look) == [DEAD])
 
 
 def test_a_job_that_takes_too_long_is_interrupted(
@@ -266,7 +266,7 @@ def test_a_job_that_takes_too_long_is_interrupted(
     office.work()
     options = '{"max_retries": 0, "time_limit": 500}'
     look.execute("INSERT INTO job (actor, arguments, options) VALUES ('dawdle', '{}', %s)", [options])
-    wait_until(lambda: states(look) == [DEAD], seconds=8)
+    wait_until(lambda: states(look) == [DEAD])
     with provincial() as session:
         assert dead_jobs(session)[0].error.startswith("TimeLimitExceeded")
 
