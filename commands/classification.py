@@ -27,6 +27,8 @@ from commands import seeding
 
 SKIPPED = "-"
 MOST_ERRORS_SHOWN = 25
+ENOUGH_CORRECTIONS = 20
+"""How many texts a category that is not the seed's needs before the classifier learns it."""
 
 
 def train(console: Console, *, as_json: bool) -> None:
@@ -34,13 +36,15 @@ def train(console: Console, *, as_json: bool) -> None:
     pairs = read_training_set(seeding.SEED / "training")
     with provincial() as session:
         corrections = _corrections(session)
+    groups = _groups(corrections)
+    corrections = [correction for correction in corrections if correction[0] in groups]
     with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
         task = bar.add_task(said("training.learning"), total=1.0)
         made = learn(
             pairs,
             progress=lambda share: bar.update(task, completed=share),
             corrections=corrections,
-            groups=seeding.groups_of_categories(),
+            groups=groups,
         )
     seeding.keep_classifier(made)
     figures = {"phrases": len(pairs), "corrections": len(corrections), "version": made.version}
@@ -58,14 +62,24 @@ def _corrections(session: ReadSession) -> list[tuple[str, str, str]]:
         " FROM training_pair JOIN report USING (municipality_id) WHERE report.id = training_pair.report_id"
         " ORDER BY training_pair.decided_at"
     )
-    known = set(seeding.groups_of_categories())
-    found = []
+    found: list[tuple[str, str, str]] = []
     for municipality_id, category_id, language, description in rows:
         municipality = registry.municipalities.get(municipality_id)
         category = municipality.category_ids.get(category_id) if municipality else None
-        if category is not None and category.slug in known:
+        if category is not None:
             found.append((category.slug, language, description))
     return found
+
+
+def _groups(corrections: list[tuple[str, str, str]]) -> dict[str, str]:
+    """The categories to learn and their groups: the seed's, and those made here that staff have chosen often enough."""
+    groups = seeding.groups_of_categories()
+    chosen = Counter(slug for slug, _, _ in corrections)
+    for municipality in view.held().municipalities.values():
+        for slug, category in municipality.categories.items():
+            if chosen[slug] >= ENOUGH_CORRECTIONS:
+                groups.setdefault(slug, category.group.slug)
+    return groups
 
 
 def evaluate(console: Console, file: Path, text: str, label: str, labels: Path | None, *, as_json: bool) -> None:
