@@ -2,7 +2,8 @@
 
 Specific means, in this order: category before group before any; one zone before any zone of a layer before anywhere;
 a time window before always; the municipality's own rule before the province's; then the explicit priority. Two rules
-that still tie, or a rule that names a department that is not there, send the report to a person with the reason.
+that still tie, or a rule that names a department or crew that is not there, send the report to a person, with the
+reason.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ def route(
         facts["missing_department"] = rule.department
         return Routing(municipality.fallback, None, rule, facts, problem="routing.no_department")
     crew = municipality.crews.get(rule.crew) if rule.crew else None
+    if rule.crew and crew is None:
+        facts["missing_crew"] = rule.crew
+        return Routing(department, None, rule, facts, problem="routing.no_crew")
     return Routing(department, crew, rule, facts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,6 +152,13 @@ def test_a_department_that_is_not_there_goes_to_a_person() -> None:
     assert (found.department.slug, found.problem) == ("desk", "routing.no_department")
     assert found.facts["missing_department"] == "circus"
     assert found.rule is not None
+
+
+def test_a_crew_that_is_not_there_goes_to_a_person_at_the_right_department() -> None:
+    rule = replace(a_rule(1, "works", group="roads"), crew="acrobats")
+    found = route(a_town(rule), POTHOLE, [], NOON)
+    assert (found.department.slug, found.crew, found.problem) == ("works", None, "routing.no_crew")
+    assert found.facts["missing_crew"] == "acrobats"
 
 
 def test_zones_are_asked_for_by_layer_and_code() -> None:
