@@ -18,7 +18,6 @@ from city.database import reading, writing
 from city.errors import LampioneError
 from city.records import holding
 from city.registry import view
-from city.reports import handling
 from city.reports.lifecycle import State
 from city.settings import PROJECT
 from city.texts import DEFAULT_LANGUAGE, LANGUAGES, catalogue, text
@@ -126,9 +125,7 @@ def add_to(app: FastAPI) -> None:
         try:
             municipality = view.found(lambda registry: holding.home_of(registry, number))
             with writing(municipality.id) as session:
-                found = holding.opened(session, municipality, number, token)
-                report = handling.locked(session, municipality.id, found.id)
-                handling.move_by_reporter(session, report, State(to), reason)
+                report = holding.move(session, municipality, number, token, State(to), reason=reason)
             return RedirectResponse(f"/r/{report.number}?token={token}", 303)
         except LampioneError as error:
             return _error_page(request, error)

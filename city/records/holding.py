@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from city.database import ReadSession
+from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
+from city.reports import handling
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.receipts import opens
@@ -33,6 +34,14 @@ def opened(session: ReadSession, municipality: MunicipalityView, number: str, to
     if report is None or not opens(token, report.id):
         raise NotFound("reports.not_found", value=number)
     return report
+
+
+def move(
+    session: WriteSession, municipality: MunicipalityView, number: str, token: str, to: State, *, reason: str | None
+) -> Report:
+    """Withdraw the report, or reopen what was called solved. Raises NotFound, Conflict, InvalidInput."""
+    report = handling.locked(session, municipality.id, opened(session, municipality, number, token).id)
+    return handling.move_by_reporter(session, report, to, reason)
 
 
 def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:
