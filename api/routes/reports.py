@@ -30,11 +30,11 @@ from api.schemas import (
     SuggestionsOut,
 )
 from city.database import public, reading, writing, writing_directly
-from city.errors import InvalidInput
+from city.errors import InvalidInput, LampioneError
 from city.records import holding, publication
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
-from city.reports import handling, intake, photos
+from city.reports import intake, photos
 from city.reports.checks import checked
 from city.reports.lifecycle import State
 from city.settings import settings
@@ -151,7 +151,9 @@ def report_something(
     try:
         with writing_directly(municipality.id) as session:
             received = intake.receive(session, report.submission(kept), municipality)
-    except BaseException:
+    except LampioneError:
+        # Refused for sure. After any other error the report may have been kept all the same: what is left of one that
+        # was not, a chore sweeps away.
         photos.drop(kept, municipality.id)
         raise
     if received.is_repeat:
@@ -269,9 +271,7 @@ def move_by_holder(number: str, move: HolderMoveIn, receipt_token: ReceiptToken 
     """Withdraw the report, or reopen what was called solved."""
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with writing(municipality.id) as session:
-        found = holding.opened(session, municipality, number, receipt_token or "")
-        report = handling.locked(session, municipality.id, found.id)
-        handling.move_by_reporter(session, report, State(move.to), move.reason)
+        report = holding.move(session, municipality, number, receipt_token or "", State(move.to), reason=move.reason)
         answer = holding.as_seen(session, municipality, report)
     return _json(answer, secret=True)
 
