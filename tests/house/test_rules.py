@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from city.settings import PROJECT
+from commands.migrating import ROLES_SQL
 
 ROOMS: Final = ("api", "bench", "city", "commands", "geo", "workers")
 MIGRATIONS: Final = "commands/migrations/"
@@ -242,3 +243,13 @@ def test_the_command_is_a_plain_shell_script(shell: str) -> None:
 
 def test_the_command_can_be_run() -> None:
     assert (PROJECT / "lampione").stat().st_mode & 0o111 == 0o111
+
+
+# --- one rule, one place
+
+
+def test_the_containers_make_the_roles_that_the_program_asks_for() -> None:
+    made = re.findall(
+        r"^ *((?:CREATE ROLE|GRANT lampione).*;)$", (PROJECT / "compose.yaml").read_text("utf-8"), re.MULTILINE
+    )
+    assert [re.sub(r" PASSWORD \S+;$", ";", line) for line in made] == ROLES_SQL.strip().splitlines()
