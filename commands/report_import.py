@@ -32,7 +32,7 @@ from city.errors import InvalidInput, LampioneError, OutsideTerritory, Unavailab
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.reports.checks import LONGEST_ADDRESS, checked
-from city.reports.intake import Contact, Submission, receive
+from city.reports.intake import EARLIEST, Contact, Submission, receive
 from city.reports.tables import ClientRequest
 from city.texts import operator_language
 from commands.report_rows import Row, RowFile, value_at
@@ -41,7 +41,6 @@ from geo.place import Place
 BATCH: Final = 200
 NAMESPACE: Final = UUID("b1a0c8a2-1f0b-5a36-8d0e-3b8f2f9b7f60")
 """Makes the client references of imported rows."""
-OLDEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 GUESSES: Final[dict[str, tuple[str, ...]]] = {
     "text": ("text", "description", "descrizione", "testo", "segnalazione", "messaggio", "body", "summary"),
@@ -410,7 +409,7 @@ class _Reader:
         if written is None:
             return self._now
         moment = read_moment(written, self._municipality.time_zone)
-        if not OLDEST <= moment <= datetime.now(UTC):
+        if not EARLIEST <= moment <= datetime.now(UTC):
             raise InvalidInput("importing.bad_date", field="created_at", value=written)
         return moment
 
