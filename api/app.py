@@ -16,7 +16,8 @@ from api import pages, problems
 from api.limits import BodyLimit
 from api.routes import administration, desk, health, registry, reports, session, tiles
 from api.schemas import Problem, ReportIn
-from city.database import check_roles
+from api.tile_keeping import TileKeeper
+from city.database import check_roles, watching
 from city.logs import write_logs
 from city.registry import view
 from city.reports import trained
@@ -56,7 +57,7 @@ def _take_over_the_servers_log() -> None:
 
 
 @asynccontextmanager
-async def _life(_app: FastAPI) -> AsyncIterator[None]:
+async def _life(app: FastAPI) -> AsyncIterator[None]:
     write_logs()
     _take_over_the_servers_log()
     chosen = settings().check()
@@ -64,10 +65,12 @@ async def _life(_app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = chosen.threads
     view.load()
     trained.classifier()
+    app.state.tiles = TileKeeper(watching, chosen.tile_cache_megabytes)
     # What is there now stays: a full collection that walks through all of it would hold up every request meanwhile.
     gc.collect()
     gc.freeze()
     yield
+    await app.state.tiles.close()
 
 
 def create_app() -> FastAPI:

@@ -302,6 +302,20 @@ def public() -> Iterator[ReadSession]:
         session.leave()
 
 
+async def watching() -> psycopg.AsyncConnection[Any]:
+    """A connection of its own as the public reader, for looks that must not wait for a thread. Raises psycopg.Error."""
+    connection = await psycopg.AsyncConnection.connect(
+        settings().reader_url,
+        autocommit=True,
+        options="-c default_transaction_read_only=on -c statement_timeout=10s -c jit=off",
+        connect_timeout=int(settings().slow_outside_seconds),
+        application_name="lampione tiles",
+        keepalives_idle=30,
+    )
+    connection.prepare_threshold = 0
+    return connection
+
+
 def check_roles() -> None:
     """Refuse to work as a role that could look past row-level security.
 

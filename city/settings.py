@@ -20,7 +20,12 @@ from city.texts import LANGUAGES
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET: Final = 32
-LIMITS: Final = {"threads": (1, 200), "duplicate_radius_metres": (1, 500), "slow_outside_seconds": (0.1, 60)}
+LIMITS: Final = {
+    "threads": (1, 200),
+    "duplicate_radius_metres": (1, 500),
+    "slow_outside_seconds": (0.1, 60),
+    "tile_cache_megabytes": (0, 65_536),
+}
 """The least and the most of every figure."""
 
 
@@ -49,6 +54,8 @@ class Settings(BaseSettings):
     language: str = "it"
     threads: int = 16
     """Request threads of one API process; its connection pool has as many connections."""
+    tile_cache_megabytes: int = 32
+    """Memory of one API process for map tiles kept ready."""
     duplicate_radius_metres: float = 30.0
     slow_outside_seconds: float = 10.0
     """How long any outside service may take before we give up."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
+from psycopg.types.numeric import Int8
 
+from geo import tile_statements
 from geo.cells import Bounds, tile_range
-from geo.place import PYRAMID_LEVEL, Place
-from geo.pyramid import CLUSTER_BITS, FIRST_SINGLE_ZOOM
+from geo.place import PYRAMID_LEVEL, Place, morton
+from geo.pyramid import CLUSTER_BITS, FINEST_MONTHLY, FINEST_SHARED, FINEST_YEARLY, FIRST_SINGLE_ZOOM
+from geo.tile_statements import COARSE_SHIFT, MOST_SINGLES
 
-EXTENT: Final = 4096
-DEEPEST_ZOOM: Final = 22
+DEEPEST_ZOOM: Final = PYRAMID_LEVEL - CLUSTER_BITS
 SINGLE_DEEPEST_ZOOM: Final = 16
 """Deeper tiles would hold the same reports: clients enlarge these."""
-FIRST_NAMED_ZOOM: Final = 10
-"""From this zoom on, tiles hold the names of zones; those of municipalities are in all."""
-MOST_SINGLES: Final = 5_000
+STAGES: Final = ("todo", "doing", "done", "other")
+"""Of a report's life, as the map counts it: nobody is on it yet, somebody is, solved, ended otherwise."""
+OPEN: Final = frozenset({0, 1})
+ALWAYS: Final = (0, 999_999)
+JANUARY, DECEMBER = 1, 12
 
 
 class Tile(NamedTuple):
@@ -37,110 +42,115 @@ class Tile(NamedTuple):
         return cls(zoom, *place.cell(zoom))
 
 
-_IN_TILE: Final = f"""
-    ST_MakePoint((x - %(left)s) * {EXTENT}.0 / %(side)s, (y - %(top)s) * {EXTENT}.0 / %(side)s)
-"""
+class Choice(NamedTuple):
+    """Which reports are wanted. Nothing chosen: all of them.
 
-_FOLDED: Final = """
-  SELECT cell, group_slug, count, sum_x, sum_y FROM tile_cell
-  WHERE level = %(level)s AND cell BETWEEN %(first)s >> %(shift)s AND %(last)s >> %(shift)s
-    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
-  UNION ALL
-  SELECT cell >> %(shift)s, group_slug, count, count * x::bigint, count * y::bigint FROM tile_delta
-  WHERE cell BETWEEN %(first)s AND %(last)s
-    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
-"""
-"""What the pyramid knows: its cells, and the changes not yet folded into them."""
+    `stages` are positions in STAGES, `first_month` and `last_month` (both included) yyyymm on the municipality's
+    calendar, of the day the report came in.
+    """
 
-_COUNTED: Final = """
-  SELECT cell >> %(shift)s AS cell, group_slug, count(*) AS count, sum(cell_x::bigint) AS sum_x,
-         sum(cell_y::bigint) AS sum_y
-  FROM report WHERE cell BETWEEN %(first)s AND %(last)s AND is_public AND is_open
-    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
-  GROUP BY 1, 2
-"""
-"""The same, counted from the reports themselves."""
+    municipality_id: int | None = None
+    department_id: int | None = None
+    groups: tuple[str, ...] = ()
+    stages: frozenset[int] = frozenset()
+    first_month: int | None = None
+    last_month: int | None = None
 
-_CLUSTERS: Final = f"""
-WITH found AS ({{}}), grouped AS (
-  SELECT cell, group_slug, sum(count)::integer AS count, sum(sum_x) AS sum_x, sum(sum_y) AS sum_y
-  FROM found GROUP BY cell, group_slug HAVING sum(count) > 0
-), clusters AS (
-  SELECT sum(count)::integer AS count, sum(sum_x)::float8 / sum(count) AS x, sum(sum_y)::float8 / sum(count) AS y,
-         jsonb_object_agg(group_slug, count) AS groups,
-         (array_agg(group_slug ORDER BY count DESC, group_slug))[1] AS "group"
-  FROM grouped GROUP BY cell
-)
-SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom')
-FROM (SELECT {_IN_TILE} AS geom, count, "group", groups FROM clusters) AS feature
-"""  # noqa: S608
+    @property
+    def months(self) -> tuple[int, int]:
+        """The first and the last month, also where none is named."""
+        return self.first_month or ALWAYS[0], self.last_month or ALWAYS[1]
 
-_SINGLES: Final = f"""
-SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom') FROM (
-  SELECT {_IN_TILE} AS geom, 1 AS count, number, category, "group", state, age_days FROM (
-    SELECT cell_x AS x, cell_y AS y, number, category.slug AS category, report.group_slug AS "group", state,
-           extract(day FROM now() - report.created_at)::integer AS age_days
-    FROM report JOIN category ON category.id = report.category_id
-    WHERE cell BETWEEN %(first)s AND %(last)s AND is_public AND is_open
-      AND (%(municipality_id)s::integer IS NULL OR report.municipality_id = %(municipality_id)s)
-    ORDER BY report.created_at DESC LIMIT {MOST_SINGLES}
-  ) AS single
-) AS feature
-"""  # noqa: S608
+    @property
+    def is_always(self) -> bool:
+        """Whether the period is all time."""
+        return self.first_month is None and self.last_month is None
 
-_ZONES: Final = f"""
-WITH tile AS (
-  SELECT ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s) AS box,
-         ST_Transform(ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s, margin => 0.0625), 4326) AS around
-), zones AS (
-  SELECT ST_AsMVTGeom(ST_Transform(zone.shape, 3857), tile.box, {EXTENT}, 256, true) AS geom,
-         zone.code, zone.name, zone_layer.slug AS layer, zone_layer.kind, zone.half_width_metres,
-         coalesce(municipality.slug, '') AS municipality
-  FROM tile, zone
-  JOIN zone_layer ON zone_layer.municipality_id = zone.municipality_id AND zone_layer.id = zone.layer_id
-  LEFT JOIN municipality ON municipality.id = zone.municipality_id
-  WHERE zone.shape && tile.around AND zone.valid_from <= current_date
-    AND (zone.valid_until IS NULL OR zone.valid_until > current_date)
-    AND (%(municipality_id)s::integer IS NULL OR zone.municipality_id IN (0, %(municipality_id)s))
-), boundaries AS (
-  SELECT ST_AsMVTGeom(ST_Transform(boundary, 3857), tile.box, {EXTENT}, 256, true) AS geom, slug, name
-  FROM tile, municipality WHERE boundary && tile.around AND is_active
-), spots AS (
-  SELECT zone.name, zone_layer.kind, ST_Transform(ST_PointOnSurface(zone.shape), 3857) AS spot
-  FROM tile, zone
-  JOIN zone_layer ON zone_layer.municipality_id = zone.municipality_id AND zone_layer.id = zone.layer_id
-  WHERE %(zoom)s >= {FIRST_NAMED_ZOOM} AND zone_layer.kind = 'areas'
-    AND zone.shape && tile.around AND zone.valid_from <= current_date
-    AND (zone.valid_until IS NULL OR zone.valid_until > current_date)
-    AND (%(municipality_id)s::integer IS NULL OR zone.municipality_id IN (0, %(municipality_id)s))
-  UNION ALL
-  SELECT name, 'municipality', ST_Transform(ST_PointOnSurface(boundary), 3857)
-  FROM tile, municipality WHERE boundary && tile.around AND is_active
-), names AS (
-  SELECT ST_AsMVTGeom(spot, tile.box, {EXTENT}, 0, true) AS geom, name, kind FROM tile, spots WHERE spot && tile.box
-)
-SELECT coalesce((SELECT ST_AsMVT(zones, 'zones', {EXTENT}, 'geom') FROM zones WHERE geom IS NOT NULL), '')
-    || coalesce((SELECT ST_AsMVT(boundaries, 'municipalities', {EXTENT}, 'geom') FROM boundaries
-                 WHERE geom IS NOT NULL), '')
-    || coalesce((SELECT ST_AsMVT(names, 'names', {EXTENT}, 'geom') FROM names WHERE geom IS NOT NULL), '')
-"""  # noqa: S608
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it takes the figures of single departments, groups or stages."""
+        return self.department_id is not None or bool(self.groups or self.stages)
 
 
-def reports_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
+ALL: Final = Choice()
+
+
+def periods(choice: Choice, level: int) -> tuple[list[int], list[int]]:
+    """Which rows of the pyramid make up the period on `level`, and which months must be counted from the reports.
+
+    Rows are named as in `tile_cell.month`. A period without beginning or end takes in all years that can be.
+    """
+    if choice.is_always:
+        return [0], []
+    first, last = choice.first_month or 190001, choice.last_month or 210012
+    rows: list[int] = []
+    singles: list[int] = []
+    for year in range(first // 100, last // 100 + 1):
+        months = [month for month in range(year * 100 + JANUARY, year * 100 + DECEMBER + 1) if first <= month <= last]
+        if len(months) == DECEMBER and level <= FINEST_YEARLY:
+            rows.append(year * 100)
+        elif level <= FINEST_MONTHLY:
+            rows += months
+        else:
+            singles += months
+    return rows, singles
+
+
+def reports_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
     """The open public reports of one tile: clusters with counts per category group, or single reports close up.
 
     Layer `reports`. A cluster has `count`, `group` (the most frequent) and one count per group under the group's
-    slug; a single report has `count` 1, `number`, `category`, `group`, `state` and `age_days`.
+    slug, and lies in the middle of its reports; a single report has `count` 1, `number`, `category`, `group`, `state`
+    and `since` (the day it came, UTC). A number of coarse reports close up has nothing but its `count`.
     """
-    query = _CLUSTERS.format(_FOLDED) if tile.zoom < FIRST_SINGLE_ZOOM else _SINGLES
-    return _bytes(connection, query, _reports_values(tile, municipality_id))
+    chosen = choice._replace(stages=choice.stages & OPEN) if choice.stages else choice
+    if choice.stages and not chosen.stages:
+        return b""
+    values = _values(tile, chosen, chosen.stages or OPEN)
+    if tile.zoom < FIRST_SINGLE_ZOOM:
+        is_plain = chosen.is_always and not chosen.is_narrow
+        return _bytes(connection, tile_statements.CLUSTERS if is_plain else tile_statements.CHOSEN_CLUSTERS, values)
+    row = connection.execute(tile_statements.SINGLES, values).fetchone()
+    if row is not None and row[1] > MOST_SINGLES:
+        return _bytes(connection, tile_statements.COUNTED_CLUSTERS, values)
+    return bytes(row[0] or b"") if row else b""
 
 
-def _reports_values(tile: Tile, municipality_id: int | None) -> dict[str, Any]:
+def heat_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
+    """All public reports ever, or of a period, by cells. Layer `heat`: `count`, and how many are `open`.
+
+    A feature lies in the middle of its cell; a tile has at most 16 by 16 of them.
+    """
+    values = _values(tile, choice, choice.stages or frozenset(range(len(STAGES))))
+    if tile.zoom >= FIRST_SINGLE_ZOOM:
+        return _bytes(connection, tile_statements.COUNTED_HEAT, values)
+    return _bytes(connection, tile_statements.CHOSEN_HEAT if choice.is_narrow else tile_statements.HEAT, values)
+
+
+def counted_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL, *, layer: str = "reports") -> bytes:
+    """The same tile counted on the fly, without the pyramid: its referee in tests, its peer in `bench`."""
+    everything = OPEN if layer == "reports" else frozenset(range(len(STAGES)))
+    query = tile_statements.COUNTED_CLUSTERS if layer == "reports" else tile_statements.COUNTED_HEAT
+    return _bytes(connection, query, _values(tile, choice, choice.stages or everything))
+
+
+def zones_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
+    """Zones in force (layer `zones`: code, name, layer, kind) and boundaries (layer `municipalities`: slug, name).
+
+    Layer `names` has one point inside each of them (`name`, `kind`), so that a map of many tiles names each once.
+    """
+    values = {"zoom": tile.zoom, "x": tile.x, "y": tile.y, "municipality_id": choice.municipality_id}
+    return _bytes(connection, tile_statements.ZONES, values)
+
+
+def _values(tile: Tile, choice: Choice, stages: frozenset[int]) -> dict[str, Any]:
     shift = PYRAMID_LEVEL - tile.zoom
     cells = tile_range(tile.zoom, tile.x, tile.y)
-    level = tile.zoom + CLUSTER_BITS
-    return {
+    level = min(tile.zoom + CLUSTER_BITS, PYRAMID_LEVEL)
+    rows, single_months = periods(choice, level)
+    first_month, last_month = choice.months
+    coarse = _coarse_cells(tile) if choice.is_always and stages >= OPEN else []
+    values = {
         "first": cells.first,
         "last": cells.last,
         "level": level,
@@ -148,22 +158,39 @@ def _reports_values(tile: Tile, municipality_id: int | None) -> dict[str, Any]:
         "left": tile.x << shift,
         "top": tile.y << shift,
         "side": 1 << shift,
-        "municipality_id": municipality_id,
+        "scope": choice.municipality_id or 0 if level <= FINEST_SHARED else 0,
+        "municipality_id": choice.municipality_id,
+        "department_id": choice.department_id,
+        "groups": list(choice.groups),
+        "stages": sorted(stages),
+        **{f"stage_{stage}": int(stage in stages) for stage in range(len(STAGES))},
+        "openness": [flag for flag, part in ((True, OPEN), (False, {2, 3})) if stages & part],
+        "nodes": rows,
+        "single_months": single_months,
+        "first_month": first_month,
+        "last_month": last_month,
+        "coarse_cells": [cell for cell, _, _ in coarse],
+        "coarse_xs": [x for _, x, _ in coarse],
+        "coarse_ys": [y for _, _, y in coarse],
     }
+    # One type for every size of number: else each statement would be planned for each mixture of sizes.
+    return {name: Int8(value) if type(value) is int else value for name, value in values.items()}
 
 
-def counted_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
-    """The clusters of one tile counted on the fly, without the pyramid: its referee in tests, its peer in `bench`."""
-    return _bytes(connection, _CLUSTERS.format(_COUNTED), _reports_values(tile, municipality_id))
-
-
-def zones_tile(connection: Connection[Any], tile: Tile, municipality_id: int | None = None) -> bytes:
-    """Zones in force (layer `zones`: code, name, layer, kind) and boundaries (layer `municipalities`: slug, name).
-
-    Layer `names` has one point inside each of them (`name`, `kind`), so that a map of many tiles names each once.
-    """
-    values = {"zoom": tile.zoom, "x": tile.x, "y": tile.y, "municipality_id": municipality_id}
-    return _bytes(connection, _ZONES, values)
+def _coarse_cells(tile: Tile) -> Iterable[tuple[int, int, int]]:
+    """Key, and middle (column and row of the finest level), of the cells of coarse reports that are in the tile."""
+    if tile.zoom < FIRST_SINGLE_ZOOM:
+        return []
+    size = COARSE_SHIFT // 2
+    shift = PYRAMID_LEVEL - tile.zoom
+    left, top, side = tile.x << shift, tile.y << shift, 1 << shift
+    found = []
+    for column in range(left >> size, (left + side - 1 >> size) + 1):
+        for row in range(top >> size, (top + side - 1 >> size) + 1):
+            x, y = (part << size | 1 << size - 1 for part in (column, row))
+            if left <= x < left + side and top <= y < top + side:
+                found.append((morton(column, row), x, y))
+    return found
 
 
 def bounds_of_municipalities(connection: Connection[Any], municipality_id: int | None = None) -> Bounds | None:

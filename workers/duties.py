@@ -17,7 +17,9 @@ def fold_tiles() -> None:
         with provincial() as session:
             folded = pyramid.fold(session.raw)
         if folded < pyramid.BATCH:
-            return
+            break
+    with provincial() as session:
+        pyramid.forget_folds(session.raw)
 
 
 def sweep_photos() -> None:

@@ -86,7 +86,7 @@ class OverridePut(Strict):
     """What this municipality sees differently from the province; null: as the province has it."""
 
     name: NamedIn | None = None
-    privacy: Literal["public", "hidden"] | None = None
+    privacy: Literal["public", "coarse", "hidden"] | None = None
     deadline_days: Annotated[int, Field(ge=1, le=3650)] | None = None
     is_active: bool | None = None
 
@@ -121,7 +121,7 @@ class CategoryPut(Strict):
     group: Slug
     name: NamedIn
     deadline_days: Annotated[int, Field(ge=1, le=3650)]
-    privacy: Literal["public", "hidden"] = "public"
+    privacy: Literal["public", "coarse", "hidden"] = "public"
     questions: Annotated[list[QuestionPut], Field(max_length=20)] = Field(default_factory=list)
     emergency_words: EmergencyWords = Field(default_factory=EmergencyWords)
 

@@ -3,60 +3,138 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request, Response
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import StringConstraints
 
 from api.schemas import Slug
+from api.tile_keeping import Order, TileKeeper
 from city.database import public
-from city.errors import NotFound
+from city.errors import InvalidInput, NotFound
 from city.registry import view
+from city.registry.view import Registry
 from city.settings import settings
+from geo.tile_shelf import Kept, square_of
 from geo.tiles import (
     DEEPEST_ZOOM,
     SINGLE_DEEPEST_ZOOM,
+    STAGES,
+    Choice,
     Tile,
     bounds_of_municipalities,
+    heat_tile,
     reports_tile,
     zones_tile,
 )
 
 MEDIA_TYPE: Final = "application/vnd.mapbox-vector-tile"
-_MAKERS: Final = {"reports": reports_tile, "zones": zones_tile}
+Layer = Literal["reports", "heat", "zones"]
+Found = TypeVar("Found")
+
+_MAKERS: Final = {"reports": reports_tile, "heat": heat_tile, "zones": zones_tile}
+_OF_REPORTS: Final = frozenset({"reports", "heat"})
 _CACHING: Final = {
     "reports": "public, max-age=0, must-revalidate",
+    "heat": "public, max-age=60, stale-while-revalidate=3600",
     "zones": "public, max-age=300, stale-while-revalidate=3600",
 }
+_CDN: Final = "public, max-age=1, stale-while-revalidate=60"
+"""RFC 9213: a cache in between may be a moment behind; the visitor's own would show yesterday's tile at each return."""
 _FIELDS: Final = {
-    "reports": {"count": "Number", "number": "String", "category": "String", "group": "String", "state": "String"},
+    "reports": {
+        "count": "Number",
+        "group": "String",
+        "number": "String",
+        "category": "String",
+        "state": "String",
+        "since": "String",
+    },
+    "heat": {"count": "Number", "open": "Number"},
     "zones": {"code": "String", "name": "String", "layer": "String", "kind": "String"},
     "municipalities": {"slug": "String", "name": "String"},
     "names": {"name": "String", "kind": "String"},
 }
+_LAYERS: Final = {"zones": ("zones", "municipalities", "names")}
 
 router = APIRouter(prefix="/tiles", tags=["tiles"])
 
-Layer = Literal["reports", "zones"]
+Month = Annotated[str, StringConstraints(pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$")]
+Stage = Literal["todo", "doing", "done", "other"]
+
+
+class Filter:
+    """Which reports the map shows, as asked for in the query."""
+
+    def __init__(
+        self,
+        municipality: Annotated[Slug | None, Query(description="Only this municipality")] = None,
+        department: Annotated[Slug | None, Query(description="Only this department; needs `municipality`")] = None,
+        group: Annotated[list[Slug] | None, Query(description="Only these category groups", max_length=50)] = None,
+        state: Annotated[
+            list[Stage] | None,
+            Query(description="todo: nobody is on it yet; doing; done; other: rejected, duplicate, withdrawn"),
+        ] = None,
+        first: Annotated[Month | None, Query(alias="from", description="First month, by the day it came")] = None,
+        last: Annotated[Month | None, Query(alias="to", description="Last month, included")] = None,
+    ) -> None:
+        self.municipality, self.department, self.groups = municipality, department, sorted(set(group or ()))
+        self.states, self.first, self.last = sorted(set(state or ())), first, last
+
+    def choice(self, registry: Registry) -> Choice:
+        """The filter in keys. Raises NotFound, InvalidInput that names the field."""
+        here = registry.municipality(self.municipality) if self.municipality else None
+        if self.department and here is None:
+            raise InvalidInput("tiles.whose_department", field="municipality")
+        for slug in self.groups:
+            if slug not in registry.groups:
+                raise InvalidInput("tiles.no_group", field="group", value=slug, known=", ".join(registry.groups))
+        if self.first and self.last and self.first > self.last:
+            raise InvalidInput("tiles.no_period", field="to", first=self.first, last=self.last)
+        return Choice(
+            here.id if here else None,
+            here.department(self.department).id if here and self.department else None,
+            tuple(self.groups),
+            frozenset(STAGES.index(state) for state in self.states),
+            _number(self.first),
+            _number(self.last),
+        )
+
+    def query(self) -> str:
+        """The filter as it stands in an address; "" where nothing is filtered."""
+        given = {"municipality": self.municipality, "department": self.department, "from": self.first, "to": self.last}
+        pairs = [(name, value) for name, value in given.items() if value]
+        pairs += [("group", group) for group in self.groups] + [("state", state) for state in self.states]
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def _number(month: str | None) -> int | None:
+    return int(month.replace("-", "")) if month else None
+
+
+Filtered = Annotated[Filter, Depends()]
 
 
 @router.get("/{layer}.json")
-def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None) -> dict[str, Any]:
-    """The TileJSON 3.0 of a layer, of all municipalities or of one."""
-    municipality_id = view.found(lambda registry: registry.municipality(municipality)).id if municipality else None
+def describe(layer: Layer, wanted: Filtered) -> dict[str, Any]:
+    """The TileJSON 3.0 of a layer, of all municipalities or of one, with the filter that was asked for."""
+    choice = view.found(wanted.choice)
     with public() as session:
-        bounds = bounds_of_municipalities(session.raw, municipality_id)
-    chosen = f"?municipality={municipality}" if municipality else ""
-    layers = ["reports"] if layer == "reports" else ["zones", "municipalities", "names"]
+        bounds = bounds_of_municipalities(session.raw, choice.municipality_id)
     return {
         "tilejson": "3.0.0",
         "name": f"Lampione: {layer}",
         "scheme": "xyz",
-        "tiles": [f"{settings().public_url.rstrip('/')}/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt{chosen}"],
+        "tiles": [f"{settings().public_url.rstrip('/')}/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt{wanted.query()}"],
         "minzoom": 0,
         "maxzoom": SINGLE_DEEPEST_ZOOM,
         "bounds": list(bounds) if bounds else [-180.0, -85.0, 180.0, 85.0],
-        "vector_layers": [{"id": name, "fields": _FIELDS[name]} for name in layers],
+        "vector_layers": [{"id": name, "fields": _FIELDS[name]} for name in _LAYERS.get(layer, (layer,))],
     }
 
 
@@ -65,33 +143,54 @@ def describe(layer: Layer, municipality: Annotated[Slug | None, Query()] = None)
     response_class=Response,
     responses={200: {"content": {MEDIA_TYPE: {}}}, 304: {"description": "The tile is still the same"}},
 )
-def tile(
-    request: Request,
-    layer: Layer,
-    z: int,
-    x: int,
-    y: int,
-    municipality: Annotated[Slug | None, Query()] = None,
-) -> Response:
+async def tile(request: Request, layer: Layer, z: int, x: int, y: int, wanted: Filtered) -> Response:
     """One vector tile (Mapbox Vector Tile 2.1). A report just accepted is already on it."""
-    wanted = Tile(z, x, y)
-    if not wanted.exists:
+    there = Tile(z, x, y)
+    if not there.exists:
         raise NotFound("tiles.no_such_tile", z=z, x=x, y=y, deepest=DEEPEST_ZOOM)
-    municipality_id = view.found(lambda registry: registry.municipality(municipality)).id if municipality else None
+    keeper: TileKeeper = request.app.state.tiles
+    version = await keeper.catch_up()
+    choice = await _found(wanted.choice)
+    of_reports = layer in _OF_REPORTS
+    kept = await keeper.tile(
+        Order(
+            (layer, None if of_reports else (version, datetime.now(UTC).date()), there, choice),
+            square_of(there) if of_reports else None,
+            partial(_make, layer, there, choice),
+        )
+    )
+    return _answer(request, layer, kept)
+
+
+async def _found(look: Callable[[Registry], Found]) -> Found:
+    """As `view.found`; without a thread where the registry at hand has it."""
+    try:
+        return look(view.held())
+    except (InvalidInput, NotFound):
+        return await to_thread.run_sync(view.found, look)
+
+
+def _make(layer: str, there: Tile, choice: Choice) -> bytes:
     with public() as session:
-        data = _MAKERS[layer](session.raw, wanted, municipality_id)
+        return _MAKERS[layer](session.raw, there, choice)
+
+
+def _answer(request: Request, layer: str, kept: Kept) -> Response:
     headers = {
-        "ETag": f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"',
+        "ETag": kept.tag,
         "Cache-Control": _CACHING[layer],
+        "CDN-Cache-Control": _CDN,
         "Vary": "Accept-Encoding",
         "Access-Control-Allow-Origin": "*",
     }
-    if _is_known(request.headers.get("if-none-match", ""), headers["ETag"]):
+    if _is_known(request.headers.get("if-none-match", ""), kept.tag):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", "") and len(data) > 200:  # noqa: PLR2004
-        data = gzip.compress(data, compresslevel=5, mtime=0)
+    body = kept.body
+    if kept.is_zipped and "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-    return Response(data, headers=headers, media_type=MEDIA_TYPE)
+    elif kept.is_zipped:
+        body = gzip.decompress(body)
+    return Response(body, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _is_known(sent: str, tag: str) -> bool:

@@ -165,7 +165,7 @@ class Category(Base):
 
     __tablename__ = "category"
     __table_args__ = (
-        CheckConstraint("privacy IN ('public', 'hidden')", name="privacy"),
+        CheckConstraint("privacy IN ('public', 'coarse', 'hidden')", name="privacy"),
         CheckConstraint("deadline_days BETWEEN 1 AND 3650", name="deadline"),
         Index("category_slug_unique", "municipality_id", "slug", unique=True),
         Index("category_id_unique", "id", unique=True),
@@ -190,7 +190,7 @@ class CategoryOverride(Base):
 
     __tablename__ = "category_override"
     __table_args__ = (
-        CheckConstraint("privacy IN ('public', 'hidden')", name="privacy"),
+        CheckConstraint("privacy IN ('public', 'coarse', 'hidden')", name="privacy"),
         CheckConstraint("deadline_days BETWEEN 1 AND 3650", name="deadline"),
     )
 

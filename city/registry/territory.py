@@ -242,8 +242,8 @@ def put_category(
     municipality_id: int = PROVINCE,
 ) -> Category:
     """A category, of the province or of one municipality. Raises InvalidInput."""
-    if privacy not in {"public", "hidden"}:
-        raise InvalidInput("territory.bad_kind", field="privacy", value=privacy, known="public, hidden")
+    if privacy not in {"public", "coarse", "hidden"}:
+        raise InvalidInput("territory.bad_kind", field="privacy", value=privacy, known="public, coarse, hidden")
     there = session.scalar(
         select(CategoryGroup.id).where(CategoryGroup.municipality_id == PROVINCE, CategoryGroup.slug == group)
     )

@@ -78,11 +78,22 @@ class CategoryView:
     slug: str
     group: GroupView
     name: Named
-    is_public: bool
+    privacy: str
+    """`public`; `coarse`: on the map, but only as one of a cell's number; `hidden`."""
     deadline_days: int
     questions: list[dict[str, Any]]
     emergency_words: dict[str, list[str]]
     is_active: bool
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everyone may see its reports one by one."""
+        return self.privacy == "public"
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether everyone may see how many of them there are in a cell, and no more."""
+        return self.privacy == "coarse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,11 @@ class MunicipalityView:
     def local(self, moment: datetime) -> datetime:
         """The municipality's wall-clock time."""
         return moment.astimezone(self.time_zone)
+
+    def month(self, moment: datetime) -> int:
+        """The month of the municipality's calendar, as yyyymm."""
+        local = self.local(moment)
+        return local.year * 100 + local.month
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +434,7 @@ def _categories(rows: _Rows, own: int, groups: dict[str, GroupView]) -> dict[str
             slug=row["slug"],
             group=groups[row["group_slug"]],
             name=Named(seen["name_it"], seen["name_en"]),
-            is_public=seen["privacy"] == "public",
+            privacy=seen["privacy"],
             deadline_days=seen["deadline_days"],
             questions=seen["questions"],
             emergency_words=seen["emergency_words"],

@@ -150,7 +150,8 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     zones = desk.municipality.zones_at(place, desk.municipality.local(report.created_at).date())
     routing = route(desk.municipality, category, zones, now)
     report.category_id, report.group_slug = category.id, category.group.slug
-    report.decided_by, report.confidence, report.is_public = "staff", None, category.is_public
+    report.decided_by, report.confidence = "staff", None
+    report.is_public, report.is_coarse = category.is_public, category.is_coarse
     report.deadline_at = deadline(report.created_at, category.deadline_days, desk.municipality.time_zone)
     report.department_id, report.routing = routing.department.id, routing.as_json()
     report.triage_reason = routing.problem
@@ -325,15 +326,15 @@ def release(
 
 
 def republish(session: WriteSession, municipality: MunicipalityView, category: CategoryView) -> int:
-    """Make the reports of a category as public, or as hidden, as the category has become; how many changed."""
+    """Make the reports of a category as public, coarse or hidden as the category has become; how many changed."""
     result = session.execute(
         update(Report)
         .where(
             Report.municipality_id == municipality.id,
             Report.category_id == category.id,
-            Report.is_public != category.is_public,
+            (Report.is_public != category.is_public) | (Report.is_coarse != category.is_coarse),
         )
-        .values(is_public=category.is_public, version=Report.version + 1)
+        .values(is_public=category.is_public, is_coarse=category.is_coarse, version=Report.version + 1)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
 

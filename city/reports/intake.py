@@ -354,10 +354,12 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: dat
         "answers": _json(dict(submission.answers)),
         "source": submission.source,
         "is_public": judgement.category.is_public,
+        "is_coarse": judgement.category.is_coarse,
         "is_emergency": bool(judgement.emergency),
         "is_open": judgement.state.is_open,
         "occurred_at": submission.occurred_at,
         "created_at": created_at,
+        "month": municipality.month(created_at),
         "updated_at": now,
         "deadline_at": deadline(created_at, judgement.category.deadline_days, municipality.time_zone),
     }
@@ -366,7 +368,7 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: dat
 _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
     "municipality_id id state category_id group_slug decided_by confidence suggestions department_id crew_id"
     " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
-    " is_emergency is_open occurred_at created_at updated_at deadline_at"
+    " is_coarse is_emergency is_open occurred_at created_at month updated_at deadline_at"
 ).split()
 
 _KEEP: Final = Prepared(

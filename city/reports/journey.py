@@ -44,5 +44,5 @@ def after_public_change(session: WriteSession, municipality_id: int, report_id: 
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:
-    """What follows when a category becomes hidden or public."""
+    """What follows when a category becomes hidden, coarse or public."""
     promise(session, "republish_category", municipality_id=municipality_id, category=category)

@@ -49,7 +49,8 @@ class Report(Base):
             postgresql_where=text("master_id IS NOT NULL"),
         ),
         Index("report_cell_index", "municipality_id", "cell"),
-        Index("report_public_cell_index", "cell", postgresql_where=text("is_public AND is_open")),
+        Index("report_public_cell_index", "is_open", "cell", postgresql_where=text("is_public")),
+        Index("report_public_month_index", "month", "cell", postgresql_where=text("is_public")),
         Index("report_public_index", "created_at", "id", postgresql_where=text("is_public")),
     )
 
@@ -88,10 +89,14 @@ class Report(Base):
     answers: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     source: Mapped[str]
     is_public: Mapped[bool]
+    is_coarse: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Shown to the public, but only as one of a cell's number."""
     is_emergency: Mapped[bool] = mapped_column(server_default=text("false"))
     is_open: Mapped[bool]
     occurred_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    month: Mapped[int]
+    """Of `created_at` on the municipality's calendar, as yyyymm: the map counts by it."""
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     deadline_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     master_id: Mapped[UUID | None]

@@ -18,7 +18,7 @@ from api.app import create_app
 from city.registry import view
 from city.settings import settings
 
-SHARED = {"tile_cell", "tile_delta"}
+SHARED = {"tile_cell", "tile_delta", "tile_fold"}
 """Numbers of what is public already: no tenant's secret."""
 APPEND_ONLY = {"timeline_entry"}
 READERS_NOTHING = (
