@@ -23,7 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, intake, tiles
+from bench import bare, intake
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable

@@ -7,7 +7,8 @@ snapshot, so it is never behind. Sums are of whole numbers: folding in any order
 A cell's row holds the figures of each department and category group, so that the filters of a map read no more rows
 than the map itself. Rows are kept for all time; on coarser levels also by year, and on still coarser ones by month:
 closer up a month is so few reports that they are counted from their own index. On coarse levels, where a cell holds
-many municipalities, everyone's map has rows of its own.
+many municipalities, a row counts all of them together; a municipality's own map, which is a few cells of the last of
+these levels, is gathered from its own rows there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ FINEST_YEARLY: Final = 14
 FINEST_MONTHLY: Final = 12
 """The last level with rows for each month."""
 FINEST_SHARED: Final = 12
-"""The last level on which everyone's map has rows of its own: one for all municipalities in a cell."""
+"""The last level with rows for all municipalities in a cell together, and the first with rows for each."""
 COARSE_LEVEL: Final = 15
 """A coarse report is in the middle of its cell of this level, some 860 m wide in Italy."""
 BATCH: Final = 10_000
@@ -70,8 +71,8 @@ _SPREAD: Final = f"""
   FROM fine, generate_series(%(coarsest)s::integer, %(base)s::integer) AS level,
     LATERAL (VALUES (0), (CASE WHEN level <= {FINEST_YEARLY} THEN fine.month / 100 * 100 END),
                     (CASE WHEN level <= {FINEST_MONTHLY} THEN fine.month END)) AS period (month),
-    LATERAL (VALUES (CASE WHEN level <= {FINEST_SHARED} THEN fine.municipality_id ELSE 0 END, fine.municipality_id,
-                     fine.department_id),
+    LATERAL (VALUES (CASE WHEN level = {FINEST_SHARED} THEN fine.municipality_id WHEN level > {FINEST_SHARED} THEN 0 END,
+                     fine.municipality_id, fine.department_id),
                     (CASE WHEN level <= {FINEST_SHARED} THEN 0 END, 0, 0))
       AS scope (scope, municipality_id, department_id)
   WHERE period.month IS NOT NULL AND scope.scope IS NOT NULL

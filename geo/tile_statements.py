@@ -25,8 +25,9 @@ COARSE_SHIFT: Final = 2 * (PYRAMID_LEVEL - COARSE_LEVEL)
 
 _CELLS: Final = """
   FROM tile_cell WHERE level = %(level)s AND month = ANY(%(nodes)s::integer[]) AND scope = %(scope)s
-    AND cell BETWEEN %(first)s >> %(shift)s::integer AND %(last)s >> %(shift)s::integer
+    AND cell BETWEEN %(first)s >> %(source_shift)s::integer AND %(last)s >> %(source_shift)s::integer
 """
+_CELL: Final = "cell >> %(gathering)s::integer AS cell"
 _ONLY: Final = f" AND (%(level)s <= {FINEST_SHARED} OR {_OWN})"
 """On the fine levels one municipality's rows stand among the others'."""
 
@@ -51,7 +52,7 @@ _STAGE: Final = """
 
 CLUSTERS: Final = f"""
 WITH pieces AS (
-  SELECT cell, open, sum_x, sum_y, top, groups {_CELLS} {_ONLY} AND open > 0
+  SELECT {_CELL}, open, sum_x, sum_y, top, groups {_CELLS} {_ONLY} AND open > 0
   UNION ALL
   SELECT cell, sum(open)::integer, sum(sum_x)::bigint, sum(sum_y)::bigint, NULL, jsonb_object_agg(group_slug, open)
   FROM (
@@ -83,7 +84,7 @@ _PARTS: Final = f"""
   SELECT cell, figures[part][1]::integer AS department_id, slug AS group_slug,
          ARRAY[figures[part][3], figures[part][4], figures[part][5], figures[part][6]] AS stages,
          figures[part][7] AS sum_x, figures[part][8] AS sum_y
-  FROM (SELECT cell, figures {_CELLS} {_ONLY}) AS found, generate_subscripts(figures, 1) AS part,
+  FROM (SELECT {_CELL}, figures {_CELLS} {_ONLY}) AS found, generate_subscripts(figures, 1) AS part,
     category_group WHERE category_group.municipality_id = 0 AND category_group.id = figures[part][2]
   UNION ALL
   SELECT cell >> %(shift)s::integer, department_id, group_slug, array_fill(0::bigint, ARRAY[stage]) || count::bigint
@@ -193,7 +194,7 @@ SELECT ST_AsMVT(feature, 'heat', {EXTENT}, 'geom') FROM (
 
 HEAT: Final = _HEAT_FEATURES.format(f"""
   SELECT cell, sum(total)::integer AS count, sum(open)::integer AS open FROM (
-    SELECT cell, total, open {_CELLS} {_ONLY}
+    SELECT {_CELL}, total, open {_CELLS} {_ONLY}
     UNION ALL
     SELECT cell >> %(shift)s::integer, count, count * (stage < 2)::integer {_CHANGES}
     UNION ALL

@@ -147,18 +147,21 @@ def _values(tile: Tile, choice: Choice, stages: frozenset[int]) -> dict[str, Any
     shift = PYRAMID_LEVEL - tile.zoom
     cells = tile_range(tile.zoom, tile.x, tile.y)
     level = min(tile.zoom + CLUSTER_BITS, PYRAMID_LEVEL)
-    rows, single_months = periods(choice, level)
+    source = max(level, FINEST_SHARED) if choice.municipality_id is not None else level
+    rows, single_months = periods(choice, source)
     first_month, last_month = choice.months
     coarse = _coarse_cells(tile) if choice.is_always and stages >= OPEN else []
     values = {
         "first": cells.first,
         "last": cells.last,
-        "level": level,
+        "level": source,
+        "source_shift": 2 * (PYRAMID_LEVEL - source),
+        "gathering": 2 * (source - level),
         "shift": 2 * (PYRAMID_LEVEL - level),
         "left": tile.x << shift,
         "top": tile.y << shift,
         "side": 1 << shift,
-        "scope": choice.municipality_id or 0 if level <= FINEST_SHARED else 0,
+        "scope": choice.municipality_id or 0 if source == FINEST_SHARED else 0,
         "municipality_id": choice.municipality_id,
         "department_id": choice.department_id,
         "groups": list(choice.groups),

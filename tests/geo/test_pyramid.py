@@ -222,7 +222,7 @@ class History:
     def leaves_out_coarse(layer: str, zoom: int, choice: Choice) -> bool:
         """Where reports are counted one by one, coarse ones, which the public reader cannot see, are not counted."""
         if zoom < 14:
-            return bool(periods(choice, zoom + 4)[1])
+            return bool(periods(choice, max(zoom + 4, 12))[1])
         return layer == "heat" or not choice.is_always or bool(choice.stages)
 
 
@@ -297,7 +297,8 @@ def test_cells_hold_counts_and_sums_of_every_level(connection: Database) -> None
     wanted = []
     for level in range(pyramid.CLUSTER_BITS, pyramid.FINEST_FOLDED + 1):
         months = [0, 202600, 202603][: 1 + (level <= pyramid.FINEST_YEARLY) + (level <= pyramid.FINEST_MONTHLY)]
-        maps = [(0, 0), (own, own)] if level <= pyramid.FINEST_SHARED else [(0, own)]
+        maps = [(0, 0)] if level <= pyramid.FINEST_SHARED else [(0, own)]
+        maps += [(own, own)] if level == pyramid.FINEST_SHARED else []
         for month in months:
             by_group = ("roads", {"roads": 2, "green": 1}) if month == 0 else (None, None)
             wanted += [
