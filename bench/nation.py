@@ -45,9 +45,22 @@ SUMMER: Final = {"green": 0.8, "waste": 0.5, "animals": 0.5, "water": 0.4, "road
 """How much more comes in July than on average; in January as much less."""
 
 WORDS: Final = (
-    *("buca profonda davanti al civico", "lampione spento da una settimana", "rifiuti abbandonati vicino ai cassonetti"),
-    *("albero pericolante dopo il vento", "marciapiede dissestato, si inciampa", "tombino che non scarica quando piove"),
-    *("erba alta nel parco giochi", "segnale stradale piegato", "perdita d'acqua in strada", "scritte sul muro della scuola"),
+    *(
+        "buca profonda davanti al civico",
+        "lampione spento da una settimana",
+        "rifiuti abbandonati vicino ai cassonetti",
+    ),
+    *(
+        "albero pericolante dopo il vento",
+        "marciapiede dissestato, si inciampa",
+        "tombino che non scarica quando piove",
+    ),
+    *(
+        "erba alta nel parco giochi",
+        "segnale stradale piegato",
+        "perdita d'acqua in strada",
+        "scritte sul muro della scuola",
+    ),
 )
 
 
@@ -158,7 +171,8 @@ _FIELDS: Final = ("i4", "i4", "f8", "f8", "i8", "i4", "i4", "i2", "i2", "i8")
 _TOWNS: Final = f"""
 WITH made AS (
   INSERT INTO municipality (slug, name, prefix, kind, is_active, fallback_department_id)
-  SELECT 'drawn-' || town, 'Drawn ' || town, 'DR' || town, 'municipality', false, 0 FROM generate_series(0, %s - 1) AS town
+  SELECT 'drawn-' || town, 'Drawn ' || town, 'DR' || town, 'municipality', false, 0
+  FROM generate_series(0, %s - 1) AS town
   RETURNING id, slug
 )
 INSERT INTO department (municipality_id, slug, name_it, name_en)
@@ -231,8 +245,8 @@ def tidy(connection: Connection[Any]) -> None:
 def _without_indexes(connection: Connection[Any]) -> list[str]:
     """Drop the indexes of `report` that are no constraints; the statements that make them again."""
     rows = connection.execute(
-        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'report'::regclass"
-        " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+        " WHERE indrelid = 'report'::regclass AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
     ).fetchall()
     for name, _ in rows:
         connection.execute(f"DROP INDEX {name}".encode())
@@ -261,11 +275,11 @@ def _copy(connection: Connection[Any], reports: Drawn) -> None:
 
 def promise_deltas(connection: Connection[Any], count: int) -> None:
     """Make `count` changes that no worker has folded yet, all over the place; 0 takes them away."""
+    columns = "cell, municipality_id, department_id, group_slug, month"
     connection.execute("DELETE FROM tile_delta")
     connection.execute(
-        "INSERT INTO tile_delta (cell, municipality_id, department_id, group_slug, month, stage, count, x, y, is_coarse)"
-        " SELECT cell, municipality_id, department_id, group_slug, month, 0, 1, cell_x, cell_y, false"
-        " FROM report WHERE is_public ORDER BY id LIMIT %s",
+        f"INSERT INTO tile_delta ({columns}, stage, count, x, y, is_coarse)"  # noqa: S608
+        f" SELECT {columns}, 0, 1, cell_x, cell_y, false FROM report WHERE is_public ORDER BY id LIMIT %s",
         (count,),
     )
     connection.commit()

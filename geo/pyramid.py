@@ -71,8 +71,8 @@ _SPREAD: Final = f"""
   FROM fine, generate_series(%(coarsest)s::integer, %(base)s::integer) AS level,
     LATERAL (VALUES (0), (CASE WHEN level <= {FINEST_YEARLY} THEN fine.month / 100 * 100 END),
                     (CASE WHEN level <= {FINEST_MONTHLY} THEN fine.month END)) AS period (month),
-    LATERAL (VALUES (CASE WHEN level = {FINEST_SHARED} THEN fine.municipality_id WHEN level > {FINEST_SHARED} THEN 0 END,
-                     fine.municipality_id, fine.department_id),
+    LATERAL (VALUES (CASE WHEN level = {FINEST_SHARED} THEN fine.municipality_id
+                          WHEN level > {FINEST_SHARED} THEN 0 END, fine.municipality_id, fine.department_id),
                     (CASE WHEN level <= {FINEST_SHARED} THEN 0 END, 0, 0))
       AS scope (scope, municipality_id, department_id)
   WHERE period.month IS NOT NULL AND scope.scope IS NOT NULL

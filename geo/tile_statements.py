@@ -39,10 +39,11 @@ _REPORTS: Final = f"""
   FROM report WHERE is_public AND month = ANY(%(single_months)s::integer[])
     AND cell BETWEEN %(first)s AND %(last)s AND {_OWN}
 """
-_ALL_REPORTS: Final = f"""
+_REPORTS_ALWAYS: Final = f"""
   FROM report WHERE is_public AND is_open = ANY(%(openness)s::boolean[])
-    AND cell BETWEEN %(first)s AND %(last)s AND {_OWN} AND month BETWEEN %(first_month)s AND %(last_month)s
+    AND cell BETWEEN %(first)s AND %(last)s AND {_OWN}
 """
+"""The same of all time: by the index of cells, where the other is by that of months."""
 _STAGE: Final = """
   CASE WHEN state IN ('planned', 'in_progress', 'waiting', 'forwarded') THEN 1 WHEN is_open THEN 0
        WHEN state IN ('resolved', 'closed') THEN 2 ELSE 3 END
@@ -80,32 +81,47 @@ SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom') FROM (
 """
 """All open reports in clusters. Where one row says it all, it is shown as it lies there."""
 
-_PARTS: Final = f"""
-  SELECT cell, figures[part][1]::integer AS department_id, slug AS group_slug,
-         ARRAY[figures[part][3], figures[part][4], figures[part][5], figures[part][6]] AS stages,
-         figures[part][7] AS sum_x, figures[part][8] AS sum_y
-  FROM (SELECT {_CELL}, figures {_CELLS} {_ONLY}) AS found, generate_subscripts(figures, 1) AS part,
-    category_group WHERE category_group.municipality_id = 0 AND category_group.id = figures[part][2]
-  UNION ALL
-  SELECT cell >> %(shift)s::integer, department_id, group_slug, array_fill(0::bigint, ARRAY[stage]) || count::bigint
-         || array_fill(0::bigint, ARRAY[3 - stage]), (stage < 2)::integer * count * x, (stage < 2)::integer * count * y
-  {_CHANGES}
-  UNION ALL
-  SELECT cell >> %(shift)s::integer, department_id, group_slug, array_fill(0::bigint, ARRAY[{_STAGE}]) || 1::bigint
-         || array_fill(0::bigint, ARRAY[3 - {_STAGE}]), is_open::integer * cell_x, is_open::integer * cell_y
-  {_REPORTS}
-"""
 _CHOSEN: Final = """
   (%(department_id)s::integer IS NULL OR department_id = %(department_id)s)
   AND (cardinality(%(groups)s::text[]) = 0 OR group_slug = ANY(%(groups)s::text[]))
 """
-_COUNT: Final = " + ".join(f"(%(stage_{stage})s * stages[{stage + 1}])" for stage in range(4))
+_CHOSEN_PARTS: Final = """
+  (%(department_id)s::integer IS NULL OR figures[part][1] = %(department_id)s)
+  AND (cardinality(%(groups)s::text[]) = 0 OR figures[part][2] = ANY(ARRAY(
+    SELECT id FROM category_group WHERE municipality_id = 0 AND slug = ANY(%(groups)s::text[]))))
+"""
+_COUNT: Final = " + ".join(f"%(stage_{stage})s * figures[part][{stage + 3}]" for stage in range(4))
+_OPEN_COUNT: Final = "%(stage_0)s * figures[part][3] + %(stage_1)s * figures[part][4]"
+_COUNTS: Final = f"(ARRAY[{', '.join(f'%(stage_{stage})s' for stage in range(4))}])[1 + {{stage}}]"
+"""1 where a stage is wanted, else 0."""
+
+_PARTS: Final = f"""
+  SELECT cell, slug AS group_slug, count, shown_open, open, sum_x, sum_y FROM (
+    SELECT cell, group_id, sum(count) AS count, sum(shown_open) AS shown_open, sum(open) AS open, sum(sum_x) AS sum_x,
+           sum(sum_y) AS sum_y
+    FROM (
+      SELECT cell, figures[part][2] AS group_id, {_COUNT} AS count, {_OPEN_COUNT} AS shown_open,
+             figures[part][3] + figures[part][4] AS open, figures[part][7] AS sum_x, figures[part][8] AS sum_y
+      FROM (SELECT {_CELL}, figures {_CELLS} {_ONLY}) AS found, generate_subscripts(figures, 1) AS part
+      WHERE {_CHOSEN_PARTS}
+    ) AS part GROUP BY cell, group_id
+  ) AS folded JOIN category_group ON category_group.municipality_id = 0 AND category_group.id = group_id
+  UNION ALL
+  SELECT cell >> %(shift)s::integer, group_slug, count * {_COUNTS.format(stage="stage")},
+         count * {_COUNTS.format(stage="stage")} * (stage < 2)::integer, (stage < 2)::integer * count,
+         (stage < 2)::integer * count * x, (stage < 2)::integer * count * y
+  {_CHANGES} AND {_CHOSEN}
+  UNION ALL
+  SELECT cell >> %(shift)s::integer, group_slug, {_COUNTS.format(stage=_STAGE)},
+         {_COUNTS.format(stage=_STAGE)} * is_open::integer, is_open::integer, is_open::integer * cell_x, is_open::integer * cell_y
+  {_REPORTS} AND {_CHOSEN}
+"""
 
 CHOSEN_CLUSTERS: Final = f"""
 WITH parts AS ({_PARTS}), by_group AS (
-  SELECT cell, group_slug, sum({_COUNT})::integer AS count, sum(stages[1] + stages[2])::integer AS open,
-         sum(sum_x)::float8 AS sum_x, sum(sum_y)::float8 AS sum_y
-  FROM parts WHERE {_CHOSEN} GROUP BY cell, group_slug
+  SELECT cell, group_slug, sum(count)::integer AS count, sum(open)::integer AS open, sum(sum_x)::float8 AS sum_x,
+         sum(sum_y)::float8 AS sum_y
+  FROM parts GROUP BY cell, group_slug
 )
 SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom') FROM (
   SELECT {_AT.format(x="sum(sum_x) / sum(open)", y="sum(sum_y) / sum(open)")} AS geom, sum(count)::integer AS count,
@@ -135,11 +151,11 @@ _COARSE: Final = f"""
 """
 """What is shown only as cells, close up: one number for each of these cells, in its middle."""
 
-COUNTED_CLUSTERS: Final = f"""
+_COUNTED_CLUSTERS: Final = f"""
 WITH by_group AS (
   SELECT cell >> %(shift)s::integer AS cell, group_slug, count(*)::integer AS count,
          sum(cell_x) AS sum_x, sum(cell_y) AS sum_y
-  {_ALL_REPORTS} AND {_CHOSEN} AND ({_STAGE}) = ANY(%(stages)s::integer[]) GROUP BY 1, 2
+  {{reports}} AND {_CHOSEN} AND ({_STAGE}) = ANY(%(stages)s::integer[]) GROUP BY 1, 2
 ), clusters AS (
   SELECT cell, sum(sum_x)::float8 / sum(count) AS x, sum(sum_y)::float8 / sum(count) AS y,
          sum(count)::integer AS count, (array_agg(group_slug ORDER BY count DESC, group_slug))[1] AS "group",
@@ -152,15 +168,18 @@ SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom') FROM (
   SELECT {_AT.format(x="x", y="y")} AS geom, count, "group", groups FROM clusters ORDER BY cell, y
 ) AS feature
 """
-"""The same counted from the reports themselves: close up, and as the referee of the pyramid."""
+COUNTED_CLUSTERS: Final = {
+    True: _COUNTED_CLUSTERS.format(reports=_REPORTS_ALWAYS),
+    False: _COUNTED_CLUSTERS.format(reports=_REPORTS),
+}
+"""The same counted from the reports themselves: close up, and as the referee of the pyramid. By whether always."""
 
-SINGLES: Final = f"""
+_SINGLES: Final = f"""
 WITH singles AS (
   SELECT cell_x AS x, cell_y AS y, number, category.slug AS category, report.group_slug AS "group", state,
          to_char(report.created_at, 'YYYY-MM-DD') AS since, report.created_at, report.id
   FROM report JOIN category ON category.id = report.category_id
-  WHERE is_public AND is_open AND cell BETWEEN %(first)s AND %(last)s
-    AND month BETWEEN %(first_month)s AND %(last_month)s AND ({_STAGE}) = ANY(%(stages)s::integer[])
+  WHERE is_public AND is_open AND {{period}} cell BETWEEN %(first)s AND %(last)s AND ({_STAGE}) = ANY(%(stages)s::integer[])
     AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
   LIMIT {MOST_SINGLES + 1}
 ), features AS (
@@ -173,7 +192,11 @@ SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom'), (SELECT count(*) FROM sin
   FROM features ORDER BY created_at NULLS FIRST, id, x, y
 ) AS feature
 """
-"""Open reports one by one, the newest on top."""
+SINGLES: Final = {
+    True: _SINGLES.format(period=""),
+    False: _SINGLES.format(period="month = ANY(%(single_months)s::integer[]) AND"),
+}
+"""Open reports one by one, the newest on top. By whether of all time."""
 
 # --- heat -------------------------------------------------------------------------------------------------------------
 
@@ -205,19 +228,25 @@ HEAT: Final = _HEAT_FEATURES.format(f"""
 
 CHOSEN_HEAT: Final = _HEAT_FEATURES.format(f"""
   WITH parts AS ({_PARTS})
-  SELECT cell, sum({_COUNT})::integer AS count,
-         sum(%(stage_0)s * stages[1] + %(stage_1)s * stages[2])::integer AS open
-  FROM parts WHERE {_CHOSEN} GROUP BY cell HAVING sum({_COUNT}) > 0
+  SELECT cell, sum(count)::integer AS count,
+         sum(shown_open)::integer AS open
+  FROM parts GROUP BY cell HAVING sum(count) > 0
 """)
 """Of these, only some departments, groups or stages."""
 
-COUNTED_HEAT: Final = _HEAT_FEATURES.format(f"""
-  SELECT cell >> %(shift)s::integer AS cell, count(*)::integer AS count, count(*) FILTER (WHERE is_open)::integer AS open
-  {_ALL_REPORTS} AND {_CHOSEN} AND ({_STAGE}) = ANY(%(stages)s::integer[]) GROUP BY 1
-""")
-"""The same counted from the reports themselves: close up, and as the referee of the pyramid.
+_COUNTED_HEAT: Final = """
+  SELECT cell >> %(shift)s::integer AS cell, count(*)::integer AS count,
+         count(*) FILTER (WHERE is_open)::integer AS open
+  {reports} AND {chosen} AND ({stage}) = ANY(%(stages)s::integer[]) GROUP BY 1
+"""
+COUNTED_HEAT: Final = {
+    is_always: _HEAT_FEATURES.format(_COUNTED_HEAT.format(reports=reports, chosen=_CHOSEN, stage=_STAGE))
+    for is_always, reports in ((True, _REPORTS_ALWAYS), (False, _REPORTS))
+}
+"""The same counted from the reports themselves: close up, and as the referee of the pyramid. By whether always.
 
-Coarse ones are left out."""
+Coarse ones are left out.
+"""
 
 # --- zones ------------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
@@ -58,8 +59,13 @@ class Choice(NamedTuple):
 
     @property
     def months(self) -> tuple[int, int]:
-        """The first and the last month, also where none is named."""
+        """The first and the last month; where none is named, before and after all there are."""
         return self.first_month or ALWAYS[0], self.last_month or ALWAYS[1]
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The same as months that can be counted: from 1990 to the end of next year where none is named."""
+        return self.first_month or 199001, self.last_month or (datetime.now(UTC).year + 1) * 100 + DECEMBER
 
     @property
     def is_always(self) -> bool:
@@ -82,11 +88,11 @@ def periods(choice: Choice, level: int) -> tuple[list[int], list[int]]:
     """
     if choice.is_always:
         return [0], []
-    first, last = choice.first_month or 190001, choice.last_month or 210012
+    first, last = choice.bounds
     rows: list[int] = []
     singles: list[int] = []
     for year in range(first // 100, last // 100 + 1):
-        months = [month for month in range(year * 100 + JANUARY, year * 100 + DECEMBER + 1) if first <= month <= last]
+        months = _single_months(max(first, year * 100 + JANUARY), min(last, year * 100 + DECEMBER))
         if len(months) == DECEMBER and level <= FINEST_YEARLY:
             rows.append(year * 100)
         elif level <= FINEST_MONTHLY:
@@ -94,6 +100,16 @@ def periods(choice: Choice, level: int) -> tuple[list[int], list[int]]:
         else:
             singles += months
     return rows, singles
+
+
+def _single_months(first: int, last: int) -> list[int]:
+    """All months between two, both included."""
+    return [
+        year * 100 + month
+        for year in range(first // 100, last // 100 + 1)
+        for month in range(JANUARY, DECEMBER + 1)
+        if first <= year * 100 + month <= last
+    ]
 
 
 def reports_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
@@ -110,9 +126,9 @@ def reports_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) 
     if tile.zoom < FIRST_SINGLE_ZOOM:
         is_plain = chosen.is_always and not chosen.is_narrow
         return _bytes(connection, tile_statements.CLUSTERS if is_plain else tile_statements.CHOSEN_CLUSTERS, values)
-    row = connection.execute(tile_statements.SINGLES, values).fetchone()
+    row = connection.execute(tile_statements.SINGLES[choice.is_always], values).fetchone()
     if row is not None and row[1] > MOST_SINGLES:
-        return _bytes(connection, tile_statements.COUNTED_CLUSTERS, values)
+        return _bytes(connection, tile_statements.COUNTED_CLUSTERS[choice.is_always], values)
     return bytes(row[0] or b"") if row else b""
 
 
@@ -123,15 +139,17 @@ def heat_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> 
     """
     values = _values(tile, choice, choice.stages or frozenset(range(len(STAGES))))
     if tile.zoom >= FIRST_SINGLE_ZOOM:
-        return _bytes(connection, tile_statements.COUNTED_HEAT, values)
+        return _bytes(connection, tile_statements.COUNTED_HEAT[choice.is_always], values)
     return _bytes(connection, tile_statements.CHOSEN_HEAT if choice.is_narrow else tile_statements.HEAT, values)
 
 
 def counted_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL, *, layer: str = "reports") -> bytes:
     """The same tile counted on the fly, without the pyramid: its referee in tests, its peer in `bench`."""
     everything = OPEN if layer == "reports" else frozenset(range(len(STAGES)))
-    query = tile_statements.COUNTED_CLUSTERS if layer == "reports" else tile_statements.COUNTED_HEAT
-    return _bytes(connection, query, _values(tile, choice, choice.stages or everything))
+    queries = tile_statements.COUNTED_CLUSTERS if layer == "reports" else tile_statements.COUNTED_HEAT
+    values = _values(tile, choice, choice.stages or everything)
+    values["single_months"] = _single_months(*choice.bounds)
+    return _bytes(connection, queries[choice.is_always], values)
 
 
 def zones_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:

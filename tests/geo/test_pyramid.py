@@ -191,11 +191,13 @@ class History:
             Choice(municipality_id=one, first_month=202601),
         ]
 
-    def expected(self, layer: str, zoom: int, choice: Choice) -> Counter[str]:
+    def expected(
+        self, layer: str, zoom: int, choice: Choice, among: frozenset[int] = frozenset(range(4))
+    ) -> Counter[str]:
         """Counts per group on the tile. Coarse reports count for cells, in the middle of theirs, where all is shown."""
         wanted = HERE.cell(zoom)
         first, last = choice.months
-        stages = choice.stages or frozenset(range(4))
+        stages = (choice.stages or frozenset(range(4))) & among
         if layer == "reports":
             stages &= OPEN
         found: Counter[str] = Counter()
@@ -272,6 +274,8 @@ def test_any_history_folded_at_any_time_equals_a_rebuild(
             wanted = history.expected(layer, zoom, choice)
             if layer == "heat":
                 assert sum(properties["count"] for _, properties in found) == wanted.total(), (zoom, choice)
+                still_open = history.expected("heat", zoom, choice, OPEN)
+                assert sum(properties["open"] for _, properties in found) == still_open.total(), (zoom, choice)
             else:
                 assert counts(found) == wanted, (zoom, choice)
         while pyramid.fold(connection):
