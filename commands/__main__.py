@@ -43,7 +43,6 @@ app = typer.Typer(
 )
 create_app = typer.Typer(help=said("cli.create"), no_args_is_help=True)
 jobs_app = typer.Typer(help=said("cli.jobs"), no_args_is_help=True)
-tiles_app = typer.Typer(help=said("cli.tiles"), no_args_is_help=True)
 
 Host = Annotated[str, typer.Option(help=said("cli.host"))]
 Port = Annotated[int | None, typer.Option(help=said("cli.port"), min=1, max=65535)]
@@ -222,17 +221,6 @@ def rerun_jobs(
         console.print(said("cli.jobs_again", count=dead_letters.rerun(session, None if everything else ids)))
 
 
-@tiles_app.command("rebuild", help=said("cli.tiles_rebuild"))
-def rebuild_tiles() -> None:
-    """Count the cells of the map anew."""
-    from city.database import provincial
-    from commands import installation
-    from geo import pyramid
-
-    with installation.ready(), provincial() as session:
-        console.print(said("cli.tiles_rebuilt", count=pyramid.rebuild(session.raw)))
-
-
 @app.command("openapi", help=said("cli.openapi"), rich_help_panel=DEVELOP)
 def write_contract() -> None:
     """Write the contract to openapi/."""
@@ -256,6 +244,7 @@ def main() -> None:
     """Run the command that was asked for; a known error is one sentence, not a traceback."""
     from commands.importing import create_app as create_municipality_app
     from commands.importing import import_app
+    from commands.map_tiles import tiles_app
 
     for command in create_municipality_app.registered_commands:
         create_app.registered_commands.append(command)

@@ -48,6 +48,20 @@ def morton(x: int, y: int) -> int:
     return _spread(x) | _spread(y) << 1
 
 
+def unmorton(key: int) -> tuple[int, int]:
+    """Column and row of a Morton key."""
+    return _gather(key), _gather(key >> 1)
+
+
+def _gather(value: int) -> int:
+    value &= 0x5555555555555555
+    value = (value | value >> 1) & 0x3333333333333333
+    value = (value | value >> 2) & 0x0F0F0F0F0F0F0F0F
+    value = (value | value >> 4) & 0x00FF00FF00FF00FF
+    value = (value | value >> 8) & 0x0000FFFF0000FFFF
+    return (value | value >> 16) & 0xFFFFFFFF
+
+
 def _spread(value: int) -> int:
     value &= 0xFFFFFFFF
     value = (value | value << 16) & 0x0000FFFF0000FFFF

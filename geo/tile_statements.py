@@ -113,7 +113,8 @@ _PARTS: Final = f"""
   {_CHANGES} AND {_CHOSEN}
   UNION ALL
   SELECT cell >> %(shift)s::integer, group_slug, {_COUNTS.format(stage=_STAGE)},
-         {_COUNTS.format(stage=_STAGE)} * is_open::integer, is_open::integer, is_open::integer * cell_x, is_open::integer * cell_y
+         {_COUNTS.format(stage=_STAGE)} * is_open::integer, is_open::integer, is_open::integer * cell_x,
+         is_open::integer * cell_y
   {_REPORTS} AND {_CHOSEN}
 """
 
