@@ -29,7 +29,7 @@ from city.texts import LANGUAGES, text
 from geo.cells import around, covering
 from geo.place import Place
 
-Kinship = Literal["same", "confused", "group"]
+Kinship = Literal["same", "confused", "group", "unknown"]
 
 MOST: Final = 5
 MOST_MEASURED: Final = 12
@@ -44,7 +44,7 @@ try by try, the words that another citizen wrote."""
 
 FIRST: Final = 1.11
 PER_REACH: Final = -3.90
-KINSHIP: Final[Mapping[Kinship, float]] = {"same": 0.0, "confused": -0.65, "group": -3.38}
+KINSHIP: Final[Mapping[Kinship, float]] = {"same": 0.0, "confused": -0.65, "group": -3.38, "unknown": -3.38}
 PER_LIKENESS: Final = 4.71
 PER_LOG_DAY: Final = -0.34
 SOLVED: Final = 1.04
@@ -173,9 +173,14 @@ def likely(sought: Sought, rows: Iterable[Mapping[str, Any]], *, coarsely: bool)
 
 
 def kinship(one: CategoryView, other: CategoryView) -> Kinship | None:
-    """How near two categories are to one another; None: nobody takes one for the other."""
+    """How near two categories are to one another; None: nobody takes one for the other.
+
+    What nobody has put into a category yet may be anything.
+    """
     if one.slug == other.slug:
         return "same"
+    if LAST_RESORT in {one.slug, other.slug}:
+        return "unknown"
     if frozenset({one.slug, other.slug}) in _table().confused:
         return "confused"
     return "group" if one.group.slug == other.group.slug else None
