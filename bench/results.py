@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Unit = Literal["requests/s", "ms"]
+Unit = Literal["requests/s", "rows/s", "texts/s", "photos/s", "points/s", "ms", "µs", "MB", "kB"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class Result:
 
     @property
     def ratio(self) -> float:
-        """How we compare: of rates ours to the peer's, of times the peer's to ours."""
-        above, below = (self.ours, self.peer) if self.unit == "requests/s" else (self.peer, self.ours)
+        """How we compare: of rates ours to the peer's, of times and sizes the peer's to ours."""
+        is_rate = self.unit.endswith("/s")
+        above, below = (self.ours, self.peer) if is_rate else (self.peer, self.ours)
         return above / below if below else float("inf")
 
     @property

@@ -158,6 +158,18 @@ def evaluate_classification(
     classification.evaluate(console, file, text, label, labels, as_json=as_json)
 
 
+@evaluate_app.command("duplicates", help=said("cli.evaluate_duplicates"))
+def evaluate_duplicates(
+    file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help=said("cli.file"))] = None,
+    reports: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help=said("cli.real_reports"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the near duplicates on labelled pairs."""
+    from commands import duplicate_evaluation as evaluation
+
+    evaluation.evaluate(console, file or evaluation.PAIRS, reports or evaluation.REAL, as_json=as_json)
+
+
 @create_app.command("person", help=said("cli.create_person"))
 def create_person(
     email: str,
@@ -232,12 +244,14 @@ def write_contract() -> None:
 @app.command(help=said("cli.bench"), rich_help_panel=DEVELOP)
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help=said("cli.bench_names"))] = None,
+    full: Annotated[bool, typer.Option("--full", help=said("cli.bench_full"))] = False,
+    peer: Annotated[list[str] | None, typer.Option(help=said("cli.bench_peer"), metavar="NAME=URL")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure, each against a peer or a limit in the same run."""
     from commands import benchmarks
 
-    raise typer.Exit(benchmarks.run(names or [], as_json=as_json))
+    raise typer.Exit(benchmarks.run(names or [], as_json=as_json, is_full=full, peers=peer))
 
 
 def main() -> None:

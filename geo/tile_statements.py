@@ -180,8 +180,8 @@ WITH singles AS (
   SELECT cell_x AS x, cell_y AS y, number, category.slug AS category, report.group_slug AS "group", state,
          to_char(report.created_at, 'YYYY-MM-DD') AS since, report.created_at, report.id
   FROM report JOIN category ON category.id = report.category_id
-  WHERE is_public AND is_open AND {{period}} cell BETWEEN %(first)s AND %(last)s AND ({_STAGE}) = ANY(%(stages)s::integer[])
-    AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
+  WHERE is_public AND is_open AND {{period}} cell BETWEEN %(first)s AND %(last)s
+    AND ({_STAGE}) = ANY(%(stages)s::integer[]) AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
   LIMIT {MOST_SINGLES + 1}
 ), features AS (
   SELECT x, y, 1 AS count, number, category, "group", state, since, created_at, id FROM singles

@@ -7,7 +7,7 @@ import gzip
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -143,7 +143,7 @@ def test_more_changes_than_are_worth_telling_apart(client: TestClient, monkeypat
 
 
 def test_no_reader_is_ever_behind(client: TestClient) -> None:
-    """Many readers and writers at once: whoever has the answer to a report finds it on the tile asked for afterwards."""
+    """Many readers and writers at once: whoever has the answer to a report finds it on the next tile."""
     lock = threading.Lock()
     answered: list[str] = []
 
@@ -265,8 +265,8 @@ def test_who_cannot_unzip_gets_it_plain(client: TestClient) -> None:
 
 
 @pytest.fixture
-def running(database: str) -> Iterator[Callable[..., Any]]:
-    yield asyncio.run
+def running(database: str) -> Callable[..., Any]:
+    return asyncio.run
 
 
 def order(make: Callable[[], bytes], key: str = "one") -> Order:

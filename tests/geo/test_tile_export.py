@@ -33,7 +33,7 @@ import { readFileSync } from "node:fs"
 const bytes = readFileSync(process.argv[2])
 const source = {
   getKey: () => "here",
-  getBytes: async (offset, length) => ({ data: bytes.buffer.slice(bytes.byteOffset + offset, bytes.byteOffset + offset + length) }),
+  getBytes: async (offset, length) => ({ data: new Uint8Array(bytes.subarray(offset, offset + length)).buffer }),
 }
 const archive = new PMTiles(source)
 const header = await archive.getHeader()

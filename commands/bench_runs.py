@@ -1,0 +1,154 @@
+"""The benchmarks one by one: each brings about what is to be measured, and lets `bench` measure it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+import psycopg
+
+from bench import bare, duplicates, intake, nginx, peers, tile_service, tiles
+from bench.results import Result
+from city.errors import Unavailable
+from city.registry import view
+from city.settings import PROJECT
+from city.texts import operator_language
+from commands.bench_ground import (
+    FOLDER,
+    Plan,
+    at_work,
+    drawn,
+    environment_of,
+    prepared,
+    process_of,
+    served,
+    wait_until_ready,
+    worker,
+)
+from commands.cluster import Cluster
+from commands.serving import HOST, free_port
+from geo.tiles import Tile
+from geo.within import index_places
+
+ROUNDS: Final = 3
+ROUND_SECONDS: Final = 1.2
+WARM_UP_SECONDS: Final = 2.0
+BODIES: Final = 20_000
+SCENES: Final = (
+    *(intake.Scene(f"intake, {clients} clients", clients) for clients in intake.CLIENTS),
+    intake.Scene("intake, 8 clients, worker on", 8, with_worker=True, has_target=False),
+)
+STREET: Final = intake.Scene("intake, one street, 32 clients", 32)
+
+
+def _intake(cluster: Cluster, _plan: Plan) -> list[Result]:
+    environment = prepared(cluster, "intake")
+    if not cluster.database_exists("bare"):
+        cluster.create_database("bare", owner="lampione_owner")
+    with psycopg.connect(cluster.url(database="bare")) as connection:
+        connection.execute("DROP TABLE IF EXISTS bare_report")
+        connection.execute("SET ROLE lampione_owner")
+        connection.execute(bare.TABLE_SQL)
+    bare_environment = {bare.URL: cluster.url("lampione_owner", "bare")}
+    told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
+    with (
+        at_work(environment),
+        served("api.app:create_app", environment) as ours,
+        served("bench.bare:create_app", bare_environment) as peer,
+        worker(environment) as working,
+    ):
+        servers = intake.Servers(ours, peer, working)
+        everywhere = intake.Load.of(intake.bodies(told, intake.over(view.load()), BODIES))
+        intake.warm_up(servers, everywhere, WARM_UP_SECONDS)
+        found: list[Result] = []
+        for scene in SCENES:
+            found += intake.measure(servers, scene, everywhere, rounds=ROUNDS, seconds=ROUND_SECONDS)
+        street = intake.Load.of(intake.bodies(told, intake.along_street, BODIES))
+        found += intake.measure(servers, STREET, street, rounds=ROUNDS, seconds=ROUND_SECONDS)
+        found.append(intake.beside(servers, street, everywhere, rounds=ROUNDS, seconds=ROUND_SECONDS))
+    return found
+
+
+def _tiles(cluster: Cluster, plan: Plan) -> list[Result]:
+    found: list[Result] = []
+    smallest: tiles.Seen | None = None
+    for reports in plan.sizes:
+        name = drawn(cluster, reports)
+        with (
+            psycopg.connect(cluster.url(database=name)) as owner,
+            psycopg.connect(cluster.url("lampione_reader", name), options="-c jit=off") as reader,
+        ):
+            reader.prepare_threshold = 2
+            results, seen = tiles.measure(owner, reader, reports, smallest, plan.said)
+            smallest = smallest or seen
+            wanted = {zoom: tiles.tiles_of(reader, reports, zoom) for zoom in tile_service.ZOOMS}
+            plan.said("HTTP")
+            found += results + _tiles_over_http(
+                cluster, name, owner=owner, wanted=wanted, size=f"{reports:,}", plan=plan
+            )
+    return found
+
+
+def _tiles_over_http(
+    cluster: Cluster,
+    name: str,
+    *,
+    owner: psycopg.Connection[Any],
+    wanted: Mapping[int, list[Tile]],
+    size: str,
+    plan: Plan,
+) -> list[Result]:
+    index_places(owner)
+    owner.commit()
+    environment = environment_of(cluster, name)
+    found = []
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(served("api.app:create_app", {**environment, "LAMPIONE_TILE_CACHE_MEGABYTES": "0"}))
+        named = [tile_service.Server(*peer.split("=", 1)) for peer in plan.peers]
+        try:
+            named.append(stack.enter_context(_tipg(cluster.url(database=name))))
+        except Unavailable as error:
+            plan.said(error.sentence(operator_language()))
+        found += tile_service.cold(ours, named, wanted, size)
+    with served("api.app:create_app", environment) as ours:
+        kept = tile_service.files(ours, wanted)
+        try:
+            bodies = {path: data for path, (data, _) in kept.items()}
+            with nginx.serving(FOLDER, free_port(HOST), bodies) as peer:
+                found += tile_service.ready(ours, peer, kept, nginx.tags(peer, bodies))
+        except Unavailable as error:
+            plan.said(error.sentence(operator_language()))
+    return found
+
+
+@contextlib.contextmanager
+def _tipg(url: str) -> Iterator[tile_service.Server]:
+    port = free_port(HOST)
+    command = [str(peers.interpreter()), "-P", "-m", "uvicorn", "tipg.main:app", "--host", HOST, "--port", str(port)]
+    log = FOLDER / "tipg.log"
+    with process_of(
+        [*command, "--no-access-log", "--log-level", "warning"], {"DATABASE_URL": peers.tipg_url(url)}, log
+    ):
+        address = f"http://{HOST}:{port}"
+        wait_until_ready(f"{address}/healthz", log)
+        yield tile_service.Server("tipg", address + tile_service.TIPG_PATH)
+
+
+def _duplicates(cluster: Cluster, plan: Plan) -> list[Result]:
+    reports = plan.sizes[-1]
+    name = drawn(cluster, reports)
+    told = [
+        orjson.loads(line)["description"] for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()
+    ]
+    with at_work(environment_of(cluster, name)), psycopg.connect(cluster.url(database=name)) as owner:
+        return duplicates.measure(owner, view.load().municipalities, told, reports)
+
+
+KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
+    "intake": _intake,
+    "tiles": _tiles,
+    "duplicates": _duplicates,
+}
+"""By name, in the order in which they run where none is named."""
