@@ -181,7 +181,8 @@ SELECT id, 'office-' || office, 'Ufficio', 'Office' FROM made, generate_series(1
 _INSERT: Final = f"""
 WITH kinds AS (
   SELECT array_agg(id ORDER BY id) AS ids, array_agg(group_slug ORDER BY id) AS groups,
-         array_agg(privacy = 'public' ORDER BY id) AS seen FROM category
+         array_agg(privacy = 'public' ORDER BY id) AS seen, array_agg(hashtext(group_slug) & 1023 ORDER BY id) AS desks
+  FROM category
 ), offices AS (
   SELECT substr(municipality.slug, 7)::integer AS town, municipality.id AS municipality_id,
          array_agg(department.id ORDER BY department.id) AS ids
@@ -192,8 +193,8 @@ INSERT INTO report (municipality_id, id, number, state, category_id, group_slug,
   routing, lon, lat, cell, cell_x, cell_y, zone_ids, description, language, answers, source, is_public, is_emergency,
   is_open, created_at, month, updated_at, deadline_at)
 SELECT offices.municipality_id, gen_random_uuid(), 'DR-' || row, (%(states)s::text[])[1 + state], kinds.ids[1 + kind],
-  groups[1 + kind], 'citizen', '[]', offices.ids[1 + kind %% {DEPARTMENTS}], '{{}}', lon, lat, cell, x, y, '{{}}',
-  (%(words)s::text[])[1 + row %% {len(WORDS)}] || ' ' || row %% 200, 'it', '{{}}', 'api', seen[1 + kind], false,
+  groups[1 + kind], 'citizen', '[]', offices.ids[1 + desks[1 + kind] %% {DEPARTMENTS}], '{{}}', lon, lat, cell, x, y,
+  '{{}}', (%(words)s::text[])[1 + row %% {len(WORDS)}] || ' ' || row %% 200, 'it', '{{}}', 'api', seen[1 + kind], false,
   state < {len(OPEN_STATES)}, created, to_char(created AT TIME ZONE 'Europe/Rome', 'YYYYMM')::integer, created,
   created + interval '30 days'
 FROM drawn JOIN offices USING (town), kinds WHERE row >= %(first)s AND row < %(last)s

@@ -7,6 +7,7 @@ Four doors, by need:
 - `reading(municipality_id)`  as lampione_app, read only, sees one municipality's rows
 - `provincial()`              as lampione_province: every municipality; for the registry, sign-in, sweeps and folding
 - `public()`                  as lampione_reader: what anyone may see; it has no right to reporters at all
+                              (`public_directly`: the same for the map; `watching`: for looks that wait for no thread)
 
 Row-level security decides what a door shows: a forgotten WHERE leaks nothing. This file holds the only commit.
 """
@@ -300,6 +301,25 @@ def public() -> Iterator[ReadSession]:
     with ReadSession(reader_engine(), expire_on_commit=False) as session:
         yield session
         session.leave()
+
+
+@contextmanager
+def public_directly() -> Iterator[psycopg.Connection[Any]]:
+    """As `public`, for the map: on the bare connection from the same pool; statements are planned once a connection."""
+    borrowed = reader_engine().raw_connection()
+    raw = cast("psycopg.Connection[Any]", borrowed.driver_connection)
+    try:
+        _checked(raw.pgconn.exec_(b"BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"))
+        yield raw
+        _checked(raw.pgconn.exec_(b"COMMIT"))  # after a rollback the connection would forget its plans
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        borrowed.invalidate()
+        raise
+    except BaseException:
+        raw.rollback()
+        raise
+    finally:
+        borrowed.close()
 
 
 async def watching() -> psycopg.AsyncConnection[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import psycopg
@@ -85,9 +85,7 @@ def _tiles(cluster: Cluster, plan: Plan) -> list[Result]:
             smallest = smallest or seen
             wanted = {zoom: tiles.tiles_of(reader, reports, zoom) for zoom in tile_service.ZOOMS}
             plan.said("HTTP")
-            found += results + _tiles_over_http(
-                cluster, name, owner=owner, wanted=wanted, size=f"{reports:,}", plan=plan
-            )
+            found += results + _tiles_over_http(cluster, name, wanted=wanted, size=f"{reports:,}", plan=plan)
     return found
 
 
@@ -95,13 +93,12 @@ def _tiles_over_http(
     cluster: Cluster,
     name: str,
     *,
-    owner: psycopg.Connection[Any],
     wanted: Mapping[int, list[Tile]],
     size: str,
     plan: Plan,
 ) -> list[Result]:
-    index_places(owner)
-    owner.commit()
+    with psycopg.connect(cluster.url(database=name)) as owner:
+        index_places(owner)
     environment = environment_of(cluster, name)
     found = []
     with contextlib.ExitStack() as stack:

@@ -206,7 +206,7 @@ class _Library:
 def _categories() -> dict[str, CategoryView]:
     nameless = Named("", "")
     return {
-        slug: CategoryView(number, slug, GroupView(group, nameless, "", ""), nameless, True, 0, [], {}, True)
+        slug: CategoryView(number, slug, GroupView(group, nameless, "", ""), nameless, "public", 0, [], {}, True)
         for number, (slug, group) in enumerate(seeding.groups_of_categories().items())
     }
 

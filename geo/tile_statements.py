@@ -69,13 +69,13 @@ WITH pieces AS (
 SELECT ST_AsMVT(feature, 'reports', {EXTENT}, 'geom') FROM (
   SELECT {_AT.format(x="sum_x::float8 / open", y="sum_y::float8 / open")} AS geom, open AS count,
          coalesce(joined.top, clusters.top) AS "group", coalesce(joined.groups, clusters.groups[1]) AS groups
-  FROM clusters LEFT JOIN LATERAL (
+  FROM clusters, LATERAL (
     SELECT (array_agg(key ORDER BY open DESC, key))[1] AS top, jsonb_object_agg(key, open) AS groups
     FROM (
       SELECT key, sum(value::integer) AS open FROM unnest(clusters.groups) AS piece, jsonb_each_text(piece)
-      GROUP BY key HAVING sum(value::integer) > 0
+      WHERE pieces > 1 OR clusters.top IS NULL GROUP BY key HAVING sum(value::integer) > 0
     ) AS summed
-  ) AS joined ON pieces > 1 OR clusters.top IS NULL
+  ) AS joined
   ORDER BY cell
 ) AS feature
 """
@@ -181,7 +181,8 @@ WITH singles AS (
          to_char(report.created_at, 'YYYY-MM-DD') AS since, report.created_at, report.id
   FROM report JOIN category ON category.id = report.category_id
   WHERE is_public AND is_open AND {{period}} cell BETWEEN %(first)s AND %(last)s
-    AND ({_STAGE}) = ANY(%(stages)s::integer[]) AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
+    AND ({_STAGE}) = ANY(%(stages)s::integer[])
+    AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
   LIMIT {MOST_SINGLES + 1}
 ), features AS (
   SELECT x, y, 1 AS count, number, category, "group", state, since, created_at, id FROM singles

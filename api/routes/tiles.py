@@ -15,7 +15,7 @@ from pydantic import StringConstraints
 
 from api.schemas import Slug
 from api.tile_keeping import Order, TileKeeper
-from city.database import public
+from city.database import public, public_directly
 from city.errors import InvalidInput, NotFound
 from city.registry import view
 from city.registry.view import Registry
@@ -171,8 +171,8 @@ async def _found(look: Callable[[Registry], Found]) -> Found:
 
 
 def _make(layer: str, there: Tile, choice: Choice) -> bytes:
-    with public() as session:
-        return _MAKERS[layer](session.raw, there, choice)
+    with public_directly() as connection:
+        return _MAKERS[layer](connection, there, choice)
 
 
 def _answer(request: Request, layer: str, kept: Kept) -> Response:

@@ -188,6 +188,8 @@ def _make_tables() -> None:
     op.create_index("tile_fold_transaction_index", "tile_fold", ["transaction"])
     op.execute(
         "ALTER TABLE tile_delta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);"
+        # Figures are looked into many times: they lie in the row as they are, not squeezed.
+        "ALTER TABLE tile_cell SET (toast_tuple_target = 8160);"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON tile_cell, tile_delta, tile_fold TO lampione_app, lampione_province;"
         "GRANT SELECT ON tile_cell, tile_delta, tile_fold TO lampione_reader;"
         "GRANT SELECT (month) ON report TO lampione_reader"
