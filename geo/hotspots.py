@@ -129,8 +129,8 @@ def gi_star(
         return Spots(counts.astype(np.int64), nothing, nothing, nothing + 1, nothing + 1)
     spread = _Band(columns, rows, band_cells)
     observed, exposed = spread.sums(counts), spread.sums(given)
-    expected: Real = exposed * (total / weight)
-    each: Real = given * (total / weight)
+    expected = exposed.astype(np.float64) * (total / weight)
+    each = given.astype(np.float64) * (total / weight)
     dispersion = _dispersion(counts, each)
     # Where the reports themselves are part of the exposure, chance leaves less play: they cannot exceed it.
     least = 1.0 if exposure is None else 1.0 - total / weight
