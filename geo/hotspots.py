@@ -82,9 +82,10 @@ class Grid(NamedTuple):
         return Place(self.west + (column + 0.5) * self.column_degrees, self.south + (row + 0.5) * self.row_degrees)
 
     def square(self, column: int, row: int) -> Polygon:
-        """A square as a WGS84 polygon."""
-        west, south = self.west + column * self.column_degrees, self.south + row * self.row_degrees
-        return box(west, south, west + self.column_degrees, south + self.row_degrees)
+        """A square as a WGS84 polygon; neighbours share their corners to the last digit."""
+        wests = [self.west + edge * self.column_degrees for edge in (column, column + 1)]
+        souths = [self.south + edge * self.row_degrees for edge in (row, row + 1)]
+        return box(wests[0], souths[0], wests[1], souths[1])
 
     def square_ewkt(self, column: int, row: int) -> str:
         """A square as PostGIS reads it."""
