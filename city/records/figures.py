@@ -6,6 +6,7 @@ are too few reports for a figure, or the share asked for has not been reached, t
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -41,39 +42,47 @@ _KEYS: Final[dict[str, str]] = {
 }
 
 
-def _wait(end: str) -> str:
-    """The wait from `created_at` to `end` in tenths of an hour, rounded: to six minutes on the first day, to the hour
-    until the tenth, to six hours after that. So there are few different ones, and each is right to some percent.
-    """
-    seconds = f"date_part('epoch', {end} - report.created_at)"
-    return (
-        f"CASE WHEN {seconds} < 86400 THEN round(greatest({seconds}, 0) / 360)"
-        f" WHEN {seconds} < 864000 THEN round({seconds} / 3600) * 10 ELSE round({seconds} / 21600) * 60 END::integer"
-    )
+STEPS: Final = 50
+"""Waits are counted in steps that grow with them, so many to each e-fold: few different ones, each right to 1 %."""
+SHORTEST_HOURS: Final = 0.1
+
+OPEN, SOLUTION, DUE, LATE = 1, 2, 4, 8
+"""What a report is, as bits of one number: fewer columns to group by."""
+
+
+def _step(end: str) -> str:
+    """The step of the wait from `created_at` to `end`."""
+    seconds = f"greatest(date_part('epoch', {end}) - date_part('epoch', report.created_at), 0)"
+    return f"floor(ln(1 + {seconds} / {SHORTEST_HOURS * 3600}) * {STEPS})::integer"
+
+
+def hours_of(step: int) -> float:
+    """The hours in the middle of a step."""
+    return SHORTEST_HOURS * math.expm1((step + 0.5) / STEPS)
 
 
 _COUNTED: Final = f"""
-SELECT {{key}} AS key, report.created_at >= %(start_at)s AS is_now, report.is_open,
-  report.state = ANY(%(solved)s) AS is_solved, report.answered_at IS NOT NULL AS has_answer,
-  report.solved_at IS NOT NULL AS has_solution,
-  CASE WHEN report.answered_at IS NOT NULL OR report.is_open THEN {_wait("coalesce(report.answered_at, %(now)s)")} END
-    AS answer_wait,
-  CASE WHEN report.state <> ALL(%(void)s) AND (report.solved_at IS NOT NULL OR report.is_open)
-    THEN {_wait("coalesce(report.solved_at, %(now)s)")} END AS solve_wait,
-  report.state <> ALL(%(void)s) AND (report.solved_at IS NOT NULL OR (report.is_open AND report.deadline_at < %(now)s))
-    AS is_due,
-  coalesce(report.solved_at, %(now)s) > report.deadline_at AS is_past
+SELECT {{key}} AS key, report.created_at >= %(start_at)s AS is_now,
+  {OPEN} * report.is_open::integer + {SOLUTION} * (report.state = ANY(%(solved)s))::integer
+    + CASE WHEN report.state <> ALL(%(void)s)
+             AND (report.solved_at IS NOT NULL OR (report.is_open AND report.deadline_at < %(now)s))
+           THEN {DUE} + {LATE} * (coalesce(report.solved_at, %(now)s) > report.deadline_at)::integer ELSE 0 END AS what,
+  CASE WHEN report.answered_at IS NOT NULL THEN {_step("report.answered_at")}
+       WHEN report.is_open THEN -1 - {_step("%(now)s::timestamptz")} END AS answer,
+  CASE WHEN report.state = ANY(%(void)s) THEN NULL
+       WHEN report.solved_at IS NOT NULL THEN {_step("report.solved_at")}
+       WHEN report.is_open THEN -1 - {_step("%(now)s::timestamptz")} END AS solution
 FROM report
 WHERE {{scope}} AND report.created_at >= %(before_at)s AND report.created_at < %(end_at)s{{sieve}}
 """  # noqa: S608
 _GROUPED: Final = """
-WITH counted AS ({counted})
-SELECT key, is_now, grouping(answer_wait), grouping(solve_wait), answer_wait, has_answer, solve_wait, has_solution,
-  count(*), count(*) FILTER (WHERE is_open), count(*) FILTER (WHERE is_solved),
-  count(*) FILTER (WHERE is_due), count(*) FILTER (WHERE is_due AND is_past)
-FROM counted
-GROUP BY GROUPING SETS ((key, is_now), (key, is_now, answer_wait, has_answer), (key, is_now, solve_wait, has_solution))
+WITH counted AS NOT MATERIALIZED ({counted})
+SELECT key, is_now, what, answer, NULL::integer AS solution, count(*) FROM counted GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT key, is_now, NULL, NULL, solution, count(*) FROM counted WHERE solution IS NOT NULL GROUP BY 1, 2, 5
 """
+"""Two passes, which PostgreSQL makes side by side; one pass with both waits would have a group for nearly each report.
+A wait that lasts is counted as -1 minus its step."""
 
 
 @dataclass(slots=True)
@@ -101,9 +110,9 @@ class Tally:
             ("solve_median_hours", self.solutions, 0.5),
             ("solve_p90_hours", self.solutions, 0.9),
         ):
-            tenths = waits.until(share) if len(waits) >= LEAST else None
-            figures[name] = None if tenths is None else tenths / 10
-            if tenths is None:
+            step = waits.until(share) if len(waits) >= LEAST else None
+            figures[name] = None if step is None else round(hours_of(step), 1)
+            if step is None:
                 reasons[name] = NOT_REACHED if len(waits) >= LEAST else _too_few(len(waits))
         figures["late_share"] = round(self.late / self.due, 4) if self.due >= LEAST else None
         if self.due < LEAST:
@@ -148,9 +157,9 @@ def figures(session: ReadSession, scope: Scope, asked: Question) -> list[dict[st
         raise InvalidInput("insight.which_municipality", field="municipality")
     lines_of = _lines(municipality, scope, asked)
     tallies: defaultdict[tuple[Line, bool], Tally] = defaultdict(Tally)
-    for key, is_now, *numbers in _counted(session, scope, asked):
+    for key, is_now, *row in _counted(session, scope, asked):
         for line in lines_of(key):
-            _add(tallies[line, is_now], numbers)
+            _add(tallies[line, is_now], *row)
     lines = {line for line, _ in tallies} | set(lines_of.all)
     shown = sorted(lines, key=lambda line: (-tallies[line, True].received, line.key or "\uffff"))
     return [
@@ -186,20 +195,17 @@ def _counted(session: ReadSession, scope: Scope, asked: Question) -> Iterable[tu
     )
 
 
-def _add(tally: Tally, numbers: list[Any]) -> None:
-    """A row of the statement: it counts reports, waits for the first answer, or waits for the solution."""
-    no_answers, no_solutions, answer, has_answer, solution, has_solution, *counts = numbers
-    if no_answers and no_solutions:
-        received, still_open, solved, due, late = counts
-        tally.received += received
-        tally.open += still_open
-        tally.solved += solved
-        tally.due += due
-        tally.late += late
-    elif not no_answers and answer is not None:
-        tally.answers.add(answer, counts[0], is_over=has_answer)
-    elif not no_solutions and solution is not None:
-        tally.solutions.add(solution, counts[0], is_over=has_solution)
+def _add(tally: Tally, what: int | None, answer: int | None, solution: int | None, count: int) -> None:
+    """A row of the statement: of its first pass (`what` is told) or of its second."""
+    if what is not None:
+        tally.received += count
+        tally.open += count * bool(what & OPEN)
+        tally.solved += count * bool(what & SOLUTION)
+        tally.due += count * bool(what & DUE)
+        tally.late += count * bool(what & LATE)
+    for waits, step in ((tally.answers, answer), (tally.solutions, solution)):
+        if step is not None:
+            waits.add(step if step >= 0 else -1 - step, count, is_over=step >= 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Waits:
-    """How many reports waited how long: by the length of the wait, those it ended for and those who wait still."""
+    """How many reports waited how long, in whole steps: those it ended for and those who wait still."""
 
-    ended: defaultdict[float, int] = field(default_factory=lambda: defaultdict(int))
-    waiting: defaultdict[float, int] = field(default_factory=lambda: defaultdict(int))
+    ended: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    waiting: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def __len__(self) -> int:
         return sum(self.ended.values()) + sum(self.waiting.values())
 
-    def add(self, length: float, number: int, *, is_over: bool) -> None:
+    def add(self, length: int, number: int, *, is_over: bool) -> None:
         """`number` reports that waited so long, or (not `is_over`) have waited so long and wait on."""
         (self.ended if is_over else self.waiting)[length] += number
 
-    def until(self, share: float) -> float | None:
+    def until(self, share: float) -> int | None:
         """After what wait this share (0 to 1) of all is over; None where that has not come yet.
 
         Where nobody waits any more, that is the plain quantile: the shortest wait that at least this share had.
