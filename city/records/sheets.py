@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from threading import BoundedSemaphore
 from typing import Any, Final, Literal
 
@@ -27,7 +28,7 @@ from geo.picture import Picture, Style, bounds_of
 from geo.place import Place
 
 Subject = Literal["heat", "hotspots", "zones"]
-USUAL_WIDTH, SMALLEST_WIDTH, LARGEST_WIDTH = 1200, 400, 2000
+USUAL_WIDTH, SMALLEST_WIDTH, LARGEST_WIDTH = 1200, 900, 2000
 AT_ONCE: Final = 2
 PATIENCE_SECONDS: Final = 20.0
 _drawing: Final = BoundedSemaphore(AT_ONCE)
@@ -36,6 +37,9 @@ SCALE: Final = ("#ffeda0", "#feb24c", "#fc7a37", "#e31a1c", "#96001f")
 HOT: Final = ("#f4a582", "#d6604d", "#a50f26")
 COLD: Final = ("#92c5de", "#4393c3", "#1c5290")
 GROUND, EDGE, ZONE_EDGE, OTHERS = "#ffffff", "#333333", "#777777", "#bbbbbb"
+ZONE_OPACITY: Final = 0.75
+"""Words have to be read on it."""
+NAME_SIZE: Final = 14.0
 SURE: Final = (0.01, 0.001)
 """Below these q a hot spot is very likely, and nearly certain."""
 BARE: Final = Style(fill=GROUND, hatch="#cccccc")
@@ -136,7 +140,7 @@ class _Page:
         own = self._scope.municipality
         if own:
             for (_, name), shape in self._zones.items():
-                picture.label(_middle(shape), name)
+                picture.label(_middle(shape), name, size=NAME_SIZE)
         else:
             for key, boundary in self._boundaries.items():
                 picture.label(_middle(boundary), self._scope.registry.municipalities[key].name)
@@ -157,7 +161,7 @@ class _Page:
             said.append(self._said("map.total", count=self._number(total)))
         picture = self._picture(title, said, note)
         shown = {cell: count for cell, count in counted.items() if count >= LEAST}
-        edges = classes(list(shown.values()))
+        edges = counted_classes(list(shown.values()))
         for (least, most), colour in zip(edges, colours(len(edges)), strict=True):
             squares = [grid.square(*cell) for cell, count in shown.items() if least <= count <= most]
             picture.area(self._on_land(squares), Style(fill=colour))
@@ -207,7 +211,7 @@ class _Page:
         picture = self._picture(
             title,
             said,
-            self._note(self._said("map.chance", metres=metres), self._said("map.few_squares", metres=metres)),
+            self._note(self._said("map.chance", metres=metres)),
         )
         by_class: dict[str, list[shapely.Polygon]] = {}
         for feature in found["features"]:
@@ -232,13 +236,13 @@ class _Page:
         title = self._said("map.zones", place=self._place(), figure=name)
         picture = self._picture(title, [self._what(), self._period()], self._note())
         values = {code: self._value(rows.get(code)) for code, _ in self._zones}
-        edges = classes([value for value in values.values() if value is not None])
+        edges = even_classes([value for value in values.values() if value is not None])
         for (least, most), colour in zip(edges, colours(len(edges)), strict=True):
             for (code, _), shape in self._zones.items():
                 value = values[code]
                 if value is not None and least <= round(value) <= most:
-                    picture.area(shape, Style(fill=colour))
-            picture.legend(self._range(least, most), Style(fill=colour))
+                    picture.area(shape, Style(fill=colour, opacity=ZONE_OPACITY))
+            picture.legend(self._range(least, most), Style(fill=colour, opacity=ZONE_OPACITY))
         unknown = [shape for (code, _), shape in self._zones.items() if values[code] is None]
         for shape in unknown:
             picture.area(shape, BARE)
@@ -269,24 +273,34 @@ def _sureness(properties: dict[str, Any]) -> str:
     return f"{properties['kind']}_{step}"
 
 
-def classes(values: list[float] | list[int]) -> list[tuple[int, int]]:
-    """At most five ranges of whole numbers, both ends included, with about as many different values in each."""
-    different = sorted({round(value) for value in values})
-    if not different:
+def counted_classes(values: list[int]) -> list[tuple[int, int]]:
+    """At most five ranges of counts with round ends, both included: 5–9, 10–19, 20–49 … the last ones the widest."""
+    if not values:
         return []
-    cuts = np.array_split(np.array(different), min(len(SCALE), len(different)))
-    return [(int(cut[0]), int(cut[-1])) for cut in cuts]
+    least, most = min(values), max(values)
+    rounds = [step * 10**power for power in range(10) for step in (1, 2, 5)]
+    starts = [least, *(edge for edge in rounds if least < edge <= most)]
+    starts = [least, *starts[1:][-(len(SCALE) - 1) :]]
+    return [*((start, following - 1) for start, following in pairwise(starts)), (starts[-1], most)]
+
+
+def even_classes(values: list[float]) -> list[tuple[int, int]]:
+    """At most five ranges of whole numbers, equally wide, counted from zero: what is nearly alike is drawn alike."""
+    if not values:
+        return []
+    most = max(round(value) for value in values)
+    rounds = (step * 10**power for power in range(10) for step in (1, 2, 5))
+    step = next(wide for wide in rounds if wide * len(SCALE) > most)
+    return [(start, start + step - 1) for start in range(0, most + 1, step)]
 
 
 def colours(many: int) -> list[str]:
-    """So many colours from the scale, always with both ends."""
-    if many == 1:
-        return [SCALE[2]]
-    return [SCALE[round(step * (len(SCALE) - 1) / (many - 1))] for step in range(many)]
+    """The first so many colours of the scale: few classes do not look alarming."""
+    return list(SCALE[:many])
 
 
 def _layer(municipality: MunicipalityView, wished: str | None) -> str | None:
-    """The zone layer wished for, else the one that covers most: districts rather than roads and parks.
+    """The zone layer wished for; else of those that cover most the one with most zones: districts, not roads or parks.
 
     Raises InvalidInput.
     """
@@ -296,10 +310,10 @@ def _layer(municipality: MunicipalityView, wished: str | None) -> str | None:
             raise InvalidInput("insight.which_layer", field="layer", value=wished, known=", ".join(known) or "-")
         return wished
     areas = dict(zip(municipality.index.keys, shapely.area(municipality.index.areas).tolist(), strict=True))
-    covered = {
-        layer: sum(area for key, area in areas.items() if municipality.zones[key].layer == layer) for layer in known
-    }
-    return max(covered, key=lambda layer: covered[layer]) if covered else None
+    of_layer = {layer: [k for k in areas if municipality.zones[k].layer == layer] for layer in known}
+    covered = {layer: sum(areas[key] for key in keys) for layer, keys in of_layer.items()}
+    widest = [layer for layer in known if covered[layer] > 0.8 * max(covered.values())]
+    return max(widest, key=lambda layer: len(of_layer[layer])) if widest else None
 
 
 def _zone_shapes(municipality: MunicipalityView, layer: str, period: Period) -> dict[tuple[str, str], BaseGeometry]:
