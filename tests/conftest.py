@@ -36,6 +36,7 @@ from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
     "job, client_request, training_pair, delivery, photo, timeline_entry, reporter, report, tile_cell, tile_delta,"
+    " hotspot, hotspot_run,"
     " access_token"
 )
 

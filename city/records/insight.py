@@ -27,7 +27,8 @@ VOID: Final = (State.REJECTED.value, State.DUPLICATE.value, State.WITHDRAWN.valu
 MOST_MONTHS: Final = 120
 USUAL_MONTHS: Final = 12
 HOME: Final = ZoneInfo("Europe/Rome")
-_MONTH: Final = re.compile(r"(\d{4})-(\d{2})")
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2200
+_DAY: Final = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,19 +210,19 @@ def _untold() -> dict[str, None]:
 
 
 def _first(given: str, field: str) -> date:
+    written = _DAY.fullmatch(given)
     try:
-        month = _MONTH.fullmatch(given)
-        return date(int(month[1]), int(month[2]), 1) if month else date.fromisoformat(given)
-    except ValueError as error:
-        raise InvalidInput("insight.bad_day", field=field, value=given) from error
+        day = date(*(int(part or 1) for part in written.groups())) if written else None
+    except ValueError:
+        day = None
+    if day is None or not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        raise InvalidInput("insight.bad_day", field=field, value=given)
+    return day
 
 
 def _after(given: str) -> date:
     day = _first(given, "to")
-    try:
-        return _months_later(day, 1) if _MONTH.fullmatch(given) else day + timedelta(days=1)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput("insight.bad_day", field="to", value=given) from error
+    return day + timedelta(days=1) if given.count("-") > 1 else _months_later(day, 1)
 
 
 def _month_of(after: date) -> date:
@@ -229,7 +230,7 @@ def _month_of(after: date) -> date:
 
 
 def _months_later(day: date, months: int) -> date:
-    """The same day so many months later; of a month too short for it the last. Raises ValueError before the year 1."""
+    """The same day so many months later; of a month too short for it the last."""
     count = day.year * 12 + day.month - 1 + months
     following = date(count // 12, count % 12 + 1, 28) + timedelta(days=4)
     longest = (following - timedelta(days=following.day)).day

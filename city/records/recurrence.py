@@ -29,8 +29,8 @@ _READ: Final = f"""
 SELECT string_agg(int8send(cell), ''),
   string_agg(int8send(category_id::bigint << 32
     | greatest(floor(date_part('epoch', created_at) - {EPOCH.timestamp():.0f}), 0)::bigint), ''),
-  string_agg(int4send(coalesce(
-    greatest(floor(date_part('epoch', solved_at) - {EPOCH.timestamp():.0f}), 0)::integer, {NEVER})), '')
+  string_agg(int4send(CASE WHEN solved_at IS NULL THEN {NEVER}
+    ELSE greatest(floor(date_part('epoch', solved_at) - {EPOCH.timestamp():.0f}), 0)::integer END), '')
 FROM report
 WHERE {{scope}} AND report.state <> ALL(%(void)s) AND report.created_at < %(end_at)s
   AND (report.created_at >= %(start_at)s OR report.solved_at >= %(earliest)s){{sieve}}
