@@ -102,8 +102,9 @@ def renew(session: WriteSession, municipality_id: int, now: datetime | None = No
         "cell_metres": cell_metres,
         "version": version,
     }
-    session.raw.execute("DELETE FROM hotspot WHERE municipality_id = %s", [municipality_id])
+    # The run first: of two who do this at once the second waits here, and then finds all rows of the first.
     session.raw.execute(_RUN, run)
+    session.raw.execute("DELETE FROM hotspot WHERE municipality_id = %s", [municipality_id])
     bounds = bounds_of_municipalities(session.raw, municipality_id or None)
     if bounds is None:
         return 0

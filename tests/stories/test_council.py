@@ -93,12 +93,6 @@ def test_the_dark_street_is_found_and_once_it_is_lit_the_figures_say_so(client: 
     assert len(again["places"]) == 1
 
 
-@pytest.mark.usefixtures("worker")
-def test_the_worker_looks_for_hot_spots_by_itself(client: TestClient) -> None:
-    eventually(lambda: asked(client, "hotspots")["computed_at"])
-    eventually(lambda: client.get("/api/v1/insight/hotspots").json()["cell_metres"] == 1000)
-
-
 def test_a_quarrel_with_the_neighbours_shows_nowhere_but_to_the_council(client: TestClient, signed_in: SignIn) -> None:
     for number in range(30):
         place = Place(12.84 + 0.006 * (number % 8), 43.84 + 0.006 * (number // 8))
@@ -128,3 +122,9 @@ def test_a_quarrel_with_the_neighbours_shows_nowhere_but_to_the_council(client: 
         "/api/v1/insight/map.svg", params={"municipality": "pesaro", "language": "it"}, headers=council.headers
     )
     assert "uso interno" in for_council.text
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_worker_looks_for_hot_spots_by_itself(client: TestClient) -> None:
+    eventually(lambda: asked(client, "hotspots")["computed_at"])
+    eventually(lambda: client.get("/api/v1/insight/hotspots").json()["cell_metres"] == 1000)
