@@ -21,8 +21,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.access import bearer, staff_at
 from api.figures import FigureTable, Hotspots, Months, Recurrence
 from api.problems import language_of
+from api.routes.reports import GeoJson
 from api.schemas import Slug
 from city.database import ReadSession, public, reading
+from city.errors import InvalidInput
 from city.records import figures, hotspots, insight, kept, recurrence, sheets
 from city.records.figures import FIGURES, By, Question
 from city.records.insight import LEAST, Period, Scope, Sieve
@@ -35,6 +37,9 @@ from city.reports.lifecycle import State
 
 MOST_KEPT: Final = 256
 """Answers that a process keeps; a picture is some hundred kilobytes."""
+
+SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Nothing has changed"}}
+AS_CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}}}
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
@@ -109,7 +114,7 @@ class _Sieve:
 Sieved = Annotated[_Sieve, Depends()]
 
 
-@router.get("/months", response_model=Months, responses={200: {"content": {"text/csv": {}}}})
+@router.get("/months", response_model=Months, responses=SAME | AS_CSV)
 def count_months(
     request: Request, viewer: Viewing, sieved: Sieved, start: From = None, to: Day = None, form: Format = None
 ) -> Response:
@@ -131,7 +136,7 @@ def count_months(
     return _answer(request, viewer, ("months", period, sieve, as_csv), make)
 
 
-@router.get("/zones", response_model=FigureTable, responses={200: {"content": {"text/csv": {}}}})
+@router.get("/zones", response_model=FigureTable, responses=SAME | AS_CSV)
 def compare_zones(
     request: Request,
     viewer: Viewing,
@@ -159,7 +164,7 @@ def compare_zones(
     return _answer(request, viewer, ("zones", by, layer, period, sieve, as_csv and spoken), make)
 
 
-@router.get("/recurrence", response_model=Recurrence)
+@router.get("/recurrence", response_model=Recurrence, responses=SAME)
 def find_recurrence(
     request: Request,
     viewer: Viewing,
@@ -180,7 +185,7 @@ def find_recurrence(
     return _answer(request, viewer, ("recurrence", period, sieve, again), make)
 
 
-@router.get("/hotspots", response_model=Hotspots)
+@router.get("/hotspots", response_model=Hotspots, response_class=GeoJson, responses=SAME)
 def show_hotspots(
     request: Request,
     viewer: Viewing,
@@ -196,7 +201,9 @@ def show_hotspots(
 
 
 @router.get(
-    "/map.{kind}", response_class=Response, responses={200: {"content": {"image/png": {}, "image/svg+xml": {}}}}
+    "/map.{kind}",
+    response_class=Response,
+    responses=SAME | {200: {"content": {"image/png": {}, "image/svg+xml": {}}}},
 )
 def draw_map(
     request: Request,
@@ -224,6 +231,8 @@ def draw_map(
     width: Annotated[int, Query(ge=SMALLEST_WIDTH, le=LARGEST_WIDTH)] = USUAL_WIDTH,
 ) -> Response:
     """A map for the printed report, with title, period, legend and scale."""
+    if by == "hotspots":
+        _only_groups(sieved.chosen, start, to)
     scope = viewer.scope()
     period = Period.read(start, to, scope.zone, viewer.now)
     spoken = language or language_of(request)
@@ -235,6 +244,14 @@ def draw_map(
 
     key = ("map", kind, by, layer, figure, period, sieved.chosen, spoken, width)
     return _answer(request, viewer, key, make)
+
+
+def _only_groups(sieve: Sieve, start: str | None, to: str | None) -> None:
+    """Hot spots are worked out beforehand, by group and for the last twelve months: a map must not pretend more."""
+    chosen = {"category": sieve.category, "department": sieve.department, "state": sieve.state, "from": start, "to": to}
+    for field, value in chosen.items():
+        if value is not None:
+            raise InvalidInput("insight.only_groups", field=field)
 
 
 def _answer(

@@ -68,6 +68,7 @@ class Sheet:
 
 def draw(session: ReadSession, scope: Scope, sheet: Sheet, kind: Literal["png", "svg"]) -> bytes:
     """The picture. Raises InvalidInput, Forbidden, and TooManyRequests where too many are being drawn."""
+    sheet.sieve.clauses(scope)  # whether what is asked for is there
     if not _drawing.acquire(timeout=PATIENCE_SECONDS):
         raise TooManyRequests("insight.busy")
     try:

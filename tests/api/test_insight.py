@@ -212,6 +212,8 @@ def test_figures_come_as_a_table_for_spreadsheets(client: TestClient, report: Re
         ("map.png", {"by": "zones", "layer": "no-such"}, "layer"),
         ("map.png", {"width": 100_000}, "width"),
         ("hotspots", {"group": "no-such"}, "group"),
+        ("map.png", {"by": "hotspots", "group": "no-such"}, "group"),
+        ("map.svg", {"by": "hotspots", "from": "2026-01"}, "from"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(
