@@ -115,6 +115,15 @@ def renew(session: WriteSession, municipality_id: int, now: datetime | None = No
     return len(rows)
 
 
+def forget(session: WriteSession, municipality_id: int) -> None:
+    """Forget the public hot spots of a municipality and of the province: they count what is public no more, or not
+    what has become so. The worker finds them anew at its next turn.
+    """
+    both = [municipality_id, PROVINCE]
+    session.raw.execute("DELETE FROM hotspot WHERE municipality_id = ANY(%s) AND is_public", [both])
+    session.raw.execute("DELETE FROM hotspot_run WHERE municipality_id = ANY(%s)", [both])
+
+
 def _is_current(session: ReadSession, municipality_id: int, version: str, now: datetime) -> bool:
     found = session.raw.execute(
         "SELECT 1 FROM hotspot_run WHERE municipality_id = %s AND version = %s AND starts_at > %s",

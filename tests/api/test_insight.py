@@ -26,6 +26,7 @@ from city.settings import PROJECT
 from geo.place import Place
 from tests.stories.telling import COAST, INLAND, URP, SignIn, east_of
 from tests.trials import PASSWORD, Staffer
+from workers.app import broker
 
 COUNCIL: Final = "consiglio@pesaro.example.org"
 NOW: Final = datetime.now(UTC)
@@ -326,6 +327,25 @@ def test_hot_spots_are_renewed_only_when_something_has_happened(client: TestClie
     with provincial() as session:
         assert hotspots.renew(session, pesaro) == 0
         assert hotspots.renew(session, pesaro, datetime.now(UTC) + timedelta(days=2)) == 0, "twelve months move on"
+
+
+def test_hot_spots_of_a_category_that_becomes_hidden_are_forgotten_at_once(
+    client: TestClient, report: Report, database: str
+) -> None:
+    pesaro = view.load().municipality("pesaro").id
+    report(COAST, "lamp-out", hours_ago=3)
+    with provincial() as session:
+        hotspots.renew(session, pesaro)
+        hotspots.renew(session, 0)
+    with psycopg.connect(database, autocommit=True) as admin:
+        runs = "SELECT count(*) FROM hotspot_run"
+        republish = broker().get_actor("republish_category").fn
+        republish(pesaro, "lamp-out")
+        assert admin.execute(runs).fetchone() == (2,), "nothing has changed"
+        admin.execute("UPDATE report SET is_public = NOT is_public")
+        republish(pesaro, "lamp-out")
+        assert admin.execute(runs).fetchone() == (0,)
+    assert figures(client, "hotspots")["computed_at"] is None
 
 
 def test_the_reader_sees_public_hot_spots_only_and_writes_none(client: TestClient, database: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.place import Place
+from geo.cells import middles
+from geo.place import Place, morton
 from geo.recurrence import NEVER, Troubles, came_after, first_of_each, on_a_plane
 
 reports = st.lists(
@@ -82,6 +83,15 @@ def test_a_lamp_that_goes_out_three_times_is_one_place() -> None:
     assert after.tolist() == [-1, 0, 1, -1]
     assert first_of_each(after).tolist() == [0, 0, 0, 3]
     assert came_after(lamp, metres=30, seconds=15 * day).tolist() == [-1, 0, -1, -1]
+
+
+@given(st.floats(-179, 179), st.floats(-80, 80))
+def test_the_middle_of_a_cell_is_near_every_place_in_it(lon: float, lat: float) -> None:
+    place = Place(lon, lat)
+    lons, lats = middles(np.array([morton(*place.cell())], dtype=np.int64))
+    middle = Place(float(lons[0]), float(lats[0]))
+    assert middle.cell() == place.cell()
+    assert middle.distance_metres(place) < 1.7
 
 
 def test_the_plane_is_true_in_metres() -> None:
