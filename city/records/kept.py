@@ -5,6 +5,8 @@ municipality say whether anything has happened: the last few of them, because of
 higher numbers may end first. They are read from the primary key, backwards; nobody has to count, to wait or to write.
 
 What changes without an entry (a category becomes hidden, the clock makes a report late) is seen within a minute.
+
+Few answers are made at once, and few wait for one: threads that count reports take no new ones in.
 """
 
 from __future__ import annotations
@@ -17,10 +19,15 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from city.database import ReadSession, provincial, reading
+from city.errors import TooManyRequests
 
 NEWEST: Final = 64
 NEWEST_OF_EACH: Final = 16
 LONGEST_SECONDS: Final = 60.0
+
+AT_ONCE: Final = 2
+MOST_WAITING: Final = 6
+"""With those being made; whoever comes then is asked to come again."""
 
 Answer = TypeVar("Answer")
 Version = tuple[Hashable, ...]
@@ -73,20 +80,38 @@ class Kept(Generic[Answer]):
         self._entries: OrderedDict[Hashable, _Entry[Answer]] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+        self._at_once = threading.BoundedSemaphore(AT_ONCE)
 
     def get(self, key: Hashable, version: Version, make: Callable[[], Answer]) -> Answer:
-        """The answer to `key` at `version`, made where there is none. Raises what `make` raises."""
+        """The answer to `key` at `version`, made where there is none.
+
+        Raises what `make` raises, and TooManyRequests where enough others are waiting.
+        """
         found = self._find(key, version)
         if found is not None:
             return found.answer
+        if not self._waiting.acquire(blocking=False):
+            raise TooManyRequests("insight.busy")
+        try:
+            return self._made(key, version, make).answer
+        finally:
+            self._waiting.release()
+
+    def _made(self, key: Hashable, version: Version, make: Callable[[], Answer]) -> _Entry[Answer]:
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
-            found = self._find(key, version)
-            if found is None:
-                found = _Entry(version, self._clock(), make())
-                self._keep(key, found)
-        return found.answer
+        try:
+            with making:
+                found = self._find(key, version)
+                if found is None:
+                    with self._at_once:
+                        found = _Entry(version, self._clock(), make())
+                    self._keep(key, found)
+        finally:
+            with self._lock:  # whoever waits holds the lock itself; only the way to it is forgotten
+                self._making.pop(key, None)
+        return found
 
     def _find(self, key: Hashable, version: Version) -> _Entry[Answer] | None:
         with self._lock:
@@ -102,5 +127,3 @@ class Kept(Generic[Answer]):
             self._entries.move_to_end(key)
             while len(self._entries) > self._most:
                 self._entries.popitem(last=False)
-            # Whoever waits holds the lock itself; only the way to it is forgotten.
-            self._making.pop(key, None)

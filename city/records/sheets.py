@@ -1,7 +1,7 @@
 """The map on paper, for the council's report: heat, hot spots or figures by zone, over boundaries and zones.
 
 Shapes come from the registry in memory, numbers from the same records as the figures: a picture shows nothing that the
-figures do not tell. What is drawn is bounded in size and in how much is drawn at once.
+figures do not tell. Its size is bounded here, how much is drawn at once in `city/records/kept.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from threading import BoundedSemaphore
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from city.database import ReadSession
-from city.errors import InvalidInput, TooManyRequests
+from city.errors import InvalidInput
 from city.records import hotspots
 from city.records.figures import Question, figures, layers
 from city.records.insight import LEAST, Period, Scope, Sieve
@@ -29,9 +28,6 @@ from geo.place import Place
 
 Subject = Literal["heat", "hotspots", "zones"]
 USUAL_WIDTH, SMALLEST_WIDTH, LARGEST_WIDTH = 1200, 900, 2000
-AT_ONCE: Final = 2
-PATIENCE_SECONDS: Final = 20.0
-_drawing: Final = BoundedSemaphore(AT_ONCE)
 
 SCALE: Final = ("#ffeda0", "#feb24c", "#fc7a37", "#e31a1c", "#96001f")
 HOT: Final = ("#f4a582", "#d6604d", "#a50f26")
@@ -67,16 +63,10 @@ class Sheet:
 
 
 def draw(session: ReadSession, scope: Scope, sheet: Sheet, kind: Literal["png", "svg"]) -> bytes:
-    """The picture. Raises InvalidInput, Forbidden, and TooManyRequests where too many are being drawn."""
+    """The picture. Raises InvalidInput, Forbidden."""
     sheet.sieve.clauses(scope)  # whether what is asked for is there
-    if not _drawing.acquire(timeout=PATIENCE_SECONDS):
-        raise TooManyRequests("insight.busy")
-    try:
-        page = _Page(session, scope, sheet)
-        picture = page.drawn()
-        return picture.png() if kind == "png" else picture.svg().encode()
-    finally:
-        _drawing.release()
+    picture = _Page(session, scope, sheet).drawn()
+    return picture.png() if kind == "png" else picture.svg().encode()
 
 
 class _Page:
