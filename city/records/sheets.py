@@ -32,8 +32,8 @@ USUAL_WIDTH, SMALLEST_WIDTH, LARGEST_WIDTH = 1200, 900, 2000
 SCALE: Final = ("#ffeda0", "#feb24c", "#fc7a37", "#e31a1c", "#96001f")
 HOT: Final = ("#f4a582", "#d6604d", "#a50f26")
 COLD: Final = ("#92c5de", "#4393c3", "#1c5290")
-GROUND, EDGE, ZONE_EDGE, OTHERS = "#ffffff", "#333333", "#777777", "#bbbbbb"
-ZONE_OPACITY: Final = 0.75
+GROUND, EDGE, ZONE_EDGE, OTHERS = "#ffffff", "#333333", "#555555", "#bbbbbb"
+ZONE_OPACITY: Final = 0.6
 """Words have to be read on it."""
 NAME_SIZE: Final = 14.0
 SURE: Final = (0.01, 0.001)
