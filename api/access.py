@@ -76,6 +76,14 @@ def _workplace(staff: Signed, municipality: Annotated[str | None, Query(max_leng
 Workplace = Annotated[Work, Depends(_workplace)]
 
 
+def staff_at(token: str, municipality: str | None) -> Work:
+    """Who holds `token`, and where they work: for routes that are open to everybody, and wider to staff.
+
+    Raises NotAuthenticated, Forbidden, NotFound, InvalidInput.
+    """
+    return _workplace(_signed(token), municipality)
+
+
 def _if_match(
     if_match: Annotated[
         str | None,

@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
 from api.limits import BodyLimit
-from api.routes import administration, desk, health, registry, reports, session, tiles
+from api.routes import administration, desk, health, insight, registry, reports, session, tiles
 from api.schemas import Problem, ReportIn
 from api.tile_keeping import TileKeeper
 from city.database import check_roles, watching
 from city.logs import write_logs
+from city.records.kept import Kept
 from city.registry import view
 from city.reports import trained
 from city.settings import settings
@@ -91,7 +92,8 @@ def create_app() -> FastAPI:
         },
         separate_input_output_schemas=False,
     )
-    for errand in (reports, registry, session, desk, administration, tiles, health):
+    app.state.figures = Kept(insight.MOST_KEPT)
+    for errand in (reports, registry, session, desk, administration, insight, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geo.place import METRES_PER_DEGREE, PYRAMID_LEVEL, Place, morton
 
 MOST_RANGES: Final = 16
@@ -71,3 +74,25 @@ def _joined(ranges: list[CellRange]) -> list[CellRange]:
         else:
             joined.append(here)
     return joined
+
+
+def middles(keys: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Longitudes and latitudes of the middles of cells of the finest level; keys and both arrays of shape (n,)."""
+    side = 1 << PYRAMID_LEVEL
+    lons = (_gathered(keys) + 0.5) / side * 360.0 - 180.0
+    lats = np.degrees(np.arctan(np.sinh(math.pi * (1 - 2 * (_gathered(keys >> 1) + 0.5) / side))))
+    return lons, lats
+
+
+def _gathered(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every other bit of each key, pushed together: the reverse of what `morton` does to a column."""
+    values = keys & 0x5555555555555555
+    for shift, mask in (
+        (1, 0x3333333333333333),
+        (2, 0x0F0F0F0F0F0F0F0F),
+        (4, 0x00FF00FF00FF00FF),
+        (8, 0x0000FFFF0000FFFF),
+        (16, 0x00000000FFFFFFFF),
+    ):
+        values = (values | values >> shift) & mask
+    return values

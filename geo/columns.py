@@ -26,3 +26,8 @@ def area_column() -> Geometry:
 def shape_column() -> Geometry:
     """An area or the lines of a road, WGS84."""
     return Geometry("GEOMETRY", srid=WGS84)
+
+
+def polygon_column() -> Geometry:
+    """One area, WGS84; written in bulk and found by its key, so it needs no spatial index."""
+    return Geometry("POLYGON", srid=WGS84, spatial_index=False)

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import dramatiq
 
-from city.database import writing
+from city.database import provincial, writing
 from city.errors import Unavailable
 from city.messages import notification
+from city.records import hotspots
 from city.registry import view
 from city.reports import handling, photos
 
@@ -37,4 +38,7 @@ def republish_category(municipality_id: int, category: str) -> None:
     """Make a category's reports as public as the category has become."""
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
-        handling.republish(session, municipality, municipality.categories[category])
+        changed = handling.republish(session, municipality, municipality.categories[category])
+    if changed:
+        with provincial() as session:
+            hotspots.forget(session, municipality_id)

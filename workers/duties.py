@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Final
 
 from city.database import provincial
+from city.records import hotspots
 from city.registry import people
 from city.reports import photos
 from geo import pyramid
 from workers.chores import Chore
+
+LONGEST_TURN_SECONDS: Final = 2.0
 
 
 def fold_tiles() -> None:
@@ -34,8 +39,20 @@ def forget_sign_ins() -> None:
         people.forget_expired(session)
 
 
+def find_hotspots() -> None:
+    """Work out hot spots anew, of whoever has waited longest, for two seconds: the other chores want their turn."""
+    started = time.monotonic()
+    while time.monotonic() - started < LONGEST_TURN_SECONDS:
+        with provincial() as session:
+            municipality_id = hotspots.most_due(session, datetime.now(UTC))
+            if municipality_id is None:
+                return
+            hotspots.renew(session, municipality_id)
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
+    Chore("find_hotspots", 60, find_hotspots),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),
 )

@@ -93,7 +93,7 @@ def page(
     """Reports that `staff` may read, newest first: `reports` and the `next` cursor. One statement of any size."""
     staff.needs(Right.READ)
     clauses, values = chosen.clauses(municipality)
-    scope, scope_values = _scope(staff, municipality)
+    scope, scope_values = scope_of(staff, municipality)
     values |= scope_values | {"municipality_id": municipality.id, "limit": limit + 1}
     if cursor is not None:
         values["after_at"], values["after_id"] = read_cursor(cursor)
@@ -126,7 +126,7 @@ def one(
     Whoever has `just_changed` it sees what came of that, also where it is another department's from now on.
     """
     staff.needs(Right.READ)
-    scope, values = ("true", {}) if just_changed else _scope(staff, municipality)
+    scope, values = ("true", {}) if just_changed else scope_of(staff, municipality)
     found = session.raw.execute(
         f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
         " zone_ids, occurred_at FROM report"
@@ -165,7 +165,7 @@ def one(
     return seen
 
 
-def _scope(staff: Staff, municipality: MunicipalityView) -> tuple[str, dict[str, Any]]:
+def scope_of(staff: Staff, municipality: MunicipalityView) -> tuple[str, dict[str, Any]]:
     """The condition on `report` that `staff` may read it."""
     if any(
         post.role != "crew" and post.department_id in (None, municipality.fallback.id)
@@ -293,7 +293,7 @@ def holds_photo(
 ) -> None:
     """Raises NotFound where `staff` may not read that photo of that report."""
     staff.needs(Right.READ)
-    scope, values = _scope(staff, municipality)
+    scope, values = scope_of(staff, municipality)
     found = session.raw.execute(
         "SELECT 1 FROM photo JOIN report ON report.municipality_id = photo.municipality_id"  # noqa: S608
         f" AND report.id = photo.report_id WHERE photo.id = %(photo_id)s AND report.id = %(report_id)s AND {scope}",

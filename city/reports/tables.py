@@ -99,6 +99,10 @@ class Report(Base):
     """Of `created_at` on the municipality's calendar, as yyyymm: the map counts by it."""
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     deadline_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When staff first said or did something that the reporter could see. Kept from the timeline by a trigger."""
+    solved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was solved, unless it was reopened since. Kept from the timeline by a trigger."""
     master_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default="1")
 

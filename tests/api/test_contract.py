@@ -230,6 +230,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     administrator = signed_in(ADMINISTRATOR).headers
     for what in ("departments", "rules", "zones", "people"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
+    visit_insight(witness)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     promised = {
         (method.upper(), path)
@@ -238,6 +239,21 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         if method == "get" or "/registry/" not in path  # what changes the registry is tried on a registry of its own
     }
     assert witness.seen == promised
+
+
+def visit_insight(witness: Witness) -> None:
+    insight = "/api/v1/insight"
+    pesaro = {"municipality": "pesaro"}
+    for method in ("months", "recurrence", "hotspots"):
+        first = witness.call("GET", f"{insight}/{method}", params=pesaro)
+        known = {"If-None-Match": first.headers["etag"]}
+        witness.call("GET", f"{insight}/{method}", params=pesaro, headers=known, expected=304)
+        witness.call("GET", f"{insight}/{method}")
+    witness.call("GET", f"{insight}/zones", params=pesaro | {"layer": "pesaro-districts"})
+    witness.call("GET", f"{insight}/zones", params=pesaro | {"by": "group", "format": "csv"})
+    witness.call("GET", f"{insight}/zones", params=pesaro, expected=422)
+    for kind in ("png", "svg"):
+        witness.call("GET", f"{insight}/map.{{kind}}", at={"kind": kind}, params=pesaro)
 
 
 # --- the table of errors

@@ -169,6 +169,15 @@ _ROWS = (
         " VALUES (%(town)s, 'lamp-out', 5) ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    (
+        "INSERT INTO hotspot_run (municipality_id, computed_at, starts_at, cell_metres, version)"
+        " VALUES (%(town)s, now(), now(), 250, '1')"
+    ),
+    (
+        "INSERT INTO hotspot (municipality_id, is_public, group_slug, cell_column, cell_row, cell_metres, shape, lon,"
+        " lat, count, observed, expected, z, q, computed_at) VALUES (%(town)s, true, '', 1, 1, 250,"
+        " 'SRID=4326;POLYGON((0 0,1 0,1 1,0 0))', 0, 0, 5, 9, 2.5, 4, 0.01, now())"
+    ),
 )
 
 

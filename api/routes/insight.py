@@ -1,0 +1,335 @@
+"""The council's errand, and the press's: months, hot spots, what comes again, figures by zone, and maps for print.
+
+Without a sign-in, only public reports count and small numbers are not told; whoever signs in with the right to read
+reports sees all that they may read.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.access import bearer, staff_at
+from api.figures import FigureTable, Hotspots, Months, Recurrence
+from api.problems import language_of
+from api.routes.reports import GeoJson
+from api.schemas import Slug
+from city.database import ReadSession, public, reading
+from city.errors import InvalidInput
+from city.records import figures, hotspots, insight, kept, recurrence, sheets
+from city.records.figures import FIGURES, By, Question
+from city.records.insight import LEAST, Period, Scope, Sieve
+from city.records.kept import Kept
+from city.records.recurrence import Again
+from city.records.sheets import LARGEST_WIDTH, SMALLEST_WIDTH, USUAL_WIDTH, Sheet, Subject
+from city.registry import view
+from city.registry.people import Staff
+from city.reports.lifecycle import State
+
+MOST_KEPT: Final = 256
+"""Answers that a process keeps; a picture is some hundred kilobytes."""
+
+SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Nothing has changed"}}
+AS_CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}}}
+
+router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
+
+Day = Annotated[str | None, Query(max_length=10, description="YYYY-MM or YYYY-MM-DD, included", examples=["2026-01"])]
+From = Annotated[str | None, Query(alias="from", max_length=10, description="YYYY-MM or YYYY-MM-DD, included")]
+Format = Annotated[
+    Literal["json", "csv"] | None, Query(alias="format", description="csv is given for Accept: text/csv too")
+]
+Language = Annotated[Literal["it", "en"] | None, Query()]
+
+
+class Ready(NamedTuple):
+    """An answer as bytes, and the tag of its content."""
+
+    body: bytes
+    media_type: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks, and for which municipality (None: all)."""
+
+    municipality: str | None
+    staff: Staff | None
+    now: datetime
+
+    @contextmanager
+    def looking(self) -> Iterator[tuple[ReadSession, Scope]]:
+        """A look with the right eyes."""
+        scope = self.scope()
+        with reading(scope.municipality.id) if self.staff and scope.municipality else public() as session:
+            yield session, scope
+
+    def scope(self) -> Scope:
+        """What they may see. Raises NotFound, Forbidden."""
+
+        def look(registry: view.Registry) -> Scope:
+            chosen = registry.municipality(self.municipality) if self.municipality else None
+            return Scope(registry, chosen, self.staff)
+
+        scope = view.found(look)
+        scope.clause()
+        return scope
+
+
+def _viewer(request: Request, municipality: Annotated[Slug | None, Query()] = None) -> Viewer:
+    now = datetime.now(UTC)
+    if "authorization" not in request.headers:
+        return Viewer(municipality, None, now)
+    work = staff_at(bearer(request), municipality)
+    home = view.found(lambda registry: registry.municipalities[work.municipality_id].slug)
+    return Viewer(home, work.staff, now)
+
+
+Viewing = Annotated[Viewer, Depends(_viewer)]
+
+
+class _Sieve:
+    """The filters that all figures share."""
+
+    def __init__(
+        self,
+        group: Annotated[Slug | None, Query()] = None,
+        category: Annotated[Slug | None, Query()] = None,
+        department: Annotated[Slug | None, Query()] = None,
+        state: Annotated[State | None, Query()] = None,
+    ) -> None:
+        self.chosen = Sieve(group, category, department, state)
+
+
+Sieved = Annotated[_Sieve, Depends()]
+
+
+@router.get("/months", response_model=Months, responses=SAME | AS_CSV)
+def count_months(
+    request: Request, viewer: Viewing, sieved: Sieved, start: From = None, to: Day = None, form: Format = None
+) -> Response:
+    """Reports by month and category group: received, and of these open and solved now."""
+    scope = viewer.scope()
+    period, sieve = Period.read(start, to, scope.zone, viewer.now), sieved.chosen
+    as_csv = _wants_csv(request, form)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        rows = insight.months(session, scope, period, sieve)
+        if as_csv:
+            return _csv(list(rows[0]) if rows else [], ([*row.values()] for row in rows))
+        groups = [
+            {"slug": g.slug, "name": {"it": g.name.it, "en": g.name.en}, "colour": g.colour}
+            for g in scope.groups.values()
+        ]
+        return _json(_told(scope, period) | {"groups": groups, "rows": rows})
+
+    return _answer(request, viewer, ("months", period, sieve, as_csv), make)
+
+
+@router.get("/zones", response_model=FigureTable, responses=SAME | AS_CSV)
+def compare_zones(
+    request: Request,
+    viewer: Viewing,
+    sieved: Sieved,
+    by: Annotated[By, Query()] = "zone",
+    layer: Annotated[Slug | None, Query(description="the zone layer, for by=zone")] = None,
+    start: From = None,
+    to: Day = None,
+    form: Format = None,
+    language: Language = None,
+) -> Response:
+    """Figures by zone, department, category or group, beside those of the period before. Medians, never averages."""
+    scope = viewer.scope()
+    period, sieve = Period.read(start, to, scope.zone, viewer.now), sieved.chosen
+    as_csv, spoken = _wants_csv(request, form), language or language_of(request)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        rows = figures.figures(session, scope, Question(by, layer, period, sieve, viewer.now))
+        if as_csv:
+            return _csv(*_figures_csv(rows, spoken))
+        return _json(
+            _told(scope, period) | {"by": by, "layer": layer, "period_before": period.before().as_json(), "rows": rows}
+        )
+
+    return _answer(request, viewer, ("zones", by, layer, period, sieve, as_csv and spoken), make)
+
+
+@router.get("/recurrence", response_model=Recurrence, responses=SAME)
+def find_recurrence(
+    request: Request,
+    viewer: Viewing,
+    sieved: Sieved,
+    start: From = None,
+    to: Day = None,
+    metres: Annotated[int, Query(ge=5, le=200, description="how near is the same place")] = recurrence.USUAL_METRES,
+    days: Annotated[int, Query(ge=1, le=365, description="how soon after it was solved")] = recurrence.USUAL_DAYS,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """The same kind of trouble at the same place soon after it was solved: the worst places, and the share of all."""
+    scope = viewer.scope()
+    period, sieve, again = Period.read(start, to, scope.zone, viewer.now), sieved.chosen, Again(metres, days, limit)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        return _json(_told(scope, period) | recurrence.recurrence(session, scope, period, sieve, again))
+
+    return _answer(request, viewer, ("recurrence", period, sieve, again), make)
+
+
+@router.get("/hotspots", response_model=Hotspots, response_class=GeoJson, responses=SAME)
+def show_hotspots(
+    request: Request,
+    viewer: Viewing,
+    group: Annotated[Slug | None, Query(description="held against all reports; without: all together")] = None,
+) -> Response:
+    """Squares where more (or less) was reported in the last twelve months than chance explains, as GeoJSON."""
+    sieve = Sieve(group)
+    with viewer.looking() as (session, scope):
+        sieve.clauses(scope)
+        found = hotspots.features(session, scope, group)
+    body = orjson.dumps(found)
+    return _tagged(request, viewer, Ready(body, "application/geo+json", _tag(body)))
+
+
+@router.get(
+    "/map.{kind}",
+    response_class=Response,
+    responses=SAME | {200: {"content": {"image/png": {}, "image/svg+xml": {}}}},
+)
+def draw_map(
+    request: Request,
+    viewer: Viewing,
+    sieved: Sieved,
+    kind: Literal["png", "svg"],
+    by: Annotated[Subject, Query()] = "heat",
+    layer: Annotated[Slug | None, Query(description="whose zones are drawn")] = None,
+    figure: Annotated[
+        Literal[
+            "received",
+            "open",
+            "solved",
+            "answer_median_hours",
+            "answer_p90_hours",
+            "solve_median_hours",
+            "solve_p90_hours",
+            "late_share",
+        ],
+        Query(description="for by=zones"),
+    ] = "received",
+    start: From = None,
+    to: Day = None,
+    language: Language = None,
+    width: Annotated[int, Query(ge=SMALLEST_WIDTH, le=LARGEST_WIDTH)] = USUAL_WIDTH,
+) -> Response:
+    """A map for the printed report, with title, period, legend and scale."""
+    if by == "hotspots":
+        _only_groups(sieved.chosen, start, to)
+    scope = viewer.scope()
+    period = Period.read(start, to, scope.zone, viewer.now)
+    spoken = language or language_of(request)
+    sheet = Sheet(by, period, sieved.chosen, layer, figure, spoken, width, viewer.now)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        body = sheets.draw(session, scope, sheet, kind)
+        return Ready(body, "image/png" if kind == "png" else "image/svg+xml", _tag(body))
+
+    key = ("map", kind, by, layer, figure, period, sieved.chosen, spoken, width)
+    return _answer(request, viewer, key, make)
+
+
+def _only_groups(sieve: Sieve, start: str | None, to: str | None) -> None:
+    """Hot spots are worked out beforehand, by group and for the last twelve months: a map must not pretend more."""
+    chosen = {"category": sieve.category, "department": sieve.department, "state": sieve.state, "from": start, "to": to}
+    for field, value in chosen.items():
+        if value is not None:
+            raise InvalidInput("insight.only_groups", field=field)
+
+
+def _answer(
+    request: Request, viewer: Viewer, key: tuple[Hashable, ...], make: Callable[[ReadSession, Scope], Ready]
+) -> Response:
+    """The answer, made anew only where something has happened since it was made last."""
+    scope = viewer.scope()
+    figures_kept: Kept[Ready] = request.app.state.figures
+    # What is looked at is never older than the version it is kept under.
+    version = kept.version(scope.municipality.id if scope.municipality else None)
+
+    def made() -> Ready:
+        with viewer.looking() as (session, seen):
+            return make(session, seen)
+
+    return _tagged(request, viewer, figures_kept.get((*key, scope.key()), version, made))
+
+
+def _tagged(request: Request, viewer: Viewer, ready: Ready) -> Response:
+    """The answer, or 304 where the client has it (RFC 9110, 13.1.2)."""
+    headers = {
+        "ETag": ready.tag,
+        "Cache-Control": "private, no-cache" if viewer.staff else "public, max-age=0, must-revalidate",
+        "Vary": "Authorization, Accept, Accept-Language",
+    }
+    known = request.headers.get("if-none-match", "").split(",")
+    if any(tag.strip().removeprefix("W/") in {ready.tag, "*"} for tag in known):
+        return Response(status_code=304, headers=headers)
+    return Response(ready.body, headers=headers, media_type=ready.media_type)
+
+
+def _told(scope: Scope, period: Period) -> dict[str, Any]:
+    return {
+        "municipality": scope.municipality.slug if scope.municipality else None,
+        "audience": "public" if scope.is_public else "staff",
+        "period": period.as_json(),
+        "least": LEAST,
+    }
+
+
+def _json(value: dict[str, Any]) -> Ready:
+    body = orjson.dumps(value)
+    return Ready(body, "application/json", _tag(body))
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _wants_csv(request: Request, form: str | None) -> bool:
+    return form == "csv" or (form is None and "text/csv" in request.headers.get("accept", ""))
+
+
+def _figures_csv(rows: list[dict[str, Any]], language: str) -> tuple[list[str], Iterator[list[object]]]:
+    head = ["key", "name", *FIGURES, "reasons", *(f"before_{name}" for name in FIGURES), "before_reasons"]
+
+    def lines() -> Iterator[list[object]]:
+        for row in rows:
+            line: list[object] = [row["key"], row["name"] and row["name"][language]]
+            for period in (row, row["before"]):
+                line += [period[name] for name in FIGURES]
+                line.append(" ".join(f"{name}={reason}" for name, reason in period["reasons"].items()))
+            yield line
+
+    return head, lines()
+
+
+def _csv(head: list[str], rows: Iterator[list[object]]) -> Ready:
+    """RFC 4180, UTF-8 with the mark by which spreadsheets know it."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow([_harmless(value) for value in row])
+    body = b"\xef\xbb\xbf" + out.getvalue().encode()
+    return Ready(body, "text/csv", _tag(body))
+
+
+def _harmless(value: object) -> object:
+    """A name that a spreadsheet would take for a formula gets a quote in front."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
