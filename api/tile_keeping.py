@@ -51,13 +51,13 @@ class TileKeeper:
         self._looking: asyncio.Task[None] | None = None
         self._next_look: asyncio.Task[None] | None = None
 
-    async def catch_up(self) -> int:
-        """Wait until everything kept before this call has been seen; the registry's version. Raises psycopg.Error."""
+    async def catch_up(self) -> Look:
+        """Wait until everything kept before this call has been seen; the last look. Raises psycopg.Error."""
         if self._next_look is None:
             self._next_look = asyncio.create_task(self._look_after(self._looking))
         await asyncio.shield(self._next_look)
         assert self._seen is not None
-        return self._seen.registry_version
+        return self._seen
 
     def ready(self, key: Hashable) -> Kept | None:
         """The tile, if it is kept. Right only straight after `catch_up`."""

@@ -19,8 +19,12 @@ LONGEST_REST_SECONDS: Final = 60.0 * KEPT_MINUTES / 2
 """After a longer rest than this, what was folded meanwhile may be forgotten already."""
 
 _UNSEEN: Final = "{0} >= %(since)s AND NOT pg_visible_in_snapshot({0}::text::xid8, %(snapshot)s::pg_snapshot)"
-_LOOK: Final = f"""
+_KNOWN: Final = """
 SELECT pg_current_snapshot()::text, extract(epoch FROM now())::float8, (SELECT version FROM registry_version),
+  (SELECT coalesce(sum(extract(epoch FROM computed_at)), 0)::float8 FROM hotspot_run),
+"""
+_LOOK: Final = f"""
+{_KNOWN}
   ARRAY(
     SELECT cell FROM tile_delta WHERE {_UNSEEN.format("transaction")}
     UNION ALL
@@ -30,18 +34,19 @@ SELECT pg_current_snapshot()::text, extract(epoch FROM now())::float8, (SELECT v
   ),
   EXISTS (SELECT FROM tile_fold WHERE cells IS NULL AND {_UNSEEN.format("transaction")})
 """  # noqa: S608
-_FIRST: Final = """
-SELECT pg_current_snapshot()::text, extract(epoch FROM now())::float8, (SELECT version FROM registry_version),
-  '{}'::bigint[], true
-"""
+_FIRST: Final = f"{_KNOWN} '{{}}'::bigint[], true"
 
 
 class Look(NamedTuple):
-    """What one look saw: the cells changed since the one before (None: anything may have), the registry's version."""
+    """What one look saw: the cells changed since the one before (None: anything may have).
+
+    `registry_version` changes with the registry, `hotspots_version` when hot spots are worked out anew or forgotten.
+    """
 
     snapshot: str
     at: float
     registry_version: int
+    hotspots_version: float
     cells: list[int] | None
 
 
@@ -54,8 +59,8 @@ async def look(connection: AsyncConnection[Any], before: Look | None) -> Look:
         cursor = await connection.execute(_LOOK, {"since": since, "snapshot": before.snapshot})
     row = await cursor.fetchone()
     assert row is not None
-    snapshot, at, version, cells, is_everything = row
+    snapshot, at, registry, hotspots, cells, is_everything = row
     rested = at - before.at if before else 0.0
     if is_everything or len(cells) > MOST_CELLS or not 0 <= rested <= LONGEST_REST_SECONDS:
-        return Look(snapshot, at, version, None)
-    return Look(snapshot, at, version, cells)
+        return Look(snapshot, at, registry, hotspots, None)
+    return Look(snapshot, at, registry, hotspots, cells)

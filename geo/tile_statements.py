@@ -288,3 +288,21 @@ SELECT coalesce((SELECT ST_AsMVT(zones, 'zones', {EXTENT}, 'geom') FROM zones WH
                  WHERE geom IS NOT NULL), '')
     || coalesce((SELECT ST_AsMVT(names, 'names', {EXTENT}, 'geom') FROM names WHERE geom IS NOT NULL), '')
 """
+
+# --- hot spots --------------------------------------------------------------------------------------------------------
+
+HOTSPOTS: Final = f"""
+WITH tile AS (
+  SELECT ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s) AS box,
+         ST_Transform(ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s, margin => 0.0625), 4326) AS around
+), squares AS (
+  SELECT ST_AsMVTGeom(ST_Transform(shape, 3857), tile.box, {EXTENT}, 256, true) AS geom, group_slug AS "group", count,
+         expected, z, q
+  FROM tile, hotspot
+  WHERE is_public AND z > 0 AND municipality_id = %(municipality_id)s AND group_slug = ANY(%(groups)s::text[])
+    AND shape && tile.around
+  ORDER BY group_slug, cell_column, cell_row
+)
+SELECT ST_AsMVT(squares, 'hotspots', {EXTENT}, 'geom') FROM squares WHERE geom IS NOT NULL
+"""
+"""Squares that stand out, by the public's reports alone."""

@@ -161,6 +161,22 @@ def zones_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) ->
     return _bytes(connection, tile_statements.ZONES, values)
 
 
+def hotspots_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
+    """Squares where more was reported in twelve months than chance explains: of the province, or of one municipality.
+
+    Layer `hotspots`: `group` ("" for all together; only what is chosen, else all together), `count`, `expected`, `z`
+    and `q`, the share of false alarms.
+    """
+    values = {
+        "zoom": tile.zoom,
+        "x": tile.x,
+        "y": tile.y,
+        "municipality_id": choice.municipality_id or 0,
+        "groups": list(choice.groups) or [""],
+    }
+    return _bytes(connection, tile_statements.HOTSPOTS, values)
+
+
 def _values(tile: Tile, choice: Choice, stages: frozenset[int]) -> dict[str, Any]:
     shift = PYRAMID_LEVEL - tile.zoom
     cells = tile_range(tile.zoom, tile.x, tile.y)

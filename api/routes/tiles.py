@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -20,6 +20,7 @@ from city.errors import InvalidInput, NotFound
 from city.registry import view
 from city.registry.view import Registry
 from city.settings import settings
+from geo.changes import Look
 from geo.tile_shelf import Kept, square_of
 from geo.tiles import (
     DEEPEST_ZOOM,
@@ -29,20 +30,22 @@ from geo.tiles import (
     Tile,
     bounds_of_municipalities,
     heat_tile,
+    hotspots_tile,
     reports_tile,
     zones_tile,
 )
 
 MEDIA_TYPE: Final = "application/vnd.mapbox-vector-tile"
-Layer = Literal["reports", "heat", "zones"]
+Layer = Literal["reports", "heat", "zones", "hotspots"]
 Found = TypeVar("Found")
 
-_MAKERS: Final = {"reports": reports_tile, "heat": heat_tile, "zones": zones_tile}
+_MAKERS: Final = {"reports": reports_tile, "heat": heat_tile, "zones": zones_tile, "hotspots": hotspots_tile}
 _OF_REPORTS: Final = frozenset({"reports", "heat"})
 _CACHING: Final = {
     "reports": "public, max-age=0, must-revalidate",
     "heat": "public, max-age=60, stale-while-revalidate=3600",
     "zones": "public, max-age=300, stale-while-revalidate=3600",
+    "hotspots": "public, max-age=300, stale-while-revalidate=3600",
 }
 _CDN: Final = "public, max-age=1, stale-while-revalidate=60"
 """RFC 9213: a cache in between may be a moment behind; the visitor's own would show yesterday's tile at each return."""
@@ -59,6 +62,7 @@ _FIELDS: Final = {
     "zones": {"code": "String", "name": "String", "layer": "String", "kind": "String"},
     "municipalities": {"slug": "String", "name": "String"},
     "names": {"name": "String", "kind": "String"},
+    "hotspots": {"group": "String", "count": "Number", "expected": "Number", "z": "Number", "q": "Number"},
 }
 _LAYERS: Final = {"zones": ("zones", "municipalities", "names")}
 
@@ -149,17 +153,19 @@ async def tile(request: Request, layer: Layer, z: int, x: int, y: int, wanted: F
     if not there.exists:
         raise NotFound("tiles.no_such_tile", z=z, x=x, y=y, deepest=DEEPEST_ZOOM)
     keeper: TileKeeper = request.app.state.tiles
-    version = await keeper.catch_up()
+    seen = await keeper.catch_up()
     choice = await _found(wanted.choice)
-    of_reports = layer in _OF_REPORTS
-    kept = await keeper.tile(
-        Order(
-            (layer, None if of_reports else (version, datetime.now(UTC).date()), there, choice),
-            square_of(there) if of_reports else None,
-            partial(_make, layer, there, choice),
-        )
-    )
+    key = (layer, _version(layer, seen), there, choice)
+    square = square_of(there) if layer in _OF_REPORTS else None
+    kept = await keeper.tile(Order(key, square, partial(_make, layer, there, choice)))
     return _answer(request, layer, kept)
+
+
+def _version(layer: str, seen: Look) -> Hashable:
+    """What a layer changes with as a whole; those of reports change tile by tile, and zones also with the day."""
+    if layer == "zones":
+        return seen.registry_version, datetime.now(UTC).date()
+    return seen.hotspots_version if layer == "hotspots" else None
 
 
 async def _found(look: Callable[[Registry], Found]) -> Found:

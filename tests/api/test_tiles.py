@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import math
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import mapbox_vector_tile
@@ -19,7 +21,9 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.routes import tiles
 from api.tile_keeping import Order, TileKeeper
-from city.database import watching
+from city.database import provincial, watching
+from city.records import hotspots
+from city.registry import view
 from geo import changes, pyramid
 from geo.place import Place
 from geo.tile_shelf import OVERHEAD, Kept, TileShelf, packed, square_of
@@ -371,3 +375,22 @@ def test_a_tile_that_is_packed_has_the_tag_of_its_content() -> None:
     assert one.is_zipped
     assert gzip.decompress(one.body) == b"a" * 1000
     assert one.tag == packed(b"a" * 1000).tag != other.tag
+
+
+def test_hot_spots_are_drawn_as_soon_as_they_are_found(client: TestClient, made: Counter[str]) -> None:
+    chance = random.Random(5)
+    for _ in range(40):
+        send(client, Place(HERE.lon + chance.gauss(0, 0.0003), HERE.lat + chance.gauss(0, 0.0003)))
+    for _ in range(40):
+        send(client, Place(HERE.lon + chance.uniform(-0.03, 0.03), HERE.lat + chance.uniform(-0.03, 0)))
+    one = path(12, layer="hotspots")
+    assert client.get(one, params={"municipality": "pesaro"}).content == b""
+    with provincial() as session:
+        hotspots.renew(session, view.load().municipality("pesaro").id, datetime.now(UTC))
+    found = mapbox_vector_tile.decode(client.get(one, params={"municipality": "pesaro"}).content)["hotspots"][
+        "features"
+    ]
+    assert found
+    assert all(feature["properties"]["count"] >= 5 and feature["properties"]["q"] <= 0.05 for feature in found)
+    assert client.get(one, params={"municipality": "padova"}).content == b""
+    assert made == {"hotspots": 3}
