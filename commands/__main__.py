@@ -245,11 +245,12 @@ def write_contract() -> None:
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help=said("cli.bench_names"))] = None,
     as_json: AsJson = False,
+    full: Annotated[bool, typer.Option("--full", help=said("bulk.help_full"))] = False,
 ) -> None:
     """Measure, each against a peer or a limit in the same run."""
     from commands import benchmarks
 
-    raise typer.Exit(benchmarks.run(names or [], as_json=as_json))
+    raise typer.Exit(benchmarks.run(names or [], as_json=as_json, full=full))
 
 
 def main() -> None:

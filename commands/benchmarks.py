@@ -23,7 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, intake, tiles
+from bench import bare, bulk, classification, intake, tiles
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable
@@ -38,7 +38,13 @@ FOLDER: Final = PROJECT / "var" / "bench"
 INTAKE: Final = "intake"
 TILES: Final = "tiles"
 BARE: Final = "bare"
+BULK: Final = "bulk"
+TOWN: Final = "padova"
+"""Whose old reports are imported."""
 DRAWN: Final = 100_000
+QUICK_FILE: Final = 20_000
+FULL_FILE: Final = 1_000_000
+"""Reports of the imported file."""
 ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.2
 WARM_UP_SECONDS: Final = 2.0
@@ -54,7 +60,7 @@ SCENES: Final = (
 STREET: Final = intake.Scene("intake, one street, 32 clients", 32)
 
 
-def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
+def run(names: list[str], *, as_json: bool, reports: int = DRAWN, full: bool = False) -> int:
     """Run the named benchmarks (all, where none is named). A target missed is shown, and is no error.
 
     Raises InvalidInput for a name that is none.
@@ -62,6 +68,8 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
     known: dict[str, Callable[[Cluster], list[Result]]] = {
         "intake": _intake,
         "tiles": lambda cluster: _tiles(cluster, reports),
+        "bulk": lambda cluster: _bulk(cluster, FULL_FILE if full else QUICK_FILE),
+        "classification": _classification,
     }
     for name in names:
         if name not in known:
@@ -224,6 +232,48 @@ def _tiles(cluster: Cluster, reports: int) -> list[Result]:
         psycopg.connect(cluster.url("lampione_reader", name), options="-c jit=off") as reader,
     ):
         return tiles.measure(owner, reader, reports)
+
+
+# --- bulk and classification -----------------------------------------------------------------------------------------
+
+
+def _bulk(cluster: Cluster, reports: int) -> list[Result]:
+    from city.reports import trained
+    from commands import report_import
+    from commands.report_rows import RowFile
+
+    environment = _prepared(cluster, BULK)
+    told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
+    path = FOLDER / "bulk.csv"
+
+    def take_in() -> tuple[int, float]:
+        file = RowFile(path)
+        plan = report_import.Plan(file, TOWN, report_import.columns_of(file, "email=email"))
+        trained.classifier()
+        outcome = report_import.import_reports(plan, lambda _done, _outcome: None)
+        return outcome.accepted, outcome.seconds
+
+    with (
+        _at_work(environment),
+        _served("api.app:create_app", environment) as address,
+        psycopg.connect(cluster.url(database=BULK)) as owner,
+    ):
+        registry = view.load()
+        bulk.write_file(path, told, registry, TOWN, reports)
+        made = intake.bodies(told, intake.over(registry), bulk.BODIES)
+        return bulk.measure(address, made, take_in, owner, rounds=ROUNDS, seconds=ROUND_SECONDS)
+
+
+def _classification(_cluster: Cluster) -> list[Result]:
+    from city.reports.classification import Classifier
+    from city.reports.training import read_training_set
+
+    with _at_work({"LAMPIONE_VAR": str(FOLDER), "LAMPIONE_DATABASE_URL": "", "LAMPIONE_READER_URL": ""}):
+        seeding.ensure_classifier(lambda _key, _share: None)
+        classifier = Classifier.load(settings().classifier)
+    pairs = read_training_set(PROJECT / "seed" / "training")
+    lines = (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()
+    return classification.measure(classifier, pairs, [orjson.loads(line)["description"] for line in lines])
 
 
 # --- saying ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import gc
 import json
 import signal
 import threading
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,6 +75,8 @@ class Outcome:
     """The first sentence given for each reason."""
     rejects: Path | None = None
     is_stopped: bool = False
+    seconds: float = 0.0
+    """How long it has taken so far."""
 
     def add(self, taken: _Taken, reject: Reject) -> None:
         """Count what was kept, and put the rejected rows aside."""
@@ -92,6 +95,11 @@ class Outcome:
         """How many rows were looked at."""
         return self.accepted + self.duplicate + self.outside + self.refused
 
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
         return {
@@ -102,6 +110,7 @@ class Outcome:
             "refused": self.refused,
             "triage": self.triage,
             "stopped": self.is_stopped,
+            "seconds": round(self.seconds, 2),
             "columns": self.columns,
             "reasons": [
                 {"reason": key, "count": count, "example": self.examples[key]}
@@ -179,6 +188,7 @@ def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outc
     for slug in plan.categories.values():
         if slug != "-" and ":" not in slug and slug not in municipality.categories:
             raise InvalidInput("importing.map_category", field="category_map", value=slug, name=municipality.name)
+    begun = time.monotonic()
     outcome = Outcome(columns=dict(plan.columns))
     intake = _Intake(Reader(plan.columns, plan.categories, plan.source, municipality), municipality.id)
     rows = plan.file.rows()
@@ -188,16 +198,20 @@ def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outc
         _rejects(plan, outcome) as reject,
         ThreadPoolExecutor(1, "import") as writer,
     ):
+
+        def settle(written: Future[_Taken]) -> None:
+            outcome.add(written.result(), reject)
+            outcome.seconds = time.monotonic() - begun
+            progress(plan.file.read_bytes, outcome)
+
         writing: Future[_Taken] | None = None
         while chunk := [] if stopping.is_set() else list(islice(rows, CHUNK)):
             batch = intake.judge(chunk, view.held())
             if writing is not None:
-                outcome.add(writing.result(), reject)
-                progress(plan.file.read_bytes, outcome)
+                settle(writing)
             writing = writer.submit(intake.keep, batch)
         if writing is not None:
-            outcome.add(writing.result(), reject)
-            progress(plan.file.read_bytes, outcome)
+            settle(writing)
         outcome.is_stopped = stopping.is_set()
     return outcome
 
