@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import tomllib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,6 +41,8 @@ from geo.place import Place
 
 CHUNK: Final = 10_000
 """Rows that are written in one transaction."""
+WRITERS: Final = 2
+"""Chunks that are written at once."""
 GUESSES: Final[dict[str, tuple[str, ...]]] = {
     "text": ("text", "description", "descrizione", "testo", "segnalazione", "messaggio", "body", "summary"),
     "title": ("title", "titolo", "oggetto", "subject"),
@@ -181,7 +183,7 @@ def read_category_map(path: Path) -> dict[str, str]:
 def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outcome:
     """Take in every row; `progress` hears how many bytes are read and what came of them so far.
 
-    One chunk of rows is judged while the one before it is written. Ctrl-C ends it after the chunks at hand, which are
+    One chunk of rows is judged while those before it are written. Ctrl-C ends it after the chunks at hand, which are
     kept. Raises Unavailable.
     """
     municipality = view.load().municipality(plan.municipality)
@@ -196,7 +198,7 @@ def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outc
         _uncollected(),
         _stoppable() as stopping,
         _rejects(plan, outcome) as reject,
-        ThreadPoolExecutor(1, "import") as writer,
+        ThreadPoolExecutor(WRITERS) as writer,
     ):
 
         def settle(written: Future[_Taken]) -> None:
@@ -204,14 +206,13 @@ def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outc
             outcome.seconds = time.monotonic() - begun
             progress(plan.file.read_bytes, outcome)
 
-        writing: Future[_Taken] | None = None
+        writing: deque[Future[_Taken]] = deque()
         while chunk := [] if stopping.is_set() else list(islice(rows, CHUNK)):
-            batch = intake.judge(chunk, view.held())
-            if writing is not None:
-                settle(writing)
-            writing = writer.submit(intake.keep, batch)
-        if writing is not None:
-            settle(writing)
+            writing.append(writer.submit(intake.keep, intake.judge(chunk, view.held())))
+            if len(writing) == WRITERS:
+                settle(writing.popleft())
+        for written in writing:
+            settle(written)
         outcome.is_stopped = stopping.is_set()
     return outcome
 
