@@ -264,13 +264,18 @@ class _Intake:
     def __init__(self, reader: Reader, municipality_id: int) -> None:
         self._reader = reader
         self._municipality_id = municipality_id
+        self._looks = True
+        """Whether rows are looked for among what came before; not while all are new: their claims would tell."""
 
     def judge(self, rows: Sequence[Row], registry: Registry) -> _Batch:
         """Decide about the rows. Raises Unavailable."""
         municipality = registry.municipalities[self._municipality_id]
         references = [self._reader.reference(row) for row in rows]
-        with _database(), reading(municipality.id) as session:
-            known = bulk.known(session, municipality.id, references)
+        known: set[UUID] = set()
+        if self._looks:
+            with _database(), reading(municipality.id) as session:
+                known = bulk.known(session, municipality.id, references)
+            self._looks = bool(known)
         rejected: list[_Rejected] = []
         standing, submissions = [], []
         for row, reference, place in self._placed(rows, references, known, registry, rejected):
@@ -333,6 +338,7 @@ class _Intake:
                 break
             except bulk.RegistryMoved as moved:
                 batch = self.judge(batch.rows, view.at_version(moved.version))
+        self._looks = self._looks or kept.repeated > batch.judged.repeated
         return _Taken(replace(kept, repeated=kept.repeated + batch.known), batch.rejected)
 
 

@@ -267,6 +267,8 @@ _STAGED_SETTLED: Final = ("settled_details", "settled_as")
 _STAGED_OWN: Final = ("reference", "request_hash", "own_details", "email", "name", "phone", "settled_as")
 
 _STAGES: Final[tuple[LiteralString, ...]] = (
+    # Sorting must not go by way of a file.
+    "SET LOCAL work_mem = '128MB'",
     """
 CREATE TEMP TABLE staged_settled ON COMMIT DROP AS
 SELECT {settled}, routing AS settled_details, 0 AS settled_as FROM report WITH NO DATA
