@@ -87,7 +87,10 @@ class Reader:
         )
 
     def _text(self, row: Row, key: str) -> str | None:
-        value = value_at(row.values, self._columns[key]) if key in self._columns else None
+        column = self._columns.get(key)
+        if column is None:
+            return None
+        value = value_at(row.values, column)
         if value is None or isinstance(value, dict | list):
             return None
         return str(value).replace("\0", "").strip() or None
