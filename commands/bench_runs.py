@@ -9,12 +9,16 @@ from typing import Final
 import orjson
 import psycopg
 
-from bench import bare, duplicates, intake, nginx, peers, tile_service, tiles
+from bench import bare, bulk, classification, duplicates, intake, nginx, peers, tile_service, tiles
 from bench.results import Result
 from city.errors import Unavailable
 from city.registry import view
-from city.settings import PROJECT
+from city.reports import trained
+from city.reports.classification import Classifier
+from city.reports.training import read_training_set
+from city.settings import PROJECT, settings
 from city.texts import operator_language
+from commands import report_import, seeding
 from commands.bench_ground import (
     FOLDER,
     Plan,
@@ -28,10 +32,16 @@ from commands.bench_ground import (
     worker,
 )
 from commands.cluster import Cluster
+from commands.report_rows import RowFile
 from commands.serving import HOST, free_port
 from geo.tiles import Tile
 from geo.within import index_places
 
+TOWN: Final = "padova"
+"""Whose old reports are imported."""
+QUICK_FILE: Final = 20_000
+FULL_FILE: Final = 1_000_000
+"""Reports of the imported file."""
 ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.2
 WARM_UP_SECONDS: Final = 2.0
@@ -143,9 +153,43 @@ def _duplicates(cluster: Cluster, plan: Plan) -> list[Result]:
         return duplicates.measure(owner, view.load().municipalities, told, reports)
 
 
+def _bulk(cluster: Cluster, plan: Plan) -> list[Result]:
+    environment = prepared(cluster, "bulk")
+    told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
+    path = FOLDER / "bulk.csv"
+
+    def take_in() -> tuple[int, float]:
+        file = RowFile(path)
+        job = report_import.Plan(file, TOWN, report_import.columns_of(file, "email=email"))
+        trained.classifier()
+        outcome = report_import.import_reports(job, lambda _done, so_far: plan.said(f"{so_far.rows:,}"))
+        return outcome.accepted, outcome.seconds
+
+    with (
+        at_work(environment),
+        served("api.app:create_app", environment) as address,
+        psycopg.connect(cluster.url(database="bulk")) as owner,
+    ):
+        registry = view.load()
+        bulk.write_file(path, told, registry, TOWN, FULL_FILE if plan.is_full else QUICK_FILE)
+        made = intake.bodies(told, intake.over(registry), bulk.BODIES)
+        return bulk.measure(address, made, take_in, owner, rounds=ROUNDS, seconds=ROUND_SECONDS)
+
+
+def _classification(_cluster: Cluster, _plan: Plan) -> list[Result]:
+    with at_work({"LAMPIONE_VAR": str(FOLDER), "LAMPIONE_DATABASE_URL": "", "LAMPIONE_READER_URL": ""}):
+        seeding.ensure_classifier(lambda _key, _share: None)
+        classifier = Classifier.load(settings().classifier)
+    pairs = read_training_set(PROJECT / "seed" / "training")
+    lines = (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()
+    return classification.measure(classifier, pairs, [orjson.loads(line)["description"] for line in lines])
+
+
 KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "intake": _intake,
     "tiles": _tiles,
     "duplicates": _duplicates,
+    "bulk": _bulk,
+    "classification": _classification,
 }
 """By name, in the order in which they run where none is named."""

@@ -17,8 +17,9 @@ from city.registry.tables import Municipality
 from city.registry.territory import MunicipalityFields
 from city.reports.rules import missing_departments
 from commands.layers import ISTAT_FIELDS, NAME_FIELDS, Source, find_field, istat_code, read, words
-from commands.report_import import columns_of, places_in
+from commands.report_import import columns_of
 from commands.report_rows import RowFile
+from commands.report_submissions import places_in
 from geo.faults import repaired, square_metres
 from geo.hulls import hull_around, without
 

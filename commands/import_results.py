@@ -19,7 +19,7 @@ from commands.report_import import Outcome, Plan, import_reports
 from geo.faults import Faults
 
 MOST_SHOWN: Final = 8
-PLAIN_EVERY: Final = 5_000
+PLAIN_EVERY: Final = 20_000
 
 
 def print_json(values: Any) -> None:
@@ -170,13 +170,14 @@ class _PlainProgress:
 
 
 def _counts(outcome: Outcome) -> str:
-    return said(
+    counts = said(
         "importing.counts",
         accepted=outcome.accepted,
         duplicate=outcome.duplicate,
         outside=outcome.outside,
         refused=outcome.refused,
     )
+    return f"{counts}  {said('bulk.rate', rate=_figure(outcome.rate))}"
 
 
 def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
@@ -191,6 +192,7 @@ def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
     for name in ("accepted", "triage", "duplicate", "outside", "refused"):
         table.add_row(said(f"importing.{name}"), _figure(getattr(outcome, name)))
     console.print(table)
+    console.print(said("bulk.pace", seconds=_figure(outcome.seconds, 1), rate=_figure(outcome.rate)))
     console.print(said("importing.columns", columns=", ".join(f"{k} ← {v}" for k, v in outcome.columns.items())))
     for key, count in outcome.reasons.most_common(MOST_SHOWN):
         console.print(f"  {_figure(count):>6} × {outcome.examples[key]}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Import old reports through intake, as if each had come by a citizen, with its own date and without any mail.
+"""Import old reports in bulk, as if each had come by a citizen, with its own date and without any mail.
 
 A row's reference is made of its content, so an import that was stopped is resumed by starting it again: what is in
 already counts as duplicate. A bad row harms nobody and is kept, with the reason, in the file of rejects.
@@ -7,41 +7,42 @@ already counts as duplicate. A bad row harms nobody and is kept, with the reason
 from __future__ import annotations
 
 import csv
+import gc
 import json
-import re
 import signal
 import threading
+import time
 import tomllib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
-from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import psycopg
-from sqlalchemy import select
 
-from city.database import WriteSession, writing
+from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, OutsideTerritory, Unavailable
 from city.registry import view
-from city.registry.view import MunicipalityView
-from city.reports.checks import LONGEST_ADDRESS, checked
-from city.reports.intake import EARLIEST, Contact, Submission, receive
-from city.reports.tables import ClientRequest
+from city.registry.view import Registry
+from city.reports import bulk
+from city.reports.bulk import REFUSING, Judged, Kept
+from city.reports.intake import RENEWALS
 from city.texts import operator_language
 from commands.report_rows import Row, RowFile, value_at
+from commands.report_submissions import Reader
 from geo.place import Place
 
-BATCH: Final = 200
-NAMESPACE: Final = UUID("b1a0c8a2-1f0b-5a36-8d0e-3b8f2f9b7f60")
-"""Makes the client references of imported rows."""
-
+CHUNK: Final = 10_000
+"""Rows that are written in one transaction."""
+WRITERS: Final = 2
+"""Chunks that are written at once."""
 GUESSES: Final[dict[str, tuple[str, ...]]] = {
     "text": ("text", "description", "descrizione", "testo", "segnalazione", "messaggio", "body", "summary"),
     "title": ("title", "titolo", "oggetto", "subject"),
@@ -57,20 +58,6 @@ GUESSES: Final[dict[str, tuple[str, ...]]] = {
 NEEDED: Final = ("text", "lon", "lat")
 PRIVATE: Final = frozenset({"email", "name", "phone"})
 """Read only where the operator says so: who reported is no guess."""
-
-DATE_FORMATS: Final = (
-    "%d/%m/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y",
-    "%d-%m-%Y %H:%M:%S",
-    "%d-%m-%Y %H:%M",
-    "%d-%m-%Y",
-    "%d.%m.%Y",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d",
-    "%Y-%m-%d %H:%M:%S %Z",
-    "%a, %d %b %Y %H:%M:%S %z",
-)
 
 
 @dataclass
@@ -90,16 +77,30 @@ class Outcome:
     """The first sentence given for each reason."""
     rejects: Path | None = None
     is_stopped: bool = False
+    seconds: float = 0.0
+    """How long it has taken so far."""
 
-    def note(self, key: str, sentence: str) -> None:
-        """Count one more row rejected for this reason."""
-        self.reasons[key] += 1
-        self.examples.setdefault(key, sentence)
+    def add(self, taken: _Taken, reject: Reject) -> None:
+        """Count what was kept, and put the rejected rows aside."""
+        self.accepted += taken.kept.accepted
+        self.triage += taken.kept.in_triage
+        self.duplicate += taken.kept.repeated
+        for row, key, sentence, is_outside in taken.rejected:
+            self.outside += is_outside
+            self.refused += not is_outside
+            self.reasons[key] += 1
+            self.examples.setdefault(key, sentence)
+            reject(row, sentence)
 
     @property
     def rows(self) -> int:
         """How many rows were looked at."""
         return self.accepted + self.duplicate + self.outside + self.refused
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds if self.seconds else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -111,6 +112,7 @@ class Outcome:
             "refused": self.refused,
             "triage": self.triage,
             "stopped": self.is_stopped,
+            "seconds": round(self.seconds, 2),
             "columns": self.columns,
             "reasons": [
                 {"reason": key, "count": count, "example": self.examples[key]}
@@ -181,109 +183,182 @@ def read_category_map(path: Path) -> dict[str, str]:
 def import_reports(plan: Plan, progress: Callable[[int, Outcome], None]) -> Outcome:
     """Take in every row; `progress` hears how many bytes are read and what came of them so far.
 
-    Ctrl-C ends it after the batch at hand, which is kept.
+    One chunk of rows is judged while those before it are written. Ctrl-C ends it after the chunks at hand, which are
+    kept. Raises Unavailable.
     """
     municipality = view.load().municipality(plan.municipality)
     for slug in plan.categories.values():
         if slug != "-" and ":" not in slug and slug not in municipality.categories:
             raise InvalidInput("importing.map_category", field="category_map", value=slug, name=municipality.name)
+    begun = time.monotonic()
     outcome = Outcome(columns=dict(plan.columns))
-    reader = _Reader(plan, municipality)
+    intake = _Intake(Reader(plan.columns, plan.categories, plan.source, municipality), municipality.id)
     rows = plan.file.rows()
-    with _stoppable() as stopping, _rejects(plan, outcome) as reject:
-        while batch := list(islice(rows, BATCH)):
-            _take_batch(batch, reader, municipality, outcome, reject)
+    with (
+        _uncollected(),
+        _stoppable() as stopping,
+        _rejects(plan, outcome) as reject,
+        ThreadPoolExecutor(WRITERS) as writer,
+    ):
+
+        def settle(written: Future[_Taken]) -> None:
+            outcome.add(written.result(), reject)
+            outcome.seconds = time.monotonic() - begun
             progress(plan.file.read_bytes, outcome)
-            if stopping.is_set():
-                outcome.is_stopped = True
-                break
+
+        writing: deque[Future[_Taken]] = deque()
+        while chunk := [] if stopping.is_set() else list(islice(rows, CHUNK)):
+            writing.append(writer.submit(intake.keep, intake.judge(chunk, view.held())))
+            if len(writing) == WRITERS:
+                settle(writing.popleft())
+        for written in writing:
+            settle(written)
+        outcome.is_stopped = stopping.is_set()
     return outcome
-
-
-def places_in(file: RowFile, columns: Mapping[str, str]) -> list[Place]:
-    """The places of all rows that have one."""
-    places = []
-    for row in file.rows():
-        try:
-            places.append(_place(row, columns))
-        except LampioneError:
-            continue
-    return places
-
-
-# --- a batch ---------------------------------------------------------------------------------------------------------
 
 
 Reject = Callable[[Row, str], None]
 
 
-class _NeedsCare(Exception):
-    """A row broke the transaction of its batch: once more, each behind its own savepoint."""
+class _Rejected(NamedTuple):
+    """A row, the key of the reason, and the reason as a sentence."""
 
+    row: Row
+    key: str
+    sentence: str
+    is_outside: bool = False
 
-def _take_batch(
-    batch: Sequence[Row], reader: _Reader, municipality: MunicipalityView, outcome: Outcome, reject: Reject
-) -> None:
-    """One transaction. Counts only what was kept: the counts are added once it is. Raises Unavailable."""
-    try:
-        try:
-            taken = _taken(batch, reader, municipality, careful=False)
-        except _NeedsCare:
-            taken = _taken(batch, reader, municipality, careful=True)
-    except psycopg.OperationalError as error:
-        raise Unavailable("importing.database_lost", problem=str(error).strip().split("\n")[0]) from error
-    for name, count in taken.counts.items():
-        setattr(outcome, name, getattr(outcome, name) + count)
-    for row, key, sentence in taken.rejected:
-        outcome.note(key, sentence)
-        reject(row, sentence)
+    @classmethod
+    def of(cls, row: Row, error: Exception) -> _Rejected:
+        """The row refused for this error."""
+        if isinstance(error, LampioneError):
+            return cls(row, error.key, error.sentence(operator_language()), isinstance(error, OutsideTerritory))
+        return cls(row, type(error).__name__, str(error).strip().split("\n")[0])
 
 
 @dataclass
 class _Taken:
-    """What became of one batch."""
+    """What became of some rows."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    rejected: list[tuple[Row, str, str]] = field(default_factory=list)
-    """The row, the key of the reason and the reason as a sentence."""
+    kept: Kept
+    rejected: list[_Rejected]
+
+    def __add__(self, other: _Taken) -> _Taken:
+        kept = Kept(*(mine + theirs for mine, theirs in zip(astuple(self.kept), astuple(other.kept), strict=True)))
+        return _Taken(kept, self.rejected + other.rejected)
 
 
-def _taken(batch: Sequence[Row], reader: _Reader, municipality: MunicipalityView, *, careful: bool) -> _Taken:
-    taken = _Taken()
-    with writing(municipality.id) as session:
-        there = _known(session, municipality.id, [reader.reference(row) for row in batch])
-        for row in batch:
-            if reader.reference(row) in there:
-                taken.counts["duplicate"] += 1
+@dataclass
+class _Batch:
+    """Rows, those of them that were judged, how many had come before, and those that cannot be taken in."""
+
+    rows: Sequence[Row]
+    judged: Judged
+    known: int
+    rejected: list[_Rejected]
+
+
+class _Intake:
+    """Judges rows, and keeps what was judged."""
+
+    def __init__(self, reader: Reader, municipality_id: int) -> None:
+        self._reader = reader
+        self._municipality_id = municipality_id
+        self._looks = True
+        """Whether rows are looked for among what came before; not while all are new: their claims would tell."""
+
+    def judge(self, rows: Sequence[Row], registry: Registry) -> _Batch:
+        """Decide about the rows. Raises Unavailable."""
+        municipality = registry.municipalities[self._municipality_id]
+        references = [self._reader.reference(row) for row in rows]
+        known: set[UUID] = set()
+        if self._looks:
+            with _database(), reading(municipality.id) as session:
+                known = bulk.known(session, municipality.id, references)
+            self._looks = bool(known)
+        rejected: list[_Rejected] = []
+        standing, submissions = [], []
+        for row, reference, place in self._placed(rows, references, known, registry, rejected):
+            try:
+                submissions.append(self._reader.submission(row, place, reference))
+                standing.append(row)
+            except REFUSING as error:
+                rejected.append(_Rejected.of(row, error))
+        judged = bulk.judge(submissions, municipality, registry, datetime.now(UTC))
+        rejected += [_Rejected.of(standing[position], error) for position, error in judged.refused.items()]
+        count = sum(reference in known for reference in references)
+        return _Batch(rows, judged, count, sorted(rejected, key=lambda one: one.row.number))
+
+    def _placed(
+        self,
+        rows: Sequence[Row],
+        references: Sequence[UUID],
+        known: set[UUID],
+        registry: Registry,
+        rejected: list[_Rejected],
+    ) -> Iterator[tuple[Row, UUID, Place]]:
+        """The new ones that are in the municipality."""
+        found = []
+        for row, reference in zip(rows, references, strict=True):
+            if reference in known:
                 continue
             try:
-                with session.raw.transaction() if careful else nullcontext():
-                    received = receive(session, reader.submission(row))
-            except LampioneError as error:
-                # Raised before anything of the row was written.
-                taken.counts["outside" if isinstance(error, OutsideTerritory) else "refused"] += 1
-                taken.rejected.append((row, error.key, error.sentence(operator_language())))
-            except psycopg.OperationalError:
-                raise
-            except (psycopg.Error, ValueError, TypeError, OverflowError) as error:
-                if not careful:
-                    raise _NeedsCare from error
-                taken.counts["refused"] += 1
-                taken.rejected.append((row, type(error).__name__, str(error).strip().split("\n")[0]))
+                found.append((row, reference, self._reader.place(row)))
+            except REFUSING as error:
+                rejected.append(_Rejected.of(row, error))
+        wanted = registry.municipalities[self._municipality_id]
+        for one, there in zip(found, bulk.municipalities_at([place for *_, place in found], registry), strict=True):
+            if there is wanted:
+                yield one
+            elif isinstance(there, LampioneError):
+                rejected.append(_Rejected.of(one[0], there))
             else:
-                taken.counts["duplicate" if received.is_repeat else "accepted"] += 1
-                taken.counts["triage"] += not received.is_repeat and received.answer["state"] == "triage"
-    return taken
+                elsewhere = OutsideTerritory("importing.elsewhere", field="place", there=there.name, wanted=wanted.name)
+                rejected.append(_Rejected.of(one[0], elsewhere))
+
+    def keep(self, batch: _Batch) -> _Taken:
+        """Write what was judged. A row that the database refuses is looked for by halves. Raises Unavailable."""
+        try:
+            with _database():
+                return self._kept(batch)
+        except (psycopg.DataError, psycopg.IntegrityError, *REFUSING) as error:
+            if isinstance(error, Unavailable):
+                raise
+            if len(batch.rows) == 1:
+                return _Taken(Kept(0, 0, 0), [_Rejected.of(batch.rows[0], error)])
+        middle = len(batch.rows) // 2
+        first, second = (self.judge(rows, view.held()) for rows in (batch.rows[:middle], batch.rows[middle:]))
+        return self.keep(first) + self.keep(second)
+
+    def _kept(self, batch: _Batch) -> _Taken:
+        for renewals_left in range(RENEWALS, -1, -1):
+            try:
+                with writing(self._municipality_id) as session:
+                    kept = bulk.keep(session, batch.judged, at_any_version=not renewals_left)
+                break
+            except bulk.RegistryMoved as moved:
+                batch = self.judge(batch.rows, view.at_version(moved.version))
+        self._looks = self._looks or kept.repeated > batch.judged.repeated
+        return _Taken(replace(kept, repeated=kept.repeated + batch.known), batch.rejected)
 
 
-def _known(session: WriteSession, municipality_id: int, references: Sequence[UUID]) -> set[UUID]:
-    return set(
-        session.scalars(
-            select(ClientRequest.reference).where(
-                ClientRequest.municipality_id == municipality_id, ClientRequest.reference.in_(references)
-            )
-        )
-    )
+@contextmanager
+def _database() -> Iterator[None]:
+    """Where the database is lost, Unavailable."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise Unavailable("importing.database_lost", problem=str(error).strip().split("\n")[0]) from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No look for cycles meanwhile: rows make none, and to look again and again took as long as to judge."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager
@@ -335,119 +410,3 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-# --- a row -----------------------------------------------------------------------------------------------------------
-
-
-class _Reader:
-    """Makes submissions of rows."""
-
-    def __init__(self, plan: Plan, municipality: MunicipalityView) -> None:
-        self._columns = plan.columns
-        self._source = plan.source
-        self._map = plan.categories
-        self._municipality = municipality
-        self._now = datetime.now(UTC)
-        self._named = {
-            name.casefold(): slug
-            for slug, category in municipality.categories.items()
-            if category.is_active
-            for name in (slug, category.name.it, category.name.en)
-        }
-
-    def reference(self, row: Row) -> UUID:
-        """The same for the same content in the same municipality, whichever file or order it comes in."""
-        content = json.dumps(row.values, sort_keys=True, default=str)
-        return uuid5(NAMESPACE, f"{self._municipality.slug}\n{content}")
-
-    def submission(self, row: Row) -> Submission:
-        """The row as a submission. Raises InvalidInput, OutsideTerritory where it is elsewhere."""
-        if row.problem is not None:
-            raise InvalidInput("importing.unreadable_row", field="row", problem=row.problem)
-        place = _place(row, self._columns)
-        found = view.held().at(checked(place))
-        if found.id != self._municipality.id:
-            raise OutsideTerritory(
-                "importing.elsewhere", field="place", there=found.name, wanted=self._municipality.name
-            )
-        return Submission(
-            place=place,
-            description=self._text(row, "text") or self._text(row, "title") or "",
-            category=self._category(row),
-            address=(self._text(row, "address") or "")[:LONGEST_ADDRESS] or None,
-            contact=self._contact(row),
-            client_reference=self.reference(row),
-            created_at=self._created_at(row),
-            source=self._source,
-        )
-
-    def _text(self, row: Row, key: str) -> str | None:
-        value = value_at(row.values, self._columns[key]) if key in self._columns else None
-        if value is None or isinstance(value, dict | list):
-            return None
-        return str(value).replace("\0", "").strip() or None
-
-    def _category(self, row: Row) -> str | None:
-        """Our category for the row's, where it is known; else the classifier decides."""
-        label = self._text(row, "category")
-        if label is None:
-            return None
-        mapped = self._map.get(label.casefold())
-        if mapped is not None:
-            return mapped if mapped in self._municipality.choices else None
-        return self._named.get(label.casefold())
-
-    def _contact(self, row: Row) -> Contact:
-        email = self._text(row, "email")
-        # A report is not lost for a mistyped address, which nobody will write to anyway.
-        usable = email if email and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email) else None
-        return Contact(email=usable, name=self._text(row, "name"), phone=self._text(row, "phone"))
-
-    def _created_at(self, row: Row) -> datetime:
-        written = self._text(row, "created_at")
-        if written is None:
-            return self._now
-        moment = read_moment(written, self._municipality.time_zone)
-        if not EARLIEST <= moment <= datetime.now(UTC):
-            raise InvalidInput("importing.bad_date", field="created_at", value=written)
-        return moment
-
-
-def _place(row: Row, columns: Mapping[str, str]) -> Place:
-    return Place(*(_degrees(row, columns, key) for key in ("lon", "lat")))
-
-
-def _degrees(row: Row, columns: Mapping[str, str], key: str) -> float:
-    value = value_at(row.values, columns[key])
-    if value is None or str(value).strip() == "" or isinstance(value, bool):
-        raise InvalidInput("importing.no_place", field=key)
-    try:
-        return float(str(value).strip().replace(",", "."))
-    except ValueError:
-        raise InvalidInput("importing.bad_place", field=key, value=str(value)[:40]) from None
-
-
-def read_moment(written: str, time_zone: ZoneInfo) -> datetime:
-    """A date as people and programs write it; without a zone it is the municipality's. Raises InvalidInput."""
-    moment = _parsed(written)
-    if moment is None:
-        raise InvalidInput("importing.bad_date", field="created_at", value=written[:40])
-    return (moment if moment.tzinfo else moment.replace(tzinfo=time_zone)).astimezone(UTC)
-
-
-def _parsed(written: str) -> datetime | None:
-    if re.fullmatch(r"1\d{9}(\d{3})?(\.\d+)?", written):
-        seconds = float(written) / (1000 if len(written.partition(".")[0]) > 10 else 1)  # noqa: PLR2004
-        return datetime.fromtimestamp(seconds, UTC)
-    tidy = written.removesuffix(" UTC") + "+00:00" if written.endswith(" UTC") else written
-    try:
-        return datetime.fromisoformat(tidy)
-    except ValueError:
-        pass
-    for form in DATE_FORMATS:
-        try:
-            return datetime.strptime(written, form)  # noqa: DTZ007  (the zone is added by who asked)
-        except ValueError:
-            continue
-    return None

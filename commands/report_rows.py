@@ -9,9 +9,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from city.errors import InvalidInput
 
@@ -22,8 +21,7 @@ DELIMITERS: Final = ",;\t|"
 HEAD: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: its number (from 1, without a header) and its values, or why it cannot be read."""
 
     number: int

@@ -57,11 +57,23 @@ class ZoneIndex:
     def holding_many(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> list[list[int]]:
         """The same for many places at once: arrays of degrees, shape (n,)."""
         found: list[list[int]] = [[] for _ in range(len(lons))]
-        if self.keys:
-            points, positions = self._tree.query(shapely.points(lons, lats), predicate="intersects")
-            for point, position in sorted(zip(points.tolist(), positions.tolist(), strict=True)):
-                found[point].append(self.keys[position])
+        for place, position in zip(*(pairs.tolist() for pairs in self.pairs(lons, lats)), strict=True):
+            found[place].append(self.keys[position])
         return found
+
+    def pairs(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Which places (shape (n,)) lie in which shapes: two arrays, positions of places and positions of shapes.
+
+        Ordered by place, then shape. Places must be finite.
+        """
+        if not self.keys:
+            return np.empty(0, np.intp), np.empty(0, np.intp)
+        places, positions = self._tree.query(shapely.points(lons, lats))
+        # The shapes are prepared, which the tree's own predicates would not make use of.
+        inside = shapely.intersects_xy(self.areas[positions], lons[places], lats[places])
+        places, positions = places[inside], positions[inside]
+        order = np.lexsort((positions, places))
+        return places[order], positions[order]
 
     def nearest(self, place: Place) -> tuple[int, float] | None:
         """The nearest shape and how many metres away its border is; None where the index is empty."""

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
@@ -23,6 +26,7 @@ from geo.zones import ZoneIndex, ZoneShape, area_of
 
 POLE: Final = 90
 Found = TypeVar("Found")
+Degrees = NDArray[np.float64]
 
 LAST_RESORT: Final = "other"
 """The category of what nobody has sorted yet; every taxonomy has it."""
@@ -185,6 +189,15 @@ class MunicipalityView:
         """The zones in force on `day` that hold `place`."""
         return [zone for key in self.index.holding(place) if (zone := self.zones[key]).counts_on(day)]
 
+    def zone_ids_at(self, lons: Degrees, lats: Degrees, day: date) -> list[tuple[int, ...]]:
+        """For many places (degrees, shape (n,)) the ids of the zones in force on `day`, in the order of `zones_at`."""
+        places, positions = self.index.pairs(lons, lats)
+        in_force = np.array([self.zones[key].counts_on(day) for key in self.index.keys], bool)
+        places, positions = places[in_force[positions]], positions[in_force[positions]]
+        ids = np.array(self.index.keys, np.int64)[positions].tolist()
+        ends = np.bincount(places, minlength=len(lons)).cumsum().tolist()
+        return [tuple(ids[begin:end]) for begin, end in pairwise([0, *ends])]
+
     def local(self, moment: datetime) -> datetime:
         """The municipality's wall-clock time."""
         return moment.astimezone(self.time_zone)
@@ -229,6 +242,14 @@ class Registry:
         raise OutsideTerritory(
             "intake.outside", field="place", nearest=self.municipalities[near].name, kilometres=f"{metres / 1000:.1f}"
         )
+
+    def ids_at(self, lons: Degrees, lats: Degrees) -> NDArray[np.int64]:
+        """For many places (degrees, shape (n,)) the municipality's id; -1 where `at` would raise."""
+        found = np.full(len(lons), -1)
+        places, positions = self.boundaries.pairs(lons, lats)
+        first, begins = np.unique(places, return_index=True)
+        found[first] = np.array(self.boundaries.keys, np.int64)[positions[begins]]
+        return found
 
 
 _held: Registry | None = None

@@ -19,8 +19,9 @@ import re
 import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple, Self
@@ -40,6 +41,8 @@ SUGGESTIONS = 3
 EXPLAINING_WORDS = 5
 
 _CACHED_WORDS = 16_384
+_WEIGHED_AT_ONCE = 1_024
+"""Texts whose sums lie side by side in the processor's cache."""
 _LONGEST_WORD = 24
 _REMEMBERED_MASKS = 1_000
 _LEAST_SHARE = 0.02
@@ -116,17 +119,24 @@ def word_features(word: str) -> list[str]:
 
 
 def trusted(logits: Floats, trust: Trust) -> Floats:
-    """Probabilities that add up to 1 and keep the order of `logits`, the first of them as trustworthy as it says."""
-    powers: Floats = np.exp(logits - logits.max())
-    first = int(powers.argmax())
-    powers[first] = 0
-    rest = max(float(powers.sum()), 1e-9)
-    runner_up = float(powers.max())
-    sure = trust.share / (1 + math.exp(min(trust.slope * math.log(rest) - trust.shift, 700)))
-    sure = max(sure, _AHEAD * runner_up / (rest + runner_up))
-    powers *= (1 - sure) / rest
-    powers[first] = sure
+    """Probabilities that add up to 1 and keep the order of `logits`, the first of them as trustworthy as it says.
+
+    Both of shape (texts, classes).
+    """
+    powers: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
+    texts, first = np.arange(len(powers)), powers.argmax(axis=1)
+    powers[texts, first] = 0
+    rests = [max(rest, 1e-9) for rest in powers.sum(axis=1).tolist()]
+    sure = [_sure(rest, up, trust) for rest, up in zip(rests, powers.max(axis=1).tolist(), strict=True)]
+    powers *= np.array([(1 - share) / rest for share, rest in zip(sure, rests, strict=True)], np.float32)[:, None]
+    powers[texts, first] = sure
     return powers
+
+
+def _sure(rest: float, runner_up: float, trust: Trust) -> float:
+    """How sure the first is, where the others together have `rest` times its power and the second `runner_up` times."""
+    sure = trust.share / (1 + math.exp(min(trust.slope * math.log(rest) - trust.shift, 700)))
+    return max(sure, _AHEAD * runner_up / (rest + runner_up))
 
 
 class _WordRows:
@@ -143,15 +153,53 @@ class _WordRows:
     def has_room_for(self, words: int) -> bool:
         return max(len(self.by_word), len(self.by_spelling) // 2) + words <= len(self.rows)
 
+    def totals(self, readings: Sequence[_Reading]) -> Floats:
+        """The sum of each text's rows, shape (texts, columns).
+
+        Word after word in the text's order, whatever texts lie beside it: a sum must not depend on its neighbours.
+        """
+        if len(readings) == 1:
+            return np.add.reduce(self.rows.take(readings[0].words, axis=0), axis=0, keepdims=True)
+        lengths = np.array([len(reading.words) for reading in readings])
+        longest_first = (-lengths).argsort()
+        words = _all_words(readings)
+        begins = (lengths.cumsum() - lengths)[longest_first]
+        summed = np.zeros((len(readings), self.rows.shape[1]), np.float32)
+        for place in range(lengths.max()):
+            going_on = np.searchsorted(-lengths[longest_first], -place)
+            summed[:going_on] += self.rows[words[begins[:going_on] + place]]
+        totals = np.empty_like(summed)
+        totals[longest_first] = summed
+        return totals
+
+    def voices(self, readings: Sequence[_Reading], classes: NDArray[np.intp]) -> Iterator[list[float]]:
+        """For each text, how much each of its words speaks for the text's class."""
+        lengths = [len(reading.words) for reading in readings]
+        voices = iter(self.rows[_all_words(readings), classes.repeat(lengths)].tolist())
+        return (list(islice(voices, length)) for length in lengths)
+
 
 class _Reading(NamedTuple):
-    """A text as the model sees it: its different words as written, the row of each, the different rows, their sum."""
+    """A text as the model sees it: its different words as written, the row of each, and the different rows."""
 
     spellings: list[str]
     sequence: list[int]
     words: list[int]
-    rows: Floats
-    total: Floats
+
+
+def _all_words(readings: Sequence[_Reading]) -> NDArray[np.intp]:
+    return np.fromiter(chain.from_iterable(reading.words for reading in readings), np.intp)
+
+
+class _Weights(NamedTuple):
+    """What was found of a text: the best classes and their shares, and how much each word speaks for the first."""
+
+    italian: float
+    energy: float
+    order: list[int]
+    shares: list[float]
+    of_group: float
+    voices: list[float]
 
 
 class Classifier:
@@ -191,42 +239,81 @@ class Classifier:
 
         Confidence is that among *all* categories: a text about something not allowed leaves little for the others.
         """
-        reading = self._read(text)
-        total = reading.total
-        classes = len(self.slugs)
-        language = LANGUAGES[0] if total[classes] >= 0 else LANGUAGES[1]
-        if total[classes + 1] <= 0:
-            return Classification((), language, decided=False, words=(), group_confidence=0.0)
-        probabilities = self._probabilities(total)
+        cache, reading = self._read(text)
+        return self._said(cache, [reading], allowed)[0]
+
+    def classify_many(self, texts: Iterable[str], allowed: frozenset[str] | None = None) -> list[Classification]:
+        """What `classify` says of each text, to the last digit; quicker than one by one."""
+        said: list[Classification] = []
+        waiting: list[_Reading] = []
+        cache = self._cache
+        for text in texts:
+            of, reading = self._read(text)
+            if of is not cache or len(waiting) == _WEIGHED_AT_ONCE:
+                said += self._said(cache, waiting, allowed)
+                cache, waiting = of, []
+            waiting.append(reading)
+        return said + self._said(cache, waiting, allowed)
+
+    def _said(
+        self, cache: _WordRows, readings: Sequence[_Reading], allowed: frozenset[str] | None
+    ) -> list[Classification]:
+        """What there is to say of texts whose words have their rows in `cache`."""
+        if not readings:
+            return []
+        totals = cache.totals(readings)
+        probabilities = self._probabilities(totals)
         ranked = probabilities if allowed is None else probabilities * self._mask(allowed)
-        order = ranked.argsort()[: -SUGGESTIONS - 1 : -1].tolist()
-        suggestions = tuple(
-            Suggestion(self.slugs[index], round(float(ranked[index]), 4)) for index in order if ranked[index] > 0
-        )
-        if not suggestions:
+        order = ranked.argsort(axis=1)[:, : -SUGGESTIONS - 1 : -1]
+        first = order[:, 0]
+        of_group = (self._members[first] * probabilities).sum(axis=1)
+        return [
+            self._classification(reading, _Weights(*weights))
+            for reading, *weights in zip(
+                readings,
+                totals[:, -2].tolist(),
+                totals[:, -1].tolist(),
+                order.tolist(),
+                np.take_along_axis(ranked, order, axis=1).tolist(),
+                of_group.tolist(),
+                cache.voices(readings, first),
+                strict=True,
+            )
+        ]
+
+    def _classification(self, reading: _Reading, weights: _Weights) -> Classification:
+        language = LANGUAGES[0] if weights.italian >= 0 else LANGUAGES[1]
+        order, shares = weights.order, weights.shares
+        if weights.energy <= 0 or shares[0] <= 0:
             return Classification((), language, decided=False, words=(), group_confidence=0.0)
-        first = order[0]
+        suggestions = tuple(
+            [Suggestion(self.slugs[at], round(share, 4)) for at, share in zip(order, shares, strict=True) if share > 0]
+        )
         return Classification(
             suggestions,
             language,
-            decided=suggestions[0].confidence >= self.thresholds[first],
-            words=_spoken(reading, first),
-            group_confidence=round(float(self._members[first] @ probabilities), 4),
+            decided=suggestions[0].confidence >= self.thresholds[order[0]],
+            words=_spoken(reading, weights.voices),
+            group_confidence=round(weights.of_group, 4),
         )
 
     def scores(self, text: str) -> dict[str, float]:
         """The probability of every category; empty when no word says anything."""
-        total = self._read(text).total
-        if total[len(self.slugs) + 1] <= 0:
+        cache, reading = self._read(text)
+        totals = cache.totals([reading])
+        if totals[0, -1] <= 0:
             return {}
-        return dict(zip(self.slugs, self._probabilities(total).tolist(), strict=True))
+        return dict(zip(self.slugs, self._probabilities(totals)[0].tolist(), strict=True))
 
     def language(self, text: str) -> str:
         """The language of `text`: "it" or "en", Italian when nothing tells."""
-        return LANGUAGES[0] if self._read(text).total[len(self.slugs)] >= 0 else LANGUAGES[1]
+        cache, reading = self._read(text)
+        return LANGUAGES[0] if cache.totals([reading])[0, len(self.slugs)] >= 0 else LANGUAGES[1]
 
-    def _probabilities(self, total: Floats) -> Floats:
-        return trusted(total[: len(self.slugs)] / (self._damping + float(total[-1])) ** 0.5, self._trust)
+    def _probabilities(self, totals: Floats) -> Floats:
+        """The probability of every class, a row for each text."""
+        lengths = np.sqrt(self._damping + totals[:, -1:].astype(np.float64)).astype(np.float32)
+        return trusted(totals[:, : len(self.slugs)] / lengths, self._trust)
 
     def _mask(self, allowed: frozenset[str]) -> Floats:
         mask = self._masks.get(allowed)
@@ -237,16 +324,15 @@ class Classifier:
             self._masks[allowed] = mask
         return mask
 
-    def _read(self, text: str) -> _Reading:
+    def _read(self, text: str) -> tuple[_WordRows, _Reading]:
+        """The text, and the cache that has the rows of its words."""
         spellings = list(dict.fromkeys(words_of(text)))[:WORDS_AT_MOST]
         cache = self._cache
         sequence = [cache.by_spelling.get(spelling, -1) for spelling in spellings]
         if -1 in sequence:
             cache = self._learn_rows(spellings)
             sequence = [cache.by_spelling[spelling] for spelling in spellings]
-        words = list(dict.fromkeys(sequence))
-        rows = cache.rows.take(words, axis=0)
-        return _Reading(spellings, sequence, words, rows, np.add.reduce(rows, axis=0))
+        return cache, _Reading(spellings, sequence, list(dict.fromkeys(sequence)))
 
     def _learn_rows(self, spellings: list[str]) -> _WordRows:
         """The cache, with a row for each of `spellings`."""
@@ -318,7 +404,8 @@ class Classifier:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about: dict[str, Any] = json.loads("".join(_unpacked(stored["about"])))
-                _check_format(about.get("format"), path)
+                if about.get("format") != FORMAT:
+                    raise UnusableModel(f"{path.name} is of format {about.get('format')}, not {FORMAT}")  # noqa: TRY301
                 return cls(
                     slugs=about["slugs"],
                     groups=about["groups"],
@@ -332,14 +419,7 @@ class Classifier:
         except UnusableModel:
             raise
         except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as problem:
-            raise (
-                problem if isinstance(problem, UnusableModel) else UnusableModel(f"{path.name} is damaged")
-            ) from problem
-
-
-def _check_format(found: object, path: Path) -> None:
-    if found != FORMAT:
-        raise UnusableModel(f"{path.name} is of format {found}, not {FORMAT}")
+            raise UnusableModel(f"{path.name} is damaged") from problem
 
 
 def _members(groups: Sequence[str]) -> Floats:
@@ -347,15 +427,16 @@ def _members(groups: Sequence[str]) -> Floats:
     return np.array([[float(one == other) for other in groups] for one in groups], np.float32)
 
 
-def _spoken(reading: _Reading, index: int) -> tuple[tuple[str, float], ...]:
-    """The words that speak most for class `index`, each with its share of all that speaks for it."""
-    voices = reading.rows[:, index].tolist()
+def _spoken(reading: _Reading, voices: list[float]) -> tuple[tuple[str, float], ...]:
+    """The words that speak most for a class, each with its share of all that speaks for it."""
     for_it = sorted(((voice, row) for voice, row in zip(voices, reading.words, strict=True) if voice > 0), reverse=True)
-    whole = sum(voice for voice, _ in for_it)
+    whole = sum([voice for voice, _ in for_it])
     return tuple(
-        (reading.spellings[reading.sequence.index(row)], round(voice / whole, 3))
-        for voice, row in for_it[:EXPLAINING_WORDS]
-        if voice >= _LEAST_SHARE * whole
+        [
+            (reading.spellings[reading.sequence.index(row)], round(voice / whole, 3))
+            for voice, row in for_it[:EXPLAINING_WORDS]
+            if voice >= _LEAST_SHARE * whole
+        ]
     )
 
 

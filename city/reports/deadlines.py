@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -11,5 +12,9 @@ def deadline(received_at: datetime, days: int, zone: ZoneInfo) -> datetime:
 
     A calendar day is counted on the wall clock, so a change to or from daylight-saving time moves nothing.
     """
-    last_day = received_at.astimezone(zone).date() + timedelta(days=days)
-    return datetime.combine(last_day, time(23, 59, 59), tzinfo=zone).astimezone(UTC)
+    return _end_of(received_at.astimezone(zone).date() + timedelta(days=days), zone)
+
+
+@lru_cache(maxsize=4096)
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(23, 59, 59), tzinfo=zone).astimezone(UTC)

@@ -17,8 +17,10 @@ WORDS_BETWEEN = 2
 READ_AT_MOST = 4_000
 """Letters of a text that are looked at: an emergency is said early."""
 
-_SPACES = re.compile(r"[^a-z0-9.!?;]+")
-_WALLS = re.compile(r" ?[.!?;][ .!?;]*")
+_FOLDED = "".join(
+    letter.lower() if letter.isalnum() else "." if letter in ".!?;" else " " for letter in map(chr, range(128))
+)
+"""What becomes of each ASCII character."""
 _LETTERS = re.compile(r"[a-z0-9]+")
 _ITALIAN_ENDINGS = "aeio"
 _SHORTEST_STEM = 3
@@ -41,10 +43,10 @@ def found(text: str, words: Iterable[str]) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Lower case, without accents, words parted by one space and sentences by a full stop, a space at both ends."""
+    """Lower case, without accents, words parted by one space and sentences by full stops, a space at both ends."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.replace("’", "'")).encode("ascii", "ignore").decode()
-    return f" {_WALLS.sub(' . ', _SPACES.sub(' ', text.lower()))} "
+    return f" {' '.join(text.translate(_FOLDED).replace('.', ' . ').split())} "
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ no one could work with: no text, no place, a place in nobody's territory.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -41,6 +41,10 @@ EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LONGEST_KEY: Final = 80
 
 
+Said = tuple[Classification | None, str | None]
+"""What the classifier says of a text, or the key of why it says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """How to reach the reporter; all may be missing where the municipality takes anonymous reports."""
@@ -55,6 +59,9 @@ class Contact:
         return bool(self.email or self.phone)
 
 
+NOBODY: Final = Contact()
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a citizen (or an import) hands in."""
@@ -64,7 +71,7 @@ class Submission:
     category: str | None = None
     address: str | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
-    contact: Contact = field(default_factory=Contact)
+    contact: Contact = NOBODY
     client_reference: UUID | None = None
     occurred_at: datetime | None = None
     created_at: datetime | None = None
@@ -135,7 +142,7 @@ class Judgement:
             {
                 "category": suggestion.slug,
                 "group": categories[suggestion.slug].group.slug,
-                "confidence": round(suggestion.confidence, 4),
+                "confidence": suggestion.confidence,
             }
             for suggestion in self.classification.suggestions
         ]
@@ -146,11 +153,23 @@ def judge(submission: Submission, municipality: MunicipalityView, now: datetime)
 
     Raises InvalidInput where the submission itself is wrong.
     """
-    classification, trouble = _classify(submission.description, municipality)
-    language = submission.language or (classification.language if classification else municipality.languages[0])
+    said = classify(submission.description, municipality)
     zones = municipality.zones_at(submission.place, municipality.local(now).date())
+    return concluded(submission, municipality, said, zones, lambda category: route(municipality, category, zones, now))
+
+
+def concluded(
+    submission: Submission,
+    municipality: MunicipalityView,
+    said: Said,
+    zones: list[ZoneView],
+    routed: Callable[[CategoryView], Routing],
+) -> Judgement:
+    """The judgement, given what the classifier said (or why it did not), the zones, and who routes a category there."""
+    classification, trouble = said
+    language = submission.language or (classification.language if classification else municipality.languages[0])
     category, decided_by, reason = _category(submission, municipality, classification, trouble)
-    routing = route(municipality, category, zones, now)
+    routing = routed(category)
     return Judgement(
         municipality=municipality,
         zones=zones,
@@ -164,7 +183,7 @@ def judge(submission: Submission, municipality: MunicipalityView, now: datetime)
     )
 
 
-def _classify(text: str, municipality: MunicipalityView) -> tuple[Classification | None, str | None]:
+def classify(text: str, municipality: MunicipalityView) -> Said:
     """The classifier's word, or why there is none: its trouble is never the citizen's."""
     try:
         classifier = trained.classifier()
@@ -186,21 +205,31 @@ def _category(
     return municipality.categories[LAST_RESORT], "nobody", trouble or "triage.unsure"
 
 
-def _cleaned(submission: Submission) -> Submission:
+def clean(submission: Submission) -> Submission:
+    """The submission without surrounding space and other trifles. Raises InvalidInput, TooLarge."""
     description = cleaned(submission.description, field="description")
     if description is None:
         raise InvalidInput("intake.empty", field="description")
-    contact = Contact(
-        cleaned(submission.contact.email, field="contact.email", longest=254),
-        cleaned(submission.contact.name, field="contact.name", longest=120),
-        cleaned(submission.contact.phone, field="contact.phone", longest=30),
-    )
-    return replace(
-        submission,
-        description=description,
-        address=cleaned(submission.address, field="address", longest=LONGEST_ADDRESS),
-        answers=_cleaned_answers(submission.answers),
-        contact=contact,
+    address = cleaned(submission.address, field="address", longest=LONGEST_ADDRESS)
+    answers = _cleaned_answers(submission.answers)
+    contact = _cleaned_contact(submission.contact)
+    if (description, address, answers, contact) == (
+        submission.description,
+        submission.address,
+        submission.answers,
+        submission.contact,
+    ):
+        return submission
+    return replace(submission, description=description, address=address, answers=answers, contact=contact)
+
+
+def _cleaned_contact(contact: Contact) -> Contact:
+    if contact is NOBODY:
+        return contact
+    return Contact(
+        cleaned(contact.email, field="contact.email", longest=254),
+        cleaned(contact.name, field="contact.name", longest=120),
+        cleaned(contact.phone, field="contact.phone", longest=30),
     )
 
 
@@ -213,7 +242,8 @@ def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in said.items() if key and value}
 
 
-def _check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
+def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
+    """Raises InvalidInput for what nobody could work with."""
     if not municipality.accepts_anonymous and not submission.contact.is_reachable:
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
     moment = submission.occurred_at
@@ -247,7 +277,7 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
     Raises InvalidInput, OutsideTerritory, TooLarge; Conflict where the reference was used for something else.
     """
     now = datetime.now(UTC)
-    submission = _cleaned(submission)
+    submission = clean(submission)
     report_id = new_id()
     registry, judgement = _first_judged(session, submission, now, municipality)
     for renewals_left in range(RENEWALS, -1, -1):
@@ -260,7 +290,7 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
         judgement = _judged(submission, registry, now)
         session.enter(judgement.municipality.id)
     if kept.answer is None:
-        return _first_answer(session.raw, submission, judgement.municipality)
+        return _first_answer(session.raw, submission, judgement)
     if submission.photos:
         _keep_photos(session.raw, submission, judgement.municipality.id, report_id)
     session.after_commit(bell.ring)
@@ -319,47 +349,58 @@ def _judged(
 ) -> Judgement:
     is_of_registry = found is not None and registry.municipalities.get(found.id) is found
     municipality = found if found is not None and is_of_registry else registry.at(checked(submission.place))
-    _check(submission, municipality, now)
+    check(submission, municipality, now)
     return judge(submission, municipality, now)
 
 
 def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
-    created_at = submission.created_at or now
-    x, y = submission.place.cell()
-    municipality = judgement.municipality
+    """The report's row, but for the number: what was settled and what is its own."""
+    return settled(judgement, now) | own(submission, judgement, report_id, now)
+
+
+def settled(judgement: Judgement, now: datetime) -> dict[str, Any]:
+    """The columns that depend on category, zones and routing alone: many old reports share them."""
     return {
-        "municipality_id": municipality.id,
-        "id": report_id,
+        "municipality_id": judgement.municipality.id,
         "state": judgement.state.value,
         "category_id": judgement.category.id,
         "group_slug": judgement.category.group.slug,
         "decided_by": judgement.decided_by,
-        "confidence": judgement.confidence,
-        "suggestions": _json(judgement.suggestions()),
         "department_id": judgement.routing.department.id,
         "crew_id": judgement.routing.crew.id if judgement.routing.crew else None,
-        "routing": _json(judgement.routing.as_json()),
+        "routing": json_text(judgement.routing.as_json()),
         "triage_reason": judgement.triage_reason,
+        "zone_ids": [zone.id for zone in judgement.zones],
+        "is_public": judgement.category.is_public,
+        "is_coarse": judgement.category.is_coarse,
+        "is_open": judgement.state.is_open,
+        "updated_at": now,
+    }
+
+
+def own(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
+    """The columns that no other report shares."""
+    created_at = submission.created_at or now
+    x, y = submission.place.cell()
+    return {
+        "id": report_id,
+        "confidence": judgement.confidence,
+        "suggestions": json_text(judgement.suggestions()),
         "lon": submission.place.lon,
         "lat": submission.place.lat,
         "cell": morton(x, y),
         "cell_x": x,
         "cell_y": y,
-        "zone_ids": [zone.id for zone in judgement.zones],
         "address": submission.address,
         "description": submission.description,
         "language": judgement.language,
-        "answers": _json(dict(submission.answers)),
+        "answers": json_text(dict(submission.answers)),
         "source": submission.source,
-        "is_public": judgement.category.is_public,
-        "is_coarse": judgement.category.is_coarse,
         "is_emergency": bool(judgement.emergency),
-        "is_open": judgement.state.is_open,
         "occurred_at": submission.occurred_at,
         "created_at": created_at,
-        "month": municipality.month(created_at),
-        "updated_at": now,
-        "deadline_at": deadline(created_at, judgement.category.deadline_days, municipality.time_zone),
+        "month": judgement.municipality.month(created_at),
+        "deadline_at": deadline(created_at, judgement.category.deadline_days, judgement.municipality.time_zone),
     }
 
 
@@ -450,13 +491,13 @@ def _keep(
             **duplicates.search_values(_sought(answer, submission, judgement.municipality), hidden_too=False),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
-            "answer": _json(answer),
+            "answer": json_text(answer),
             "email": contact.email,
             "name": contact.name,
             "phone": contact.phone,
             "has_reporter": bool(contact.email or contact.name or contact.phone),
-            "entries": _json(_entries(submission, judgement, row)),
-            "promises": _json([[promise.actor, promise.arguments] for promise in promises]),
+            "entries": json_text(_entries(submission, judgement, row)),
+            "promises": json_text([[promise.actor, promise.arguments] for promise in promises]),
         },
     )
     if number is None:
@@ -493,7 +534,6 @@ def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) 
         "to_state": State.RECEIVED.value,
         "details": {"source": submission.source},
     }
-    words = judgement.classification.words if judgement.classification else ()
     sent_on = {
         "at": row["created_at"],
         "what": "assigned" if judgement.state is State.ASSIGNED else "triage",
@@ -501,18 +541,30 @@ def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) 
         "is_public": True,
         "from_state": State.RECEIVED.value,
         "to_state": judgement.state.value,
-        "details": {
-            "category": judgement.category.slug,
-            "decided_by": judgement.decided_by,
-            "confidence": judgement.confidence,
-            "words": [[word, round(weight, 3)] for word, weight in words],
-            "department": judgement.routing.department.slug,
-            "routing": judgement.routing.as_json(),
-            "emergency": judgement.emergency,
-            "triage_reason": judgement.triage_reason,
-        },
+        "details": settled_details(judgement) | own_details(judgement),
     }
     return [received, sent_on]
+
+
+def settled_details(judgement: Judgement) -> dict[str, Any]:
+    """Why it went there, as far as many old reports share it."""
+    return {
+        "category": judgement.category.slug,
+        "decided_by": judgement.decided_by,
+        "department": judgement.routing.department.slug,
+        "routing": judgement.routing.as_json(),
+        "triage_reason": judgement.triage_reason,
+    }
+
+
+def own_details(judgement: Judgement) -> dict[str, Any]:
+    """Why it went there, as far as it is the report's own."""
+    words = judgement.classification.words if judgement.classification else ()
+    return {
+        "confidence": judgement.confidence,
+        "words": words,
+        "emergency": judgement.emergency,
+    }
 
 
 def _keep_photos(connection: Connection[Any], submission: Submission, municipality_id: int, report_id: UUID) -> None:
@@ -596,14 +648,18 @@ def _near_json(near: list[duplicates.Nearby]) -> list[dict[str, Any]]:
     ]
 
 
-def _first_answer(connection: Connection[Any], submission: Submission, municipality: MunicipalityView) -> Received:
-    row = connection.execute(
+def _first_answer(connection: Connection[Any], submission: Submission, judgement: Judgement) -> Received:
+    kept = connection.execute(
         "SELECT answer, request_hash FROM client_request WHERE municipality_id = %s AND reference = %s",
-        (municipality.id, submission.client_reference),
+        (judgement.municipality.id, submission.client_reference),
     ).fetchone()
-    if row is None or bytes(row[1]) != submission.fingerprint():
+    if kept is None or bytes(kept[1]) != submission.fingerprint():
         raise Conflict("intake.reference_reused", field="client_reference")
-    answer = row[0]
+    municipality, answer = judgement.municipality, kept[0]
+    if "state" not in answer:
+        # Of an imported report only what cannot be judged anew was kept: nobody was waiting for the answer.
+        row = _row(submission, judgement, UUID(answer["id"]), datetime.fromisoformat(answer["created_at"]))
+        answer = _answer(submission, judgement, row) | answer
     said = dict(
         connection.execute(
             "SELECT id, left(description, %s) FROM report WHERE municipality_id = %s AND id = ANY (%s)",
@@ -614,5 +670,6 @@ def _first_answer(connection: Connection[Any], submission: Submission, municipal
     return Received(_finished(answer | {"near": told}, submission, municipality), is_repeat=True)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """As the database takes it."""
     return orjson.dumps(value, default=str).decode()

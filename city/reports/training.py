@@ -322,7 +322,7 @@ def _calibrated(
     temperature = _temperature(logits, targets)
     logits = logits / np.float32(temperature)
     trust = _trust(logits, targets, recipe)
-    chances = np.array([trusted(row, trust) for row in logits])
+    chances = trusted(logits, trust)
     return temperature, trust, _thresholds(chances, targets, target_precision)
 
 

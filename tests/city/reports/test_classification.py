@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, product
@@ -103,9 +104,20 @@ def test_explains_itself_with_words_as_they_are_written(small: Classifier) -> No
     assert said.group_confidence >= said.suggestions[0].confidence - 1e-4
 
 
-def test_contributions_add_up_to_the_score(small: Classifier) -> None:
-    reading = small._read("tombino intasato davanti alla scuola")
-    assert np.allclose(reading.rows.sum(axis=0), reading.total, atol=1e-4)
+@pytest.mark.parametrize("allowed", [None, frozenset({"drain", "graffiti"}), frozenset[str]()])
+def test_many_at_once_are_classified_as_each_alone(
+    small: Classifier, allowed: frozenset[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*chain.from_iterable(THINGS.values()), *PLACES["it"], *PLACES["en"], "QWRTZ", "12", "voràgine", "🙂"]
+    chance = random.Random(3)
+    texts = ["", "qwrtz", "a" * 5_000] + [" ".join(chance.choices(words, k=count % 240)) for count in range(600)]
+    alone = [small.classify(text, allowed) for text in texts]
+    assert small.classify_many(texts, allowed) == alone
+    assert small.classify_many([], allowed) == []
+    monkeypatch.setattr("city.reports.classification._CACHED_WORDS", 256)
+    monkeypatch.setattr("city.reports.classification._WEIGHED_AT_ONCE", 7)
+    crowded = training.train(small_set(), groups=GROUPS)
+    assert crowded.classify_many(texts, allowed) == alone
 
 
 @pytest.mark.parametrize("text", ["", "   ", "12345 !!! 42/b", "?", "a b c", "漢字", "\x00\x00", "🙂🙂", "e\u0301"])
@@ -132,7 +144,7 @@ def test_suggests_only_what_the_municipality_has(small: Classifier) -> None:
 def test_the_first_place_keeps_its_place_whatever_it_is_trusted() -> None:
     logits = np.array([2.0, 1.9, -1.0], np.float32)
     for trust in (Trust(), Trust(0.5, -3.0, 0.9), Trust(2.0, 3.0, 1.0)):
-        probabilities = trusted(logits, trust)
+        probabilities = trusted(logits[None], trust)[0]
         assert probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert probabilities[0] >= probabilities[1] >= probabilities[2]
 
