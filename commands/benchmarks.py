@@ -23,7 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, duplicates, intake, tiles
+from bench import bare, duplicates, intake, photos, tiles
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable
@@ -63,6 +63,7 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
         "intake": _intake,
         "tiles": lambda cluster: _tiles(cluster, reports),
         "duplicates": lambda cluster: _duplicates(cluster, reports),
+        "photos": lambda _cluster: photos.measure(FOLDER),
     }
     for name in names:
         if name not in known:
