@@ -23,14 +23,14 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, duplicates, intake, photos, tiles
+from bench import bare, duplicates, intake, memory, photos, tiles
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable
 from city.registry import view
 from city.settings import PROJECT, settings
 from city.texts import said
-from commands import migrating, seeding
+from commands import installation, migrating, seeding
 from commands.cluster import Cluster
 from commands.serving import HOST, TIED, free_port, web_server
 
@@ -64,6 +64,7 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
         "tiles": lambda cluster: _tiles(cluster, reports),
         "duplicates": lambda cluster: _duplicates(cluster, reports),
         "photos": lambda _cluster: photos.measure(FOLDER),
+        "memory": lambda _cluster: _memory(),
     }
     for name in names:
         if name not in known:
@@ -245,6 +246,27 @@ def _duplicates(cluster: Cluster, reports: int) -> list[Result]:
     ]
     with _at_work(environment), psycopg.connect(cluster.url(database=name)) as owner:
         return duplicates.measure(owner, view.load().municipalities, told, reports)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+def _memory() -> list[Result]:
+    """An installation of its own under `var/bench/memory`, with the registry of the demo, served by `./lampione up`."""
+    folder = FOLDER / "memory"
+    folder.mkdir(parents=True, exist_ok=True)
+    told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
+    with _at_work({"LAMPIONE_VAR": str(folder)}):
+        with installation.ready():
+            if not view.load().municipalities:
+                seeding.load_registry("una password di prova")
+            seeding.ensure_classifier(lambda _key, _share: None)
+            bodies = intake.bodies(told, intake.over(view.load()), BODIES)
+        port = free_port(HOST)
+        address, log = f"http://{HOST}:{port}", folder / "up.log"
+        with _process([sys.executable, "-P", "-m", "commands", "up", "--port", str(port)], {}, log) as process:
+            _wait_until_ready(address, log)
+            return memory.measure(process.pid, address, intake.requests(intake.OUR_PATH, bodies))
 
 
 # --- saying ----------------------------------------------------------------------------------------------------------
