@@ -1,4 +1,4 @@
-"""How much memory a running installation takes: idle, and while reports come in.
+"""How much memory a running installation takes: just started, while reports come in, and idle again afterwards.
 
 Counted is the proportional share (PSS): what processes share (PostgreSQL's buffers, libraries) counts once in all.
 Beside each part stands the sum of its processes' resident sizes (RSS), as `top` shows them, which counts it many times.
@@ -49,11 +49,19 @@ class Size(NamedTuple):
 
 
 def measure(root: int, address: str, reports: Iterator[bytes]) -> list[Result]:
-    """Idle and under load: the process `root`, which serves at `address`, and all that came of it."""
+    """Idle and under load: the process `root`, which serves at `address`, and all that came of it.
+
+    After work PostgreSQL's buffers are filled and connections are kept: that is the idleness of a real installation.
+    """
     time.sleep(SETTLE_SECONDS)
-    idle = sizes(root)
+    started = sizes(root)
     loaded = _under_load(root, address, reports)
-    return [*_results("idle", idle, WANTED_RATIO), *_results(f"intake by {CLIENTS} clients", loaded, None)]
+    time.sleep(SETTLE_SECONDS)
+    return [
+        *_results("just started", started, WANTED_RATIO),
+        *_results(f"intake by {CLIENTS} clients", loaded, None),
+        *_results("idle after work", sizes(root), WANTED_RATIO),
+    ]
 
 
 def sizes(root: int) -> dict[str, Size]:
