@@ -82,7 +82,7 @@ def drawn(path: Path) -> Path:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = LYING
     written = io.BytesIO()
-    picture.save(written, "JPEG", quality=85, exif=exif)
+    picture.save(written, "JPEG", quality=93, exif=exif)
     path.write_bytes(written.getvalue())
     return path
 
