@@ -3,7 +3,7 @@
     PYTHON -P photos_pyvips.py PHOTO plain|progressive
 
 Each copy is made from the one before, which stays in memory: the fastest way that libvips has for it. For each line on
-standard input it prints the milliseconds that one photo took, and the sum of the copies' bytes.
+standard input it prints the milliseconds of processor and of clock that one photo took, and the copies' bytes.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def main() -> None:
     """Until standard input ends."""
     data, progressive = Path(sys.argv[1]).read_bytes(), sys.argv[2] == "progressive"
     for _ in sys.stdin:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         written = _copies(data, progressive=progressive)
-        print((time.perf_counter() - begun) * 1000, written, flush=True)
+        print((time.process_time() - worked) * 1000, (time.perf_counter() - begun) * 1000, written, flush=True)
 
 
 if __name__ == "__main__":
