@@ -223,7 +223,7 @@ def _by_postgis(connection: Connection[Any], asked: Asked) -> None:
         "municipality_id": asked.municipality.id,
         "lon": place.lon,
         "lat": place.lat,
-        "metres": duplicates.reach_metres(asked.sought.category),
+        "metres": duplicates.search_metres(asked.sought.category),
     }
     connection.execute(POSTGIS_SQL, values, prepare=True).fetchall()
 

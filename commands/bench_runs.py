@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import orjson
 import psycopg
 
-from bench import bare, bulk, classification, duplicates, intake, nginx, peers, tile_service, tiles
+from bench import bare, bulk, classification, duplicates, intake, memory, nginx, peers, photos, tile_service, tiles
 from bench.results import Result
 from city.errors import Unavailable
 from city.registry import view
@@ -18,7 +19,7 @@ from city.reports.classification import Classifier
 from city.reports.training import read_training_set
 from city.settings import PROJECT, settings
 from city.texts import operator_language
-from commands import report_import, seeding
+from commands import installation, report_import, seeding
 from commands.bench_ground import (
     FOLDER,
     Plan,
@@ -185,11 +186,35 @@ def _classification(_cluster: Cluster, _plan: Plan) -> list[Result]:
     return classification.measure(classifier, pairs, [orjson.loads(line)["description"] for line in lines])
 
 
+def _photos(_cluster: Cluster, _plan: Plan) -> list[Result]:
+    return photos.measure(FOLDER)
+
+
+def _memory(_cluster: Cluster, _plan: Plan) -> list[Result]:
+    """An installation of its own under `var/bench/memory`, with the registry of the demo, served by `./lampione up`."""
+    folder = FOLDER / "memory"
+    folder.mkdir(parents=True, exist_ok=True)
+    told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
+    with at_work({"LAMPIONE_VAR": str(folder)}):
+        with installation.ready():
+            if not view.load().municipalities:
+                seeding.load_registry("una password di prova")
+            seeding.ensure_classifier(lambda _key, _share: None)
+            bodies = intake.bodies(told, intake.over(view.load()), BODIES)
+        port = free_port(HOST)
+        address, log = f"http://{HOST}:{port}", folder / "up.log"
+        with process_of([sys.executable, "-P", "-m", "commands", "up", "--port", str(port)], {}, log) as process:
+            wait_until_ready(f"{address}/health/ready", log)
+            return memory.measure(process.pid, address, intake.requests(intake.OUR_PATH, bodies))
+
+
 KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "intake": _intake,
     "tiles": _tiles,
     "duplicates": _duplicates,
     "bulk": _bulk,
     "classification": _classification,
+    "photos": _photos,
+    "memory": _memory,
 }
 """By name, in the order in which they run where none is named."""

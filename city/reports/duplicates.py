@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView
-from city.reports.likeness import READ_AT_MOST, Wording
+from city.reports.likeness import READ_AT_MOST, Wording, wording_of
 from city.settings import settings
 from city.texts import LANGUAGES, text
 from geo.cells import around, covering
@@ -32,12 +32,13 @@ from geo.place import Place
 Kinship = Literal["same", "confused", "group", "unknown"]
 
 MOST: Final = 5
-MOST_MEASURED: Final = 12
+MOST_MEASURED: Final = 10
 """Reports that are fetched, nearest first, to be measured exactly."""
 SOLVED_WITHIN: Final = timedelta(days=30)
 """How lately a report must have been solved to be named; "it was solved last week" is worth knowing."""
 LIKELY: Final = 0.4
 """From here on a citizen is asked. To be asked once too often costs a glance, not to be asked a second report."""
+LIKELY_ODDS: Final = math.log(LIKELY / (1 - LIKELY))
 COARSE_STEPS: Final = 4
 """A citizen learns likeness in quarters, and all else from those: fine steps would let strangers spell out,
 try by try, the words that another citizen wrote."""
@@ -63,7 +64,7 @@ NEARBY_SQL: Final = f"""
       WHERE municipality_id = %(municipality_id)s AND cell BETWEEN range.first AND range.last
         AND category_id = ANY (%(kin)s::integer[]) AND (is_public OR %(hidden_too)s::boolean)
         AND (is_open OR state IN ('resolved', 'closed') AND updated_at > %(solved_since)s::timestamptz)
-      ORDER BY cell LIMIT 100
+      ORDER BY cell LIMIT 50
     ) AS near
     ORDER BY (cell_x - %(near_x)s)::float8 ^ 2 + (cell_y - %(near_y)s)::float8 ^ 2 LIMIT {MOST_MEASURED}
 """  # noqa: S608
@@ -147,9 +148,8 @@ class Nearby(NamedTuple):
 
 def search_values(sought: Sought, *, hidden_too: bool) -> dict[str, Any]:
     """What NEARBY_SQL needs, but for the municipality's id. `hidden_too` is for the eyes of staff only."""
-    kin = {number: category for number, category in sought.categories.items() if kinship(sought.category, category)}
-    reach = max([reach_metres(category) for category in kin.values()], default=reach_metres(sought.category))
-    ranges = covering(around(sought.place, reach))
+    kin = [number for number, category in sought.categories.items() if kinship(sought.category, category)]
+    ranges = covering(around(sought.place, search_metres(sought.category)))
     x, y = sought.place.cell()
     return {
         "firsts": [cells.first for cells in ranges],
@@ -168,8 +168,7 @@ def likely(sought: Sought, rows: Iterable[Mapping[str, Any]], *, coarsely: bool)
     `coarsely` is for citizens: only what is likely, and nothing that would tell another citizen's words.
     """
     weighed = [near for row in rows if (near := _weighed(sought, row, coarsely=coarsely))]
-    chosen = [near for near in weighed if near.score >= LIKELY] if coarsely else weighed
-    return sorted(chosen, key=lambda near: (-near.score, near.metres))[:MOST]
+    return sorted(weighed, key=lambda near: (-near.score, near.metres))[:MOST]
 
 
 def kinship(one: CategoryView, other: CategoryView) -> Kinship | None:
@@ -181,7 +180,7 @@ def kinship(one: CategoryView, other: CategoryView) -> Kinship | None:
         return "same"
     if LAST_RESORT in {one.slug, other.slug}:
         return "unknown"
-    if frozenset({one.slug, other.slug}) in _table().confused:
+    if other.slug in _table().confused.get(one.slug, ()):
         return "confused"
     return "group" if one.group.slug == other.group.slug else None
 
@@ -191,18 +190,32 @@ def reach_metres(category: CategoryView) -> float:
     return _table().reach.get(category.slug, settings().duplicate_radius_metres)
 
 
+def search_metres(category: CategoryView) -> float:
+    """How far is looked for others. Not as far as each kin category reaches: the ground grows with the square."""
+    return max(reach_metres(category), settings().duplicate_radius_metres)
+
+
 def _weighed(sought: Sought, row: Mapping[str, Any], *, coarsely: bool) -> Nearby | None:
     category = sought.categories[row["category_id"]]
     kin = kinship(sought.category, category)
     metres = sought.place.distance_metres(Place(row["lon"], row["lat"]))
     reach = max(reach_metres(sought.category), reach_metres(category))
-    if kin is None or metres > reach:
+    if kin is None or metres > min(reach, search_metres(sought.category)):
         return None
     created_at, solved_at = _moment(row["created_at"]), row.get("solved_at")
     solved_at = _moment(solved_at) if solved_at else None
-    wording = Wording(row["description"] or "")
-    likeness = sought.wording.likeness(wording)
-    near = Nearby(
+    days, solved_days = _days(sought.at - created_at), _days(sought.at - solved_at) if solved_at else None
+    odds = _wordless_odds(kin, metres / reach, days, solved_days)
+    if coarsely and odds + PER_LIKENESS < LIKELY_ODDS:
+        return None  # whatever it says
+    wording = wording_of(row["description"] or "")
+    likeness, contradicts = sought.wording.likeness(wording), sought.wording.contradicts(wording)
+    if coarsely:
+        likeness = round(likeness * COARSE_STEPS) / COARSE_STEPS
+    odds += PER_LIKENESS * likeness + OTHER_NUMBERS * contradicts
+    if coarsely and odds < LIKELY_ODDS:
+        return None
+    return Nearby(
         id=UUID(str(row["id"])),
         number=row["number"],
         state=row["state"],
@@ -211,23 +224,19 @@ def _weighed(sought: Sought, row: Mapping[str, Any], *, coarsely: bool) -> Nearb
         created_at=created_at,
         solved_at=solved_at,
         metres=metres,
-        days=_days(sought.at - created_at),
-        solved_days=_days(sought.at - solved_at) if solved_at else None,
-        likeness=round(likeness * COARSE_STEPS) / COARSE_STEPS if coarsely else likeness,
-        contradicts=sought.wording.contradicts(wording),
-        score=0.0,
+        days=days,
+        solved_days=solved_days,
+        likeness=likeness,
+        contradicts=contradicts,
+        score=1 / (1 + math.exp(-odds)),
     )
-    return near._replace(score=_score(near, reach))
 
 
-def _score(near: Nearby, reach: float) -> float:
-    odds = FIRST + PER_REACH * near.metres / reach + KINSHIP[near.kinship] + PER_LIKENESS * near.likeness
-    odds += PER_LOG_DAY * math.log1p(abs(near.days))
-    if near.solved_days is not None:
-        odds += SOLVED + PER_LOG_SOLVED_DAY * math.log1p(max(near.solved_days, 0.0))
-    if near.contradicts:
-        odds += OTHER_NUMBERS
-    return 1 / (1 + math.exp(-odds))
+def _wordless_odds(kin: Kinship, share_of_reach: float, days: float, solved_days: float | None) -> float:
+    odds = FIRST + PER_REACH * share_of_reach + KINSHIP[kin] + PER_LOG_DAY * math.log1p(abs(days))
+    if solved_days is not None:
+        odds += SOLVED + PER_LOG_SOLVED_DAY * math.log1p(max(solved_days, 0.0))
+    return odds
 
 
 def _degree(likeness: float) -> str:
@@ -245,13 +254,15 @@ def _moment(value: datetime | str) -> datetime:
 
 
 class _Table(NamedTuple):
-    confused: frozenset[frozenset[str]]
+    confused: dict[str, set[str]]
     reach: dict[str, float]
 
 
 @cache
 def _table() -> _Table:
     read = tomllib.loads(Path(__file__).with_name("kinship.toml").read_text("utf-8"))
-    return _Table(
-        frozenset(map(frozenset, read["confused"])), {slug: float(far) for slug, far in read["reach"].items()}
-    )
+    confused: dict[str, set[str]] = {}
+    for one, other in read["confused"]:
+        confused.setdefault(one, set()).add(other)
+        confused.setdefault(other, set()).add(one)
+    return _Table(confused, {slug: float(far) for slug, far in read["reach"].items()})

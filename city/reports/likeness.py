@@ -8,9 +8,11 @@ too; it costs about 25 microseconds for a text met for the first time. Texts sta
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from functools import cached_property
+from operator import mul
 from typing import Final
 
 from city.reports import trained
@@ -23,6 +25,24 @@ STEM_LETTERS: Final = 5
 
 _NUMBER: Final = re.compile(r"(?<!\d)\d{1,5}(?!\d)")
 """House numbers and lamp numbers; never as long as a telephone number."""
+
+
+REMEMBERED: Final = 2_000
+"""Texts whose comparison is kept ready: in one street the same neighbours are looked at again and again."""
+
+_remembered: dict[bytes, Wording] = {}
+
+
+def wording_of(text: str) -> Wording:
+    """The wording of a text that is in the database; found again by a digest, so that no list of texts is kept."""
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+    found = _remembered.get(digest)
+    if found is None:
+        if len(_remembered) >= REMEMBERED:
+            _remembered.clear()
+        found = _remembered[digest] = Wording(text)
+        found.settle()
+    return found
 
 
 class Wording:
@@ -43,12 +63,22 @@ class Wording:
 
     @cached_property
     def _kinds(self) -> list[float]:
-        """How sure the classifier is of each category; empty where there is no classifier, or no word says anything."""
+        """How sure the classifier is of each category, as a vector of length 1.
+
+        Empty where there is no classifier, or no word says anything.
+        """
         try:
             classifier = trained.classifier()
-            return list(classifier.scores(self._text).values()) if classifier else []
+            sure = list(classifier.scores(self._text).values()) if classifier else []
         except Exception:  # noqa: BLE001  (its trouble is never the citizen's: the words are compared without it)
             return []
+        length = math.sqrt(sum(map(mul, sure, sure)))
+        return [share / length for share in sure]
+
+    def settle(self) -> None:
+        """Read the text now, and forget it."""
+        _ = self.stems, self.numbers, self._kinds
+        self._text = ""
 
     def likeness(self, other: Wording) -> float:
         """From 0 (nothing in common) to 1 (the same)."""
@@ -56,15 +86,10 @@ class Wording:
         words = shared / math.sqrt(len(self.stems) * len(other.stems)) if shared else 0.0
         if not self._kinds or not other._kinds:
             return words
-        return (words + _cosine(self._kinds, other._kinds)) / 2
+        if len(self._kinds) != len(other._kinds):
+            return words  # the classifier was trained anew in between
+        return (words + float(sum(map(mul, self._kinds, other._kinds)))) / 2
 
     def contradicts(self, other: Wording) -> bool:
         """Whether both name numbers, and none in common."""
         return bool(self.numbers and other.numbers) and not self.numbers & other.numbers
-
-
-def _cosine(one: list[float], other: list[float]) -> float:
-    if len(one) != len(other):
-        return 0.0  # the classifier was trained anew in between
-    product = sum(map(float.__mul__, one, other))
-    return product / math.sqrt(sum(map(float.__mul__, one, one)) * sum(map(float.__mul__, other, other)))
