@@ -37,6 +37,8 @@ def show_import(done: Imported, *, as_json: bool, faults: Path | None, title: st
         _show_imported(done, title)
         if faults is not None:
             Console(markup=False).print(said("importing.faults_written", path=faults), soft_wrap=True)
+    if done.refusal is not None:
+        Console(stderr=True, markup=False).print(f"✗ {done.refusal.sentence(operator_language())}", soft_wrap=True)
     if not done.names:
         raise typer.Exit(1)
 
@@ -60,10 +62,11 @@ def _show_imported(done: Imported, title: str) -> None:
     if done.faults.is_clean:
         console.print(said("importing.clean"))
     else:
-        console.print(_faults_table(done.faults))
+        console.print(faults_table(done.faults))
 
 
-def _faults_table(faults: Faults) -> Table:
+def faults_table(faults: Faults) -> Table:
+    """The faults of a layer, by kind, the largest of each."""
     table = Table(title=said("faults.title"), title_justify="left", show_lines=True)
     for column in ("fault", "count", "size", "largest"):
         table.add_column(said(f"faults.{column}"), overflow="fold", justify="right" if column == "count" else "left")

@@ -22,8 +22,9 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession, provincial, writing
-from city.registry import people, territory, view
+from city.registry import people, publishing, territory, view
 from city.registry.people import Post, Right, Staff
+from city.registry.publishing import Publication
 from city.registry.tables import Appointment, Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
@@ -278,7 +279,8 @@ def _put_zones(session: WriteSession) -> None:
             )
             for feature in _features(given["file"])
         ]
-        territory.put_zones(session, layer, zones, valid_from=date.fromisoformat(given["valid_from"]))
+        publication = Publication(publishing.SEED, date.fromisoformat(given["valid_from"]), Path(given["file"]).name)
+        publishing.publish(session, layer, zones, publication)
 
 
 def _put_rules(session: WriteSession, demo: Sequence[str]) -> None:

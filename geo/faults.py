@@ -29,6 +29,9 @@ OUTSIDE_SHARE: Final = 0.001
 TILING_SHARE: Final = 0.5
 """A layer that covers less of its boundary is not meant to cover it (parks), and has no gaps."""
 
+SERIOUS: Final = frozenset({"repaired", "overlaps", "gaps", "outside"})
+"""Kinds of faults that stand against publishing a layer."""
+
 EQUATOR_METRES: Final = 6_378_137.0
 ECCENTRICITY: Final = math.sqrt(0.00669437999014)
 
@@ -107,16 +110,26 @@ class Faults:
     @property
     def is_clean(self) -> bool:
         """Whether nothing at all was found."""
-        found = (
-            self.empty,
-            self.repairs,
-            self.overlaps,
-            self.gaps,
-            self.outside,
-            self.same_codes,
-            self.same_names,
-        )
-        return not any(found)
+        return not self.counts()
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind were found; kinds that were not are left out."""
+        kinds = {
+            "repaired": len(self.repairs),
+            "empty": len(self.empty),
+            "overlaps": sum(not overlap.is_sliver for overlap in self.overlaps),
+            "overlap_slivers": sum(overlap.is_sliver for overlap in self.overlaps),
+            "gaps": sum(not gap.is_sliver for gap in self.gaps),
+            "gap_slivers": sum(gap.is_sliver for gap in self.gaps),
+            "outside": len(self.outside),
+            "same_codes": len(self.same_codes),
+            "same_names": len(self.same_names),
+        }
+        return {kind: count for kind, count in kinds.items() if count}
+
+    def serious(self) -> dict[str, int]:
+        """Those of them for which reports would go astray: with borders drawn twice (slivers) one can live."""
+        return {kind: count for kind, count in self.counts().items() if kind in SERIOUS}
 
     def as_json(self, most: int = 200) -> dict[str, Any]:
         """Counts, sums and the `most` largest of each kind, as JSON values."""

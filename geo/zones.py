@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
@@ -18,12 +18,23 @@ OVERLAP_DEGREES2: Final = 1e-10
 """About one square metre: less than this two zones only touch."""
 
 
+SLACK: Final = 1.02
+"""A first look reaches this much farther than the exact one after it."""
+
+
 class ZoneShape(NamedTuple):
     """What goes into the index: a key of the caller's, a WGS84 shape, and for road lines half their width in metres."""
 
     key: int
     shape: BaseGeometry
     half_width_metres: float | None = None
+
+
+class Found(NamedTuple):
+    """Which of many places lie in which shapes: positions of both, pair by pair, sorted by place, then by shape."""
+
+    places: NDArray[np.intp]
+    shapes: NDArray[np.intp]
 
 
 class ZoneIndex:
@@ -35,7 +46,6 @@ class ZoneIndex:
         self.areas: NDArray[np.object_] = np.array([_area(zone) for zone in taken], dtype=object)
         shapely.prepare(self.areas)
         self._west, self._south, self._east, self._north = shapely.bounds(self.areas).reshape(-1, 4).T.copy()
-        self._tree = STRtree(self.areas)
         self._position = {key: position for position, key in enumerate(self.keys)}
 
     def __len__(self) -> int:
@@ -57,34 +67,107 @@ class ZoneIndex:
     def holding_many(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> list[list[int]]:
         """The same for many places at once: arrays of degrees, shape (n,)."""
         found: list[list[int]] = [[] for _ in range(len(lons))]
-        if self.keys:
-            points, positions = self._tree.query(shapely.points(lons, lats), predicate="intersects")
-            for point, position in sorted(zip(points.tolist(), positions.tolist(), strict=True)):
-                found[point].append(self.keys[position])
+        places, shapes = self.lookup(lons, lats)
+        for place, position in zip(places.tolist(), shapes.tolist(), strict=True):
+            found[place].append(self.keys[position])
         return found
+
+    def lookup(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> Found:
+        """Which places lie in which shapes: arrays of degrees, shape (n,). A million take about a quarter of a second.
+
+        Shapes are positions in `keys` and `areas`. Places that are no numbers lie nowhere.
+        """
+        # A tree of the shapes would prepare each point, and walk every border anew. The other way round a shape is
+        # prepared once, and asked for the places in its box, which lie side by side once they are sorted.
+        order = np.argsort(lons, kind="stable")
+        east, north = np.asarray(lons, dtype=float)[order], np.asarray(lats, dtype=float)[order]
+        first = np.searchsorted(east, self._west, side="left").tolist()
+        last = np.searchsorted(east, self._east, side="right").tolist()
+        places, shapes = [], []
+        for position, area in enumerate(self.areas):
+            begin, end = first[position], last[position]
+            column = north[begin:end]
+            boxed = begin + ((self._south[position] <= column) & (column <= self._north[position])).nonzero()[0]
+            inside = boxed[shapely.intersects_xy(area, east[boxed], north[boxed])]
+            places.append(order[inside])
+            shapes.append(np.full(len(inside), position, dtype=np.intp))
+        if not places:
+            return Found(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp))
+        # The shapes come in order: sorting by place alone, without disorder among equals, sorts by both.
+        joined = np.concatenate(places)
+        by_place = np.argsort(joined, kind="stable")
+        return Found(joined[by_place], np.concatenate(shapes)[by_place])
 
     def nearest(self, place: Place) -> tuple[int, float] | None:
         """The nearest shape and how many metres away its border is; None where the index is empty."""
-        if not self.keys:
-            return None
+        return self._nearest(place, dict.fromkeys(range(len(self.keys)), math.inf))
+
+    def just_outside(self, place: Place, tolerances: Mapping[int, float]) -> int | None:
+        """Of the shapes in `tolerances` (key → metres) the nearest of those no farther away than that; None: none."""
+        within = {self._position[key]: metres for key, metres in tolerances.items() if key in self._position}
+        near = self._nearest(place, within)
+        return None if near is None else near[0]
+
+    def just_outside_many(
+        self, lons: NDArray[np.float64], lats: NDArray[np.float64], tolerances: Mapping[int, float]
+    ) -> NDArray[np.intp]:
+        """The same for many places: for each the position of the shape, or -1; shape (n,)."""
+        within = {self._position[key]: metres for key, metres in tolerances.items() if key in self._position}
+        found = np.full(len(lons), -1, dtype=np.intp)
+        if not within or not len(lons):
+            return found
+        metres = max(within.values()) * SLACK
+        stretched = math.cos(math.radians(float(np.abs(lats).max())))
+        near = np.zeros(len(lons), dtype=bool)
+        for position in within:
+            dx, dy = metres / METRES_PER_DEGREE / stretched, metres / METRES_PER_DEGREE
+            near |= (
+                (lons >= self._west[position] - dx)
+                & (lons <= self._east[position] + dx)
+                & (lats >= self._south[position] - dy)
+                & (lats <= self._north[position] + dy)
+            )
+        candidates = near.nonzero()[0]
+        tree = STRtree(_flattened(self.areas[list(within)], stretched))
+        points = shapely.points(lons[candidates] * stretched, lats[candidates])
+        # The tree looks in a plane where a step east counts for too little at most: nobody near enough is missed.
+        met = np.unique(tree.query(points, predicate="dwithin", distance=metres / METRES_PER_DEGREE)[0])
+        for one in candidates[met].tolist():
+            nearest = self._nearest(Place(float(lons[one]), float(lats[one])), within)
+            found[one] = -1 if nearest is None else self._position[nearest[0]]
+        return found
+
+    def _nearest(self, place: Place, within: Mapping[int, float]) -> tuple[int, float] | None:
+        """The nearest of the shapes at these positions, none farther away than its metres."""
         stretched = math.cos(math.radians(place.lat))
         best: tuple[int, float] | None = None
-        for key, area in zip(self.keys, self.areas, strict=True):
-            if best is not None and _box_metres(area.bounds, place, stretched) > best[1]:
+        for position, most in within.items():
+            limit = most if best is None else min(most, best[1])
+            area = self.areas[position]
+            if _box_metres(area.bounds, place, stretched) > limit:
                 continue
             # In bare degrees a step east would count for more than it is, and another border seem the nearest.
-            plane = shapely.transform(area, lambda degrees: degrees * (stretched, 1.0))
-            line = shapely.shortest_line(shapely.Point(place.lon * stretched, place.lat), plane)
+            line = shapely.shortest_line(shapely.Point(place.lon * stretched, place.lat), _flattened(area, stretched))
             x, y = line.coords[-1]
             metres = place.distance_metres(Place(x / stretched, y))
-            if best is None or metres < best[1]:
-                best = key, metres
+            if metres <= most and (best is None or metres < best[1]):
+                best = self.keys[position], metres
         return best
+
+    def area(self, key: int) -> BaseGeometry | None:
+        """The area of a shape, a road widened; None for a key that is not in the index."""
+        position = self._position.get(key)
+        return None if position is None else self.areas[position]
 
     def overlap(self, one: int, other: int) -> bool:
         """Whether two shapes share more than a border."""
         shared = shapely.intersection(self.areas[self._position[one]], self.areas[self._position[other]])
         return bool(shapely.area(shared) > OVERLAP_DEGREES2)
+
+
+def _flattened(shapes: Any, stretched: float) -> Any:
+    """Shapes on a plane where a degree east is as long as a degree north."""
+    return shapely.transform(shapes, lambda degrees: degrees * (stretched, 1.0))
 
 
 def _box_metres(bounds: Sequence[float], place: Place, stretched: float) -> float:

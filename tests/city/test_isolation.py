@@ -169,6 +169,10 @@ _ROWS = (
         " VALUES (%(town)s, 'lamp-out', 5) ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    (
+        "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"
+        " SELECT municipality_id, id, 'anna', now(), 1 FROM zone_layer WHERE municipality_id = %(town)s LIMIT 1"
+    ),
 )
 
 
