@@ -28,18 +28,17 @@ MOST_NAMED: Final = 6
 
 def show_list(session: ReadSession, owner: str | None, day: date, *, as_json: bool) -> None:
     """The layers with their zones, versions and publications."""
-    table = Table(title_justify="left")
+    table = Table(title_justify="left", show_lines=True)
     table.add_column(said("zones.column_layer"), no_wrap=True)
     table.add_column(said("zones.column_zones"), justify="right", no_wrap=True)
-    for column in ("since", "tolerance", "published"):
-        table.add_column(said(f"zones.column_{column}"), overflow="fold")
+    table.add_column(said("zones.column_since"), no_wrap=True)
+    table.add_column(said("zones.column_published"), overflow="fold")
     rows = []
     for owned in versions.layers(session, owner):
         layer, last = owned.layer, next(iter(publishing.publications(session, owned.layer)), None)
         count = len(versions.zones_on(session, layer, day))
         since = max((one for one in versions.days_of_change(session, layer) if one <= day), default=None)
         name = zone_pictures.called(owned)
-        tolerance = f"{figure(layer.tolerance_metres)} m" if layer.tolerance_metres else "–"
         rows.append(
             {
                 "owner": owned.owner.slug,
@@ -52,8 +51,11 @@ def show_list(session: ReadSession, owner: str | None, day: date, *, as_json: bo
                 "published": publication_json(last),
             }
         )
-        called = f"{layer.slug}\n{owned.owner.name}: {name}"
-        table.add_row(called, figure(count), str(since or "–"), tolerance, _published(last))
+        called = f"{layer.slug}\n{owned.owner.name}\n{name}"
+        words = _published(last)
+        if layer.tolerance_metres:
+            words += "\n" + said("zones.tolerant", metres=figure(layer.tolerance_metres))
+        table.add_row(called, figure(count), str(since or "–"), words)
     if as_json:
         print_json(rows)
         return
