@@ -256,12 +256,14 @@ def main() -> None:
     """Run the command that was asked for; a known error is one sentence, not a traceback."""
     from commands.importing import create_app as create_municipality_app
     from commands.importing import import_app
+    from commands.routing import routing_app
     from commands.zones import zones_app
 
     for command in create_municipality_app.registered_commands:
         create_app.registered_commands.append(command)
     app.add_typer(import_app, name="import", help=said("cli.import"), rich_help_panel=FILL)
     app.add_typer(zones_app, name="zones", rich_help_panel=KEEP)
+    app.add_typer(routing_app, name="routing", rich_help_panel=KEEP)
     app.add_typer(create_app, name="create", rich_help_panel=FILL)
     app.add_typer(evaluate_app, name="evaluate", rich_help_panel=KEEP)
     app.add_typer(jobs_app, name="jobs", rich_help_panel=KEEP)

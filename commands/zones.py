@@ -23,6 +23,10 @@ PictureOption = Annotated[
 ]
 GeojsonOption = Annotated[Path | None, typer.Option("--geojson", help=said("zones.help_geojson"), metavar="OUT")]
 JsonOption = Annotated[bool, typer.Option("--json", help=said("importing.help_json"))]
+HalfWidthOption = Annotated[
+    float | None, typer.Option("--half-width", help=said("importing.help_half_width"), metavar="M", min=0.1)
+]
+CrsOption = Annotated[str | None, typer.Option("--crs", help=said("importing.help_crs"), metavar="EPSG:3003")]
 DAY_FORMATS: Final = ["%Y-%m-%d"]
 
 
@@ -59,7 +63,7 @@ def check(
     if picture is not None:
         zone_pictures.save(zone_pictures.of_faults(checked, _today().isoformat()), picture)
     zone_results.show_check(checked, as_json=as_json)
-    _say_written((faults, picture), as_json=as_json)
+    say_written((faults, picture), as_json=as_json)
     if not checked.is_clean:
         raise typer.Exit(1)
 
@@ -75,10 +79,8 @@ def diff(
     file: Annotated[
         Path | None, typer.Option("--file", help=said("zones.help_diff_file"), metavar="NEW.geojson")
     ] = None,
-    half_width: Annotated[
-        float | None, typer.Option("--half-width", help=said("importing.help_half_width"), metavar="M", min=0.1)
-    ] = None,
-    crs: Annotated[str | None, typer.Option("--crs", help=said("importing.help_crs"), metavar="EPSG:3003")] = None,
+    half_width: HalfWidthOption = None,
+    crs: CrsOption = None,
     picture: PictureOption = None,
     geojson: GeojsonOption = None,
     as_json: JsonOption = False,
@@ -101,10 +103,11 @@ def diff(
     if picture is not None:
         zone_pictures.save(zone_results.picture_of(compared), picture)
     zone_results.show_changes(compared, as_json=as_json)
-    _say_written((geojson, picture), as_json=as_json)
+    say_written((geojson, picture), as_json=as_json)
 
 
-def _say_written(paths: Sequence[Path | None], *, as_json: bool) -> None:
+def say_written(paths: Sequence[Path | None], *, as_json: bool) -> None:
+    """Name the files that were written, but not among JSON."""
     for path in paths:
         if path is not None and not as_json:
             Console(markup=False).print(said("zones.written", path=path), soft_wrap=True)
