@@ -315,13 +315,22 @@ class EmergencyOut(BaseModel):
 
 
 class NearDuplicateOut(BaseModel):
-    """An open public report of the same kind of trouble nearby."""
+    """A public report nearby that is likely the same trouble, open or solved lately.
+
+    `days` says how long before it was made, `likeness` how alike the words are (in quarters), `score` how likely it is
+    the same trouble (both from 0 to 1), and `why` says so in words. What the other citizen wrote is not told.
+    """
 
     number: str
     state: State
     category: str
     metres: float
     created_at: datetime
+    solved_at: datetime | None
+    days: float
+    likeness: float
+    score: float
+    why: Named
 
 
 class NewPhotoOut(BaseModel):
@@ -545,13 +554,23 @@ class DeliveryOut(BaseModel):
 
 
 class NearReport(BaseModel):
-    """An open report of the same group nearby."""
+    """A report nearby that may be the same trouble, open or solved lately, most likely first.
+
+    `days` says how long before it was made (negative: after), `likeness` how alike the words are, `score` how likely it
+    is the same trouble (both from 0 to 1), and `why` says so in words.
+    """
 
     id: UUID
     number: str
     state: State
     category: str
     metres: float
+    created_at: datetime
+    solved_at: datetime | None
+    days: float
+    likeness: float
+    score: float
+    why: Named
 
 
 class DeskReportFull(DeskReport):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Unit = Literal["requests/s", "ms"]
+Unit = Literal["requests/s", "photos/s", "ms", "MB"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Result:
     @property
     def ratio(self) -> float:
         """How we compare: of rates ours to the peer's, of times the peer's to ours."""
-        above, below = (self.ours, self.peer) if self.unit == "requests/s" else (self.peer, self.ours)
+        above, below = (self.ours, self.peer) if self.unit.endswith("/s") else (self.peer, self.ours)
         return above / below if below else float("inf")
 
     @property

@@ -159,6 +159,18 @@ def evaluate_classification(
     classification.evaluate(console, file, text, label, labels, as_json=as_json)
 
 
+@evaluate_app.command("duplicates", help=said("cli.evaluate_duplicates"))
+def evaluate_duplicates(
+    file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help=said("cli.file"))] = None,
+    reports: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help=said("cli.real_reports"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the near duplicates on labelled pairs."""
+    from commands import duplicate_evaluation as evaluation
+
+    evaluation.evaluate(console, file or evaluation.PAIRS, reports or evaluation.REAL, as_json=as_json)
+
+
 @create_app.command("person", help=said("cli.create_person"))
 def create_person(
     email: str,

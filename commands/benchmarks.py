@@ -23,7 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, intake, tiles
+from bench import bare, duplicates, intake, photos, tiles
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable
@@ -62,6 +62,8 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
     known: dict[str, Callable[[Cluster], list[Result]]] = {
         "intake": _intake,
         "tiles": lambda cluster: _tiles(cluster, reports),
+        "duplicates": lambda cluster: _duplicates(cluster, reports),
+        "photos": lambda _cluster: photos.measure(FOLDER),
     }
     for name in names:
         if name not in known:
@@ -224,6 +226,25 @@ def _tiles(cluster: Cluster, reports: int) -> list[Result]:
         psycopg.connect(cluster.url("lampione_reader", name), options="-c jit=off") as reader,
     ):
         return tiles.measure(owner, reader, reports)
+
+
+# --- near duplicates -------------------------------------------------------------------------------------------------
+
+
+def _duplicates(cluster: Cluster, reports: int) -> list[Result]:
+    name = f"duplicates_{migrating.newest()}_{reports}"
+    if not cluster.database_exists(name):
+        _prepared(cluster, name)
+    environment = {
+        "LAMPIONE_DATABASE_URL": cluster.url("lampione_app", name),
+        "LAMPIONE_READER_URL": cluster.url("lampione_reader", name),
+        "LAMPIONE_VAR": str(FOLDER),
+    }
+    told = [
+        orjson.loads(line)["description"] for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()
+    ]
+    with _at_work(environment), psycopg.connect(cluster.url(database=name)) as owner:
+        return duplicates.measure(owner, view.load().municipalities, told, reports)
 
 
 # --- saying ----------------------------------------------------------------------------------------------------------

@@ -238,26 +238,37 @@ def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id:
 def _near(
     session: ReadSession, municipality: MunicipalityView, report: dict[str, Any], place: Place
 ) -> list[dict[str, Any]]:
+    """All that might be the same trouble, hidden ones too, most likely first; a person decides."""
+    sought = duplicates.Sought.of(
+        municipality,
+        place,
+        category=municipality.category_ids[report["category_id"]].slug,
+        suggestions=report["suggestions"],
+        description=report["full_description"],
+        at=report["created_at"],
+    )
     found = session.raw.execute(
         duplicates.NEARBY_SQL,
-        {
-            "municipality_id": municipality.id,
-            "group": municipality.category_ids[report["category_id"]].group.slug,
-            **duplicates.search_values(place),
-        },
+        {"municipality_id": municipality.id, **duplicates.search_values(sought, hidden_too=True)},
     )
     names = [column.name for column in found.description or ()]
-    near = duplicates.nearest(place, (dict(zip(names, row, strict=True)) for row in found))
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    near = duplicates.likely(sought, (row for row in rows if row["id"] != report["id"]), coarsely=False)
     return [
         {
             "id": str(other.id),
             "number": other.number,
             "state": other.state,
-            "category": municipality.category_ids[other.category_id].slug,
+            "category": other.category.slug,
             "metres": round(other.metres, 1),
+            "created_at": other.created_at.isoformat(),
+            "solved_at": _iso(other.solved_at),
+            "days": round(other.days, 1),
+            "likeness": round(other.likeness, 3),
+            "score": round(other.score, 3),
+            "why": other.why(),
         }
         for other in near
-        if other.id != report["id"]
     ]
 
 

@@ -7,7 +7,7 @@ no one could work with: no text, no place, a place in nobody's territory.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -27,6 +27,7 @@ from city.reports.classification import Classification
 from city.reports.deadlines import deadline
 from city.reports.identity import new_id
 from city.reports.lifecycle import State
+from city.reports.likeness import READ_AT_MOST
 from city.reports.photos import IncomingPhoto
 from city.reports.receipts import receipt_token
 from city.reports.routing import Routing, route
@@ -263,7 +264,7 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
     if submission.photos:
         _keep_photos(session.raw, submission, judgement.municipality.id, report_id)
     session.after_commit(bell.ring)
-    return Received(_finished(kept.answer, submission.place, judgement.municipality), is_repeat=False)
+    return Received(_finished(kept.answer, submission, judgement.municipality), is_repeat=False)
 
 
 def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
@@ -275,18 +276,15 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
     municipality = view.fresh(session).at(checked(place))
     judgement = judge(Submission(place, cleaned(text, field="text") or ""), municipality, now)
     guessed = judgement.suggestions()
-    # Where the classifier is not sure, what lies nearby is still looked for under its best guess.
-    group = guessed[0]["group"] if guessed else judgement.category.group.slug
+    sought = duplicates.Sought.of(
+        municipality, place, category=judgement.category.slug, suggestions=guessed, description=text, at=now
+    )
     found = session.raw.execute(
         duplicates.NEARBY_SQL,
-        {
-            "municipality_id": municipality.id,
-            "group": group,
-            **duplicates.search_values(place),
-        },
+        {"municipality_id": municipality.id, **duplicates.search_values(sought, hidden_too=False)},
     )
     names = [column.name for column in found.description or ()]
-    near = duplicates.nearest(place, (dict(zip(names, row, strict=True)) for row in found))
+    near = duplicates.likely(sought, (dict(zip(names, row, strict=True)) for row in found), coarsely=True)
     classification = judgement.classification
     return {
         "municipality": {"slug": municipality.slug, "name": municipality.name},
@@ -295,7 +293,7 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
         "language": judgement.language,
         "words": [word for word, _ in classification.words] if classification else [],
         "department": _department_json(judgement.routing),
-        "near_duplicates": _near_json(near, municipality),
+        "near_duplicates": _near_json(near),
         "emergency": _emergency_json(judgement),
     }
 
@@ -375,7 +373,9 @@ _KEEP: Final = Prepared(
 WITH registry AS (
   SELECT version FROM registry_version
 ), near AS (
-  SELECT coalesce(jsonb_agg(found), '[]') AS reports FROM ({duplicates.NEARBY_SQL}) AS found
+  SELECT coalesce(jsonb_agg(to_jsonb(found) - 'description'), '[]') AS reports,
+         coalesce(jsonb_agg(found.description), '[]') AS descriptions
+  FROM ({duplicates.NEARBY_SQL}) AS found
 ), answer AS (
   SELECT number, %(answer)s::jsonb || jsonb_build_object('number', number, 'near', near.reports) AS said
   FROM near, (
@@ -405,7 +405,7 @@ WITH registry AS (
   INSERT INTO job (actor, arguments)
   SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
 )
-SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report) FROM registry
+SELECT version, (SELECT number FROM answer, new_report), near.reports, near.descriptions FROM registry, near
 """,  # noqa: S608
 )
 
@@ -439,14 +439,13 @@ def _keep(
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
     )
-    current, number, near = _KEEP.first(
+    current, number, near, descriptions = _KEEP.first(
         connection,
         {
             **row,
             "version": version,
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
-            "group": row["group_slug"],
-            **duplicates.search_values(submission.place),
+            **duplicates.search_values(_sought(answer, submission, judgement.municipality), hidden_too=False),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": _json(answer),
@@ -458,9 +457,28 @@ def _keep(
             "promises": _json([[promise.actor, promise.arguments] for promise in promises]),
         },
     )
-    if number is None or near is None:
+    if number is None:
         return _Kept(int(current or 0), None)
-    return _Kept(int(current or 0), answer | {"number": number.decode(), "near": orjson.loads(near)})
+    told = _told(orjson.loads(near or b"[]"), orjson.loads(descriptions or b"[]"))
+    return _Kept(int(current or 0), answer | {"number": number.decode(), "near": told})
+
+
+def _told(near: list[dict[str, Any]], descriptions: Iterable[str]) -> list[dict[str, Any]]:
+    """The reports nearby with what they say. A kept answer does without: no report's text outlives it in another's."""
+    return [found | {"description": said} for found, said in zip(near, descriptions, strict=True)]
+
+
+def _sought(answer: Mapping[str, Any], submission: Submission, municipality: MunicipalityView) -> duplicates.Sought:
+    """The report of an answer, to be compared with those nearby; the same for the first answer and its repeats."""
+    category = answer["category"]
+    return duplicates.Sought.of(
+        municipality,
+        submission.place,
+        category=category["slug"],
+        suggestions=category["suggestions"],
+        description=submission.description,
+        at=datetime.fromisoformat(answer["created_at"]),
+    )
 
 
 def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -536,13 +554,10 @@ def _answer(submission: Submission, judgement: Judgement, row: dict[str, Any]) -
     }
 
 
-def _finished(answer: dict[str, Any], place: Place, municipality: MunicipalityView) -> dict[str, Any]:
-    """The 201 answer: the reports in the cells nearby become those really near, and the receipt token is made."""
-    near = duplicates.nearest(place, answer["near"])
-    added = {
-        "near_duplicates": _near_json(near, municipality),
-        "receipt_token": receipt_token(UUID(answer["id"])),
-    }
+def _finished(answer: dict[str, Any], submission: Submission, municipality: MunicipalityView) -> dict[str, Any]:
+    """The 201 answer: of the reports in the cells nearby the likely ones are told, and the receipt token is made."""
+    near = duplicates.likely(_sought(answer, submission, municipality), answer["near"], coarsely=True)
+    added = {"near_duplicates": _near_json(near), "receipt_token": receipt_token(UUID(answer["id"]))}
     return {name: value for name, value in answer.items() if name != "near"} | added
 
 
@@ -560,18 +575,22 @@ def _emergency_json(judgement: Judgement) -> dict[str, Any] | None:
     return {"words": judgement.emergency, "call": "112"} if judgement.emergency else None
 
 
-def _near_json(near: list[duplicates.Nearby], municipality: MunicipalityView) -> list[dict[str, Any]]:
-    """Only what is public: a hidden report nearby is nobody's business."""
+def _near_json(near: list[duplicates.Nearby]) -> list[dict[str, Any]]:
+    """What a citizen may know: a hidden report is not among them, and another citizen's words are nobody's business."""
     return [
         {
             "number": found.number,
             "state": found.state,
-            "category": municipality.category_ids[found.category_id].slug,
+            "category": found.category.slug,
             "metres": round(found.metres, 1),
             "created_at": found.created_at.isoformat(),
+            "solved_at": found.solved_at.isoformat() if found.solved_at else None,
+            "days": round(found.days, 1),
+            "likeness": found.likeness,
+            "score": round(found.score, 2),
+            "why": found.why(),
         }
         for found in near
-        if found.is_public
     ]
 
 
@@ -582,7 +601,15 @@ def _first_answer(connection: Connection[Any], submission: Submission, municipal
     ).fetchone()
     if row is None or bytes(row[1]) != submission.fingerprint():
         raise Conflict("intake.reference_reused", field="client_reference")
-    return Received(_finished(row[0], submission.place, municipality), is_repeat=True)
+    answer = row[0]
+    said = dict(
+        connection.execute(
+            "SELECT id, left(description, %s) FROM report WHERE municipality_id = %s AND id = ANY (%s)",
+            (READ_AT_MOST, municipality.id, [UUID(found["id"]) for found in answer["near"]]),
+        ).fetchall()
+    )
+    told = _told(answer["near"], (said.get(UUID(found["id"]), "") for found in answer["near"]))
+    return Received(_finished(answer | {"near": told}, submission, municipality), is_repeat=True)
 
 
 def _json(value: Any) -> str:
