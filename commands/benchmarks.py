@@ -23,7 +23,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, duplicates, intake, photos, tiles
+from bench import bare, duplicates, intake, photos, tiles, zones
 from bench.results import Result, machine
 from city.database import forget_engines
 from city.errors import InvalidInput, Unavailable
@@ -64,6 +64,7 @@ def run(names: list[str], *, as_json: bool, reports: int = DRAWN) -> int:
         "tiles": lambda cluster: _tiles(cluster, reports),
         "duplicates": lambda cluster: _duplicates(cluster, reports),
         "photos": lambda _cluster: photos.measure(FOLDER),
+        "zones": _zones,
     }
     for name in names:
         if name not in known:
@@ -245,6 +246,17 @@ def _duplicates(cluster: Cluster, reports: int) -> list[Result]:
     ]
     with _at_work(environment), psycopg.connect(cluster.url(database=name)) as owner:
         return duplicates.measure(owner, view.load().municipalities, told, reports)
+
+
+# --- zones ------------------------------------------------------------------------------------------------------------
+
+
+def _zones(cluster: Cluster) -> list[Result]:
+    if not cluster.database_exists(BARE):
+        cluster.create_database(BARE, owner="lampione_owner")
+    with psycopg.connect(cluster.url(database=BARE), options="-c jit=off") as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+        return zones.measure(connection, FOLDER)
 
 
 # --- saying ----------------------------------------------------------------------------------------------------------

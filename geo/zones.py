@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,11 +13,14 @@ from shapely import STRtree
 from shapely.geometry.base import BaseGeometry
 
 from geo.place import METRES_PER_DEGREE, Place
+from geo.squares import Grid, Squares
 
 OVERLAP_DEGREES2: Final = 1e-10
 """About one square metre: less than this two zones only touch."""
 
 
+LEAST_SQUARES, MOST_SQUARES = 4, 512
+"""How fine the grid is over which many places are looked up: as fine as there are places to make it worth while."""
 SLACK: Final = 1.02
 """A first look reaches this much farther than the exact one after it."""
 
@@ -73,30 +76,36 @@ class ZoneIndex:
         return found
 
     def lookup(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> Found:
-        """Which places lie in which shapes: arrays of degrees, shape (n,). A million take about a quarter of a second.
+        """Which places lie in which shapes: arrays of degrees, shape (n,). A million take about a tenth of a second.
 
         Shapes are positions in `keys` and `areas`. Places that are no numbers lie nowhere.
         """
-        # A tree of the shapes would prepare each point, and walk every border anew. The other way round a shape is
-        # prepared once, and asked for the places in its box, which lie side by side once they are sorted.
-        order = np.argsort(lons, kind="stable")
-        east, north = np.asarray(lons, dtype=float)[order], np.asarray(lats, dtype=float)[order]
-        first = np.searchsorted(east, self._west, side="left").tolist()
-        last = np.searchsorted(east, self._east, side="right").tolist()
-        places, shapes = [], []
-        for position, area in enumerate(self.areas):
-            begin, end = first[position], last[position]
-            column = north[begin:end]
-            boxed = begin + ((self._south[position] <= column) & (column <= self._north[position])).nonzero()[0]
-            inside = boxed[shapely.intersects_xy(area, east[boxed], north[boxed])]
-            places.append(order[inside])
-            shapes.append(np.full(len(inside), position, dtype=np.intp))
-        if not places:
+        east, north = np.ascontiguousarray(lons, dtype=float), np.ascontiguousarray(lats, dtype=float)
+        if not self.keys or not len(east):
             return Found(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp))
-        # The shapes come in order: sorting by place alone, without disorder among equals, sorts by both.
-        joined = np.concatenate(places)
-        by_place = np.argsort(joined, kind="stable")
-        return Found(joined[by_place], np.concatenate(shapes)[by_place])
+        # One number for place and shape, because numbers are sorted faster than pairs.
+        found = np.sort(np.concatenate(list(self._pairs(east, north))))
+        places, shapes = np.divmod(found, len(self.keys))
+        return Found(places, shapes)
+
+    def _pairs(self, east: NDArray[np.float64], north: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
+        """Pairs of place and shape as place × number of shapes + shape, in no order."""
+        side = int(min(MOST_SQUARES, max(LEAST_SQUARES, math.sqrt(len(east)) / 4)))
+        bounds = self._west.min(), self._south.min(), self._east.max(), self._north.max()
+        grid = Grid((float(bounds[0]), float(bounds[1]), float(bounds[2]), float(bounds[3])), side)
+        shares = [grid.share(area) for area in self.areas]
+        within, squares = grid.squares(east, north)
+        places, shapes = _spread(squares, [share.inside for share in shares], side)
+        yield within[places] * len(self.keys) + shapes
+        # Only places near a border are asked for one by one; all of one shape together, because it is prepared.
+        places, shapes = _spread(squares, [share.crossed for share in shares], side)
+        order = np.argsort(shapes, kind="stable")
+        asked = within[places[order]]
+        ends = np.searchsorted(shapes[order], np.arange(len(self.keys) + 1))
+        for position, area in enumerate(self.areas):
+            near = asked[ends[position] : ends[position + 1]]
+            inside = near[shapely.intersects_xy(area, east[near], north[near])]
+            yield inside * len(self.keys) + position
 
     def nearest(self, place: Place) -> tuple[int, float] | None:
         """The nearest shape and how many metres away its border is; None where the index is empty."""
@@ -163,6 +172,20 @@ class ZoneIndex:
         """Whether two shapes share more than a border."""
         shared = shapely.intersection(self.areas[self._position[one]], self.areas[self._position[other]])
         return bool(shapely.area(shared) > OVERLAP_DEGREES2)
+
+
+def _spread(squares: Squares, owned: Sequence[Squares], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of place and shape for places in `squares` and shapes that own squares."""
+    owners = np.repeat(np.arange(len(owned)), [len(own) for own in owned])
+    all_owned = np.concatenate(owned)
+    order = np.argsort(all_owned, kind="stable")
+    owners = owners[order]
+    count = np.bincount(all_owned, minlength=side * side)
+    first = np.cumsum(count) - count
+    of_place = count[squares]
+    places = np.repeat(np.arange(len(squares)), of_place)
+    number = np.arange(len(places)) - np.repeat(np.cumsum(of_place) - of_place, of_place)
+    return places, owners[np.repeat(first[squares], of_place) + number]
 
 
 def _flattened(shapes: Any, stretched: float) -> Any:

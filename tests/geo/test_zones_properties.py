@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.place import Place
+from geo.squares import Grid
 from geo.zones import ZoneIndex, ZoneShape
 
 BOUNDED = settings(max_examples=60, deadline=None, database=None)
@@ -215,7 +216,10 @@ def test_slivers_and_holes_hold_what_postgis_says(
     corners = shapely.get_coordinates(np.array(zones, dtype=object))
     points += [Place(*corner) for corner in corners[:: max(1, len(corners) // 12)].tolist()]
     wanted = referee(postgis, zones, points)
-    found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    side = data.draw(st.sampled_from([1, 4, 37, 300]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geo.zones.LEAST_SQUARES", side)
+        found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
     assert list(zip(found.places.tolist(), found.shapes.tolist(), strict=True)) == wanted
     singly = [(number, key) for number, point in enumerate(points) for key in index.holding(point)]
     assert singly == wanted
@@ -228,7 +232,10 @@ def test_many_places_along_roads_are_found_as_single_ones_are(
 ) -> None:
     index = ZoneIndex(ZoneShape(key, road, half_width) for key, road in enumerate(roads_drawn))
     points = adversaries(list(index.areas.tolist()), data.draw)
-    found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    side = data.draw(st.sampled_from([1, 8, 64]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geo.zones.LEAST_SQUARES", side)
+        found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
     singly = [(number, key) for number, point in enumerate(points) for key in index.holding(point)]
     assert list(zip(found.places.tolist(), found.shapes.tolist(), strict=True)) == singly
 
@@ -273,3 +280,25 @@ def test_places_that_are_no_numbers_lie_nowhere() -> None:
     assert index.just_outside_many(np.array([12.95]), np.array([43.85]), {}).tolist() == [-1]
     assert index.area(1) is not None
     assert index.area(2) is None
+
+
+@BOUNDED
+@given(st.lists(areas(), min_size=1, max_size=4), st.integers(1, 70))
+def test_squares_are_inside_outside_or_crossed(zones: list[shapely.Geometry], side: int) -> None:
+    whole = shapely.total_bounds(np.array(zones, dtype=object)).tolist()
+    grid = Grid((whole[0], whole[1], whole[2], whole[3]), side)
+    wide, high = (whole[2] - whole[0]) / side, (whole[3] - whole[1]) / side
+    for zone in zones:
+        shapely.prepare(zone)
+        share = grid.share(zone)
+        rows, columns = np.divmod(np.arange(side * side), side)
+        boxes = shapely.box(
+            whole[0] + columns * wide,
+            whole[1] + rows * high,
+            whole[0] + (columns + 1) * wide,
+            whole[1] + (rows + 1) * high,
+        )
+        crossed = set(share.crossed.tolist())
+        touched = set(shapely.intersects(shapely.boundary(zone), boxes).nonzero()[0].tolist())
+        assert touched <= crossed
+        assert set(share.inside.tolist()) == set(shapely.contains(zone, boxes).nonzero()[0].tolist()) - crossed
