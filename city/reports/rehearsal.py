@@ -22,6 +22,8 @@ from city.registry.view import CategoryView, DepartmentView, MunicipalityView, N
 from city.reports.routing import Routing, route
 from city.reports.rules import RuleFields
 
+MOST_REPORTS: Final = 1_000_000
+"""More are not held in memory at once."""
 MOST_EXAMPLES: Final = 5
 """Examples that are kept of each move."""
 
@@ -122,15 +124,17 @@ class Rehearsal:
         }
 
 
-def past_reports(connection: Connection[Any], municipality: MunicipalityView, months: int) -> PastReports:
-    """The reports of the last months, duplicates and withdrawn ones included: they came in all the same."""
+def past_reports(
+    connection: Connection[Any], municipality: MunicipalityView, months: int, *, most: int = MOST_REPORTS
+) -> PastReports:
+    """The reports of the last months, the `most` newest; also duplicates and withdrawn ones, which came in as well."""
     rows = connection.execute(
         "SELECT number, category_id, lon, lat, created_at, is_public,"
         " extract(isodow FROM local)::integer, extract(epoch FROM local::time)::float8"
         " FROM (SELECT *, created_at AT TIME ZONE %s AS local FROM report"
         " WHERE municipality_id = %s AND created_at >= now() - make_interval(months => %s)) AS past"
-        " ORDER BY created_at DESC, id",
-        (municipality.time_zone.key, municipality.id, months),
+        " ORDER BY created_at DESC, id LIMIT %s",
+        (municipality.time_zone.key, municipality.id, months, most),
     ).fetchall()
     columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 8
     return PastReports(
