@@ -42,6 +42,7 @@ LIMIT_MS: Final = 0.05
 DRAWN_ZONES: Final = 100
 BENDS: Final = 5
 """How often a border of a drawn zone is bent anew between its bends."""
+GROUND: Final = shapely.box(11.8, 45.3, 12.0, 45.5)
 PEER: Final = Path(__file__).with_name("zones_geopandas.py")
 REAL: Final = PROJECT.parent / "shared" / "data"
 REAL_LAYERS: Final = {
@@ -82,8 +83,8 @@ def drawn(count: int = DRAWN_ZONES) -> list[BaseGeometry]:
     middles = shapely.multipoints(
         np.column_stack([chance.uniform(11.8, 12.0, count), chance.uniform(45.3, 45.5, count)])
     )
-    cells = shapely.get_parts(shapely.voronoi_polygons(middles, extend_to=shapely.box(11.8, 45.3, 12.0, 45.5)))
-    edges = shapely.get_parts(shapely.line_merge(shapely.union_all(shapely.boundary(cells))))
+    cells = shapely.get_parts(shapely.voronoi_polygons(middles, extend_to=GROUND))
+    edges = shapely.get_parts(shapely.union_all(shapely.boundary(shapely.intersection(cells, GROUND))))
     pieces = [
         _bent(np.array([begin, end]), chance)
         for edge in edges

@@ -201,6 +201,14 @@ def _box_metres(bounds: Sequence[float], place: Place, stretched: float) -> floa
     return math.hypot(dx, dy) * METRES_PER_DEGREE * 0.98
 
 
+def box_around(shape: BaseGeometry, metres: float) -> BaseGeometry:
+    """The box around a shape (WGS84), wider by at least `metres` on all sides."""
+    west, south, east, north = shape.bounds
+    high = metres / METRES_PER_DEGREE * SLACK
+    wide = high / max(0.01, math.cos(math.radians(max(abs(south), abs(north)))))
+    return shapely.box(west - wide, south - high, east + wide, north + high)
+
+
 def area_of(zone: ZoneShape) -> ZoneShape:
     """The same zone as an area: once widened, a road can be put into many indexes."""
     return ZoneShape(zone.key, _area(zone))

@@ -19,7 +19,7 @@ import shapely
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from geo.place import Place
-from geo.zones import ZoneIndex, ZoneShape, area_of
+from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
 
 POLE: Final = 90
 Found = TypeVar("Found")
@@ -350,7 +350,8 @@ class _Rows:
         """The province's zones that reach into the box of a boundary: with many municipalities, few of many."""
         if boundary is None:
             return []
-        near = self._provincial_tree.query(shapely.from_wkb(boundary))
+        most = max((zone.tolerance_metres for zone in self.provincial_zones.values()), default=0.0)
+        near = self._provincial_tree.query(box_around(shapely.from_wkb(boundary), most))
         return [self._provincial_shapes[position] for position in sorted(near)]
 
     def zone_views(self, municipality_id: int) -> dict[int, ZoneView]:

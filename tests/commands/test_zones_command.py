@@ -136,3 +136,12 @@ def test_what_cannot_be_is_refused_by_name(run: Run, tmp_path: Path) -> None:
         run("check", "--picture", tmp_path / "a.gif")
     with pytest.raises(InvalidInput, match="not both"):
         run("diff", "padova-parks", "--municipality", "padova", "--file", tmp_path / "a", "--to", "2026-01-01")
+
+
+def test_a_tolerance_is_kept_with_the_layer(run: Run, tmp_path: Path) -> None:
+    file = layer_file(tmp_path / "a.geojson", A=box(0, 6))
+    target = ("--municipality", "padova", "--layer", "prova")
+    run("import", "zones", file, *target, "--tolerance", 25)
+    run("import", "zones", file, *target)
+    listed, _ = run("list", "--municipality", "padova")
+    assert {layer["layer"]: layer["tolerance_metres"] for layer in listed}["prova"] == 25
