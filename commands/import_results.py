@@ -108,14 +108,16 @@ def faults_table(faults: Faults) -> Table:
                 ],
             )
         )
-    rows.append(
-        (
-            "outside",
-            len(faults.outside),
-            size_of(sum(one.m2 for one in faults.outside)),
-            [f"{names[one.position]}: {figure(one.share * 100, 1)} %" for one in faults.outside[:MOST_SHOWN]],
+    for key, is_sliver in (("outside", False), ("outside_slivers", True)):
+        beyond = [piece for piece in faults.outside if piece.is_sliver is is_sliver]
+        rows.append(
+            (
+                key,
+                len(beyond),
+                size_of(sum(one.m2 for one in beyond)),
+                [f"{names[one.position]}: {figure(one.share * 100, 1)} %" for one in beyond[:MOST_SHOWN]],
+            )
         )
-    )
     for key, repeated in (("same_codes", faults.same_codes), ("same_names", faults.same_names)):
         rows.append((key, len(repeated), "", [f"{value} × {count}" for value, count in repeated.items()]))
     for key, count, size, largest in rows:

@@ -97,7 +97,7 @@ def _accepted(layer: LayerCheck) -> str:
 def _draw_faults(picture: Picture, layer: LayerCheck) -> None:
     faults = layer.faults
     for piece in faults.outside:
-        picture.area(piece.shape, OUTSIDE)
+        picture.area(piece.shape, SLIVER if piece.is_sliver else OUTSIDE)
     for gap in faults.gaps:
         picture.area(gap.shape, SLIVER if gap.is_sliver else GAP)
     for overlap in faults.overlaps:
@@ -119,7 +119,7 @@ def _fault_legend(picture: Picture, layers: Sequence[LayerCheck], *, has_nobodys
     for layer in layers:
         for kind, count in layer.faults.counts().items():
             counts[kind] = counts.get(kind, 0) + count
-    slivers = counts.get("overlap_slivers", 0) + counts.get("gap_slivers", 0)
+    slivers = sum(counts.get(f"{kind}_slivers", 0) for kind in ("overlap", "gap", "outside"))
     entries = [
         (counts.get("overlaps", 0), "faults.overlaps", OVERLAP),
         (counts.get("gaps", 0), "faults.gaps", GAP),

@@ -88,6 +88,12 @@ class Outside(NamedTuple):
     share: float
     m2: float
     shape: BaseGeometry
+    width_metres: float
+
+    @property
+    def is_sliver(self) -> bool:
+        """Whether it only follows another drawing of the boundary."""
+        return self.width_metres < SLIVER_METRES
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,8 @@ class Faults:
             "overlap_slivers": sum(overlap.is_sliver for overlap in self.overlaps),
             "gaps": sum(not gap.is_sliver for gap in self.gaps),
             "gap_slivers": sum(gap.is_sliver for gap in self.gaps),
-            "outside": len(self.outside),
+            "outside": sum(not piece.is_sliver for piece in self.outside),
+            "outside_slivers": sum(piece.is_sliver for piece in self.outside),
             "same_codes": len(self.same_codes),
             "same_names": len(self.same_names),
         }
@@ -334,7 +341,8 @@ def _outside(shapes: Sequence[BaseGeometry | None], boundary: BaseGeometry, meas
         m2 = measure.m2(piece)
         share = m2 / max(measure.m2(shape), SMALLEST_M2)
         if m2 > SMALLEST_M2 and share > OUTSIDE_SHARE:
-            found.append(Outside(position, min(1.0, share), m2, piece))
+            _, widths = measure.sizes(np.array(polygons_of(piece), dtype=object))
+            found.append(Outside(position, min(1.0, share), m2, piece, float(widths.max())))
     return sorted(found, key=lambda piece: -piece.share)
 
 
