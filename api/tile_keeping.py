@@ -16,7 +16,7 @@ import psycopg
 from anyio import to_thread
 from psycopg import AsyncConnection
 
-from geo.changes import Look, look
+from geo.map_changes import Look, look
 from geo.tile_shelf import Kept, Square, TileShelf, packed, squares_around
 
 MEGABYTE: Final = 1 << 20

@@ -20,7 +20,7 @@ FILL = said("cli.panel_fill")
 KEEP = said("cli.panel_keep")
 DEVELOP = said("cli.panel_develop")
 
-ORDER = "demo up create import migrate roles train evaluate jobs tiles test check openapi bench"
+ORDER = "demo up create import zones routing migrate roles train evaluate jobs tiles test check openapi bench"
 
 
 class Ordered(TyperGroup):
@@ -259,10 +259,14 @@ def main() -> None:
     from commands.importing import create_app as create_municipality_app
     from commands.importing import import_app
     from commands.map_tiles import tiles_app
+    from commands.routing import routing_app
+    from commands.zones import zones_app
 
     for command in create_municipality_app.registered_commands:
         create_app.registered_commands.append(command)
     app.add_typer(import_app, name="import", help=said("cli.import"), rich_help_panel=FILL)
+    app.add_typer(zones_app, name="zones", rich_help_panel=KEEP)
+    app.add_typer(routing_app, name="routing", rich_help_panel=KEEP)
     app.add_typer(create_app, name="create", rich_help_panel=FILL)
     app.add_typer(evaluate_app, name="evaluate", rich_help_panel=KEEP)
     app.add_typer(jobs_app, name="jobs", rich_help_panel=KEEP)

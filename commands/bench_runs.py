@@ -10,7 +10,20 @@ from typing import Final
 import orjson
 import psycopg
 
-from bench import bare, bulk, classification, duplicates, intake, memory, nginx, peers, photos, tile_service, tiles
+from bench import (
+    bare,
+    bulk,
+    classification,
+    duplicates,
+    intake,
+    memory,
+    nginx,
+    peers,
+    photos,
+    tile_service,
+    tiles,
+    zones,
+)
 from bench.results import Result
 from city.errors import Unavailable
 from city.registry import view
@@ -208,9 +221,18 @@ def _memory(_cluster: Cluster, _plan: Plan) -> list[Result]:
             return memory.measure(process.pid, address, intake.requests(intake.OUR_PATH, bodies))
 
 
+def _zones(cluster: Cluster, _plan: Plan) -> list[Result]:
+    if not cluster.database_exists("bare"):
+        cluster.create_database("bare", owner="lampione_owner")
+    with psycopg.connect(cluster.url(database="bare"), options="-c jit=off") as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+        return zones.measure(connection, FOLDER)
+
+
 KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "intake": _intake,
     "tiles": _tiles,
+    "zones": _zones,
     "duplicates": _duplicates,
     "bulk": _bulk,
     "classification": _classification,

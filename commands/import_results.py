@@ -37,6 +37,8 @@ def show_import(done: Imported, *, as_json: bool, faults: Path | None, title: st
         _show_imported(done, title)
         if faults is not None:
             Console(markup=False).print(said("importing.faults_written", path=faults), soft_wrap=True)
+    if done.refusal is not None:
+        Console(stderr=True, markup=False).print(f"✗ {done.refusal.sentence(operator_language())}", soft_wrap=True)
     if not done.names:
         raise typer.Exit(1)
 
@@ -60,10 +62,11 @@ def _show_imported(done: Imported, title: str) -> None:
     if done.faults.is_clean:
         console.print(said("importing.clean"))
     else:
-        console.print(_faults_table(done.faults))
+        console.print(faults_table(done.faults))
 
 
-def _faults_table(faults: Faults) -> Table:
+def faults_table(faults: Faults) -> Table:
+    """The faults of a layer, by kind, the largest of each."""
     table = Table(title=said("faults.title"), title_justify="left", show_lines=True)
     for column in ("fault", "count", "size", "largest"):
         table.add_column(said(f"faults.{column}"), overflow="fold", justify="right" if column == "count" else "left")
@@ -75,7 +78,7 @@ def _faults_table(faults: Faults) -> Table:
             "",
             [
                 f"{names[repair.position]}: {repair.reason}"
-                f" ({_figure(repair.after_m2 - repair.before_m2, sign=True)} m²)"
+                f" ({figure(repair.after_m2 - repair.before_m2, sign=True)} m²)"
                 for repair in faults.repairs
             ],
         ),
@@ -87,8 +90,8 @@ def _faults_table(faults: Faults) -> Table:
             (
                 key,
                 len(found),
-                _m2(sum(one.m2 for one in found)),
-                [f"{names[one.one]} / {names[one.other]}: {_m2(one.m2)}" for one in found[:MOST_SHOWN]],
+                size_of(sum(one.m2 for one in found)),
+                [f"{names[one.one]} / {names[one.other]}: {size_of(one.m2)}" for one in found[:MOST_SHOWN]],
             )
         )
     for key, is_sliver in (("gaps", False), ("gap_slivers", True)):
@@ -97,35 +100,38 @@ def _faults_table(faults: Faults) -> Table:
             (
                 key,
                 len(holes),
-                _m2(sum(one.m2 for one in holes)),
+                size_of(sum(one.m2 for one in holes)),
                 [
-                    f"{_m2(one.m2)} ({point.x:.5f}, {point.y:.5f})"
+                    f"{size_of(one.m2)} ({point.x:.5f}, {point.y:.5f})"
                     for one in holes[: MOST_SHOWN // 2]
                     for point in [one.shape.representative_point()]
                 ],
             )
         )
-    rows.append(
-        (
-            "outside",
-            len(faults.outside),
-            _m2(sum(one.m2 for one in faults.outside)),
-            [f"{names[one.position]}: {_figure(one.share * 100, 1)} %" for one in faults.outside[:MOST_SHOWN]],
+    for key, is_sliver in (("outside", False), ("outside_slivers", True)):
+        beyond = [piece for piece in faults.outside if piece.is_sliver is is_sliver]
+        rows.append(
+            (
+                key,
+                len(beyond),
+                size_of(sum(one.m2 for one in beyond)),
+                [f"{names[one.position]}: {figure(one.share * 100, 1)} %" for one in beyond[:MOST_SHOWN]],
+            )
         )
-    )
     for key, repeated in (("same_codes", faults.same_codes), ("same_names", faults.same_names)):
         rows.append((key, len(repeated), "", [f"{value} × {count}" for value, count in repeated.items()]))
     for key, count, size, largest in rows:
         if count:
-            table.add_row(said(f"faults.{key}"), _figure(count), size, _listed(largest, "\n"))
+            table.add_row(said(f"faults.{key}"), figure(count), size, _listed(largest, "\n"))
     return table
 
 
-def _m2(m2: float) -> str:
-    return f"{_figure(m2 / 1e6, 2)} km²" if m2 >= 1e5 else f"{_figure(m2)} m²"  # noqa: PLR2004  (a tenth of a km²)
+def size_of(m2: float) -> str:
+    """An area as people say it: m², or km² from a tenth of one on."""
+    return f"{figure(m2 / 1e6, 2)} km²" if m2 >= 1e5 else f"{figure(m2)} m²"  # noqa: PLR2004  (a tenth of a km²)
 
 
-def _figure(value: float, decimals: int = 0, *, sign: bool = False) -> str:
+def figure(value: float, decimals: int = 0, *, sign: bool = False) -> str:
     """A figure as the operator writes it: 1.234,5 in Italian."""
     tidy = round(value, decimals) + 0.0  # no "-0"
     written = f"{tidy:+,.{decimals}f}" if sign else f"{tidy:,.{decimals}f}"
@@ -177,7 +183,7 @@ def _counts(outcome: Outcome) -> str:
         outside=outcome.outside,
         refused=outcome.refused,
     )
-    return f"{counts}  {said('bulk.rate', rate=_figure(outcome.rate))}"
+    return f"{counts}  {said('bulk.rate', rate=figure(outcome.rate))}"
 
 
 def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
@@ -190,12 +196,12 @@ def show_outcome(outcome: Outcome, file: Path, *, as_json: bool) -> None:
     table.add_column(said("importing.outcome"))
     table.add_column(said("importing.rows"), justify="right")
     for name in ("accepted", "triage", "duplicate", "outside", "refused"):
-        table.add_row(said(f"importing.{name}"), _figure(getattr(outcome, name)))
+        table.add_row(said(f"importing.{name}"), figure(getattr(outcome, name)))
     console.print(table)
-    console.print(said("bulk.pace", seconds=_figure(outcome.seconds, 1), rate=_figure(outcome.rate)))
+    console.print(said("bulk.pace", seconds=figure(outcome.seconds, 1), rate=figure(outcome.rate)))
     console.print(said("importing.columns", columns=", ".join(f"{k} ← {v}" for k, v in outcome.columns.items())))
     for key, count in outcome.reasons.most_common(MOST_SHOWN):
-        console.print(f"  {_figure(count):>6} × {outcome.examples[key]}", soft_wrap=True)
+        console.print(f"  {figure(count):>6} × {outcome.examples[key]}", soft_wrap=True)
     if outcome.rejects:
         console.print(said("importing.rejects_written", path=outcome.rejects), soft_wrap=True)
     if outcome.is_stopped:
@@ -211,7 +217,7 @@ def show_created(made: dict[str, Any], *, as_json: bool) -> None:
     console.print(said("creating.done", name=made["name"], slug=made["slug"]), style="bold")
     console.print(said("creating.details", **made))
     for name, m2 in made["overlaps"].items():
-        console.print(said("creating.overlap", name=name, size=_m2(m2)))
+        console.print(said("creating.overlap", name=name, size=size_of(m2)))
     if made["missing_departments"]:
         console.print(said("creating.missing_departments", departments=", ".join(made["missing_departments"])))
     console.print(said("creating.next", slug=made["slug"]))

@@ -72,6 +72,10 @@ def zones(
     code_field: Annotated[
         str | None, typer.Option("--code-field", help=said("importing.help_code_field"), metavar="FIELD")
     ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", help=said("zones.help_tolerance"), metavar="M", min=0, max=1000)
+    ] = None,
+    accept: Annotated[str | None, typer.Option("--accept", help=said("zones.help_accept"), metavar="REASON")] = None,
     valid_from: Annotated[
         datetime | None, typer.Option("--valid-from", help=said("importing.help_valid_from"), formats=["%Y-%m-%d"])
     ] = None,
@@ -85,7 +89,7 @@ def zones(
         from commands import import_results, layers
 
         day: date | None = valid_from.date() if valid_from else None
-        target = layers.ZoneTarget(municipality, layer, kind, half_width, day, title)
+        target = layers.ZoneTarget(municipality, layer, kind, half_width, day, title, tolerance, accept)
         source = layers.Source(file, crs, source_layer, name_field=name_field, code_field=code_field)
         done = layers.import_zones(source, target)
         import_results.show_import(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession, provincial
-from city.errors import InvalidInput
-from city.registry import territory
+from city.errors import Conflict, InvalidInput, LampioneError
+from city.registry import publishing, territory
 from city.registry.tables import Municipality, ZoneLayer
 from city.registry.territory import MunicipalityFields, ZoneChanges, ZoneFields
 from city.texts import said
@@ -110,6 +111,8 @@ class Imported:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """Names of what was not imported, and the reason as a sentence."""
     changes: ZoneChanges | None = None
+    refusal: LampioneError | None = None
+    """Why it was not published."""
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -124,6 +127,8 @@ class Imported:
             if self.changes is None
             else {name: getattr(self.changes, name) for name in ZoneChanges.__slots__},
             "faults": self.faults.as_json(),
+            "serious": self.faults.serious(),
+            "refused": self.refusal is not None,
         }
 
 
@@ -312,23 +317,46 @@ class ZoneTarget:
     half_width_metres: float | None = None
     valid_from: date | None = None
     title: str | None = None
+    tolerance_metres: float | None = None
+    accepted_because: str | None = None
 
 
 def import_zones(source: Source, target: ZoneTarget) -> Imported:
-    """Put the zones of the file into a layer, in place of those it had. Raises InvalidInput, NotFound, Conflict."""
+    """Put the zones of the file into a layer, in place of those it had; with serious faults only for a reason.
+
+    Raises InvalidInput, NotFound, Conflict. A refusal for faults is told in the answer, with the faults.
+    """
     with provincial() as session:
-        boundary = boundary_of(session, territory.home(session, target.owner))
-        layer = read(source, boundary)
-        done = (
-            _areas(layer, source, boundary) if target.kind == "areas" else _corridors(layer, source, target, boundary)
-        )
-        imported, zones = done
+        imported, zones = read_zones(session, source, target)
         if not zones:
             return imported
-        zone_layer = _zone_layer(session, target)
-        imported.changes = territory.put_zones(session, zone_layer, zones, valid_from=target.valid_from)
+        publication = publishing.Publication(
+            by=getpass.getuser(),
+            valid_from=target.valid_from,
+            source=source.path.name,
+            faults=imported.faults.counts(),
+            serious=imported.faults.serious(),
+            accepted_because=target.accepted_because,
+        )
+        try:
+            with session.begin_nested():
+                imported.changes = publishing.publish(session, _zone_layer(session, target), zones, publication)
+        except Conflict as error:
+            if error.key != "zones.faulty":
+                raise
+            imported.refusal = error
+            return imported
         imported.names = [zone.name for zone in zones]
         return imported
+
+
+def read_zones(session: ReadSession, source: Source, target: ZoneTarget) -> tuple[Imported, list[ZoneFields]]:
+    """The zones in the file that are the owner's, checked; nothing is kept. Raises InvalidInput, NotFound."""
+    boundary = boundary_of(session, territory.home(session, target.owner))
+    layer = read(source, boundary)
+    if target.kind == "areas":
+        return _areas(layer, source, boundary)
+    return _corridors(layer, source, target, boundary)
 
 
 def boundary_of(session: ReadSession, owner: Municipality) -> BaseGeometry | None:
@@ -346,7 +374,15 @@ def _zone_layer(session: WriteSession, target: ZoneTarget) -> ZoneLayer:
     known = session.scalar(select(ZoneLayer).filter_by(municipality_id=owner.id, slug=slug))
     title = target.title or (known.name_it if known else target.layer.replace("-", " ").capitalize())
     english = known.name_en if known and not target.title else title
-    return territory.put_layer(session, target.owner, slug, name_it=title, name_en=english, kind=target.kind)
+    return territory.put_layer(
+        session,
+        target.owner,
+        slug,
+        name_it=title,
+        name_en=english,
+        kind=target.kind,
+        tolerance_metres=target.tolerance_metres,
+    )
 
 
 def _areas(layer: Layer, source: Source, boundary: BaseGeometry | None) -> tuple[Imported, list[ZoneFields]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +22,9 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession, provincial, writing
-from city.registry import people, territory, view
+from city.registry import people, publishing, territory, view
 from city.registry.people import Post, Right, Staff
+from city.registry.publishing import Publication
 from city.registry.tables import Appointment, Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
@@ -36,13 +37,13 @@ from city.reports.rules import RuleBook, RuleFields
 from city.reports.tables import ClientRequest, Report
 from city.reports.training import REVISION, read_training_set, train
 from city.settings import PROJECT, settings
+from commands.rule_files import fields_of
 from geo.place import Place
 
 SEED: Final = PROJECT / "seed"
 NAMESPACE: Final = UUID("7d0c2f4e-6a43-5d0e-9b53-0b7f5f0a5c11")
 """Makes the client references of the demo's reports."""
 
-DAYS: Final = {"mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6, "sun": 7}
 LONGEST_HANDLING: Final = timedelta(days=25)
 
 Progress = Callable[[str, float], None]
@@ -278,7 +279,8 @@ def _put_zones(session: WriteSession) -> None:
             )
             for feature in _features(given["file"])
         ]
-        territory.put_zones(session, layer, zones, valid_from=date.fromisoformat(given["valid_from"]))
+        publication = Publication(publishing.SEED, date.fromisoformat(given["valid_from"]), Path(given["file"]).name)
+        publishing.publish(session, layer, zones, publication)
 
 
 def _put_rules(session: WriteSession, demo: Sequence[str]) -> None:
@@ -290,27 +292,11 @@ def _put_rules(session: WriteSession, demo: Sequence[str]) -> None:
 
 
 def _rule(given: Mapping[str, Any], demo: Sequence[str]) -> RuleFields:
-    layer, _, zone = given["zone"].partition("/") if "zone" in given else (given.get("layer"), "", "")
-    note = given.get("note", {})
-    heirs = given.get("municipalities", [])
-    if given["owner"] == territory.PROVINCE_SLUG and not heirs and given["department"] != FRONT_DESK.slug:
+    fields = fields_of(given)
+    if given["owner"] == territory.PROVINCE_SLUG and not fields.municipalities and fields.department != FRONT_DESK.slug:
         # A municipality made later beside the demo has a front desk, but not the demo's operators.
-        heirs = demo
-    return RuleFields(
-        department=given["department"],
-        category=given.get("category"),
-        group=given.get("group"),
-        layer=layer,
-        zone=zone or None,
-        days=[DAYS[day] for day in given.get("days", [])],
-        starts_at=time.fromisoformat(given["from"]) if "from" in given else None,
-        ends_at=time.fromisoformat(given["until"]) if "until" in given else None,
-        crew=given.get("crew"),
-        priority=given.get("priority", 0),
-        municipalities=heirs,
-        note_it=note.get("it"),
-        note_en=note.get("en"),
-    )
+        return replace(fields, municipalities=demo)
+    return fields
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

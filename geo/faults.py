@@ -29,6 +29,9 @@ OUTSIDE_SHARE: Final = 0.001
 TILING_SHARE: Final = 0.5
 """A layer that covers less of its boundary is not meant to cover it (parks), and has no gaps."""
 
+SERIOUS: Final = frozenset({"repaired", "overlaps", "gaps", "outside"})
+"""Kinds of faults that stand against publishing a layer."""
+
 EQUATOR_METRES: Final = 6_378_137.0
 ECCENTRICITY: Final = math.sqrt(0.00669437999014)
 
@@ -85,6 +88,12 @@ class Outside(NamedTuple):
     share: float
     m2: float
     shape: BaseGeometry
+    width_metres: float
+
+    @property
+    def is_sliver(self) -> bool:
+        """Whether it only follows another drawing of the boundary."""
+        return self.width_metres < SLIVER_METRES
 
 
 @dataclass(frozen=True)
@@ -107,16 +116,27 @@ class Faults:
     @property
     def is_clean(self) -> bool:
         """Whether nothing at all was found."""
-        found = (
-            self.empty,
-            self.repairs,
-            self.overlaps,
-            self.gaps,
-            self.outside,
-            self.same_codes,
-            self.same_names,
-        )
-        return not any(found)
+        return not self.counts()
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind were found; kinds that were not are left out."""
+        kinds = {
+            "repaired": len(self.repairs),
+            "empty": len(self.empty),
+            "overlaps": sum(not overlap.is_sliver for overlap in self.overlaps),
+            "overlap_slivers": sum(overlap.is_sliver for overlap in self.overlaps),
+            "gaps": sum(not gap.is_sliver for gap in self.gaps),
+            "gap_slivers": sum(gap.is_sliver for gap in self.gaps),
+            "outside": sum(not piece.is_sliver for piece in self.outside),
+            "outside_slivers": sum(piece.is_sliver for piece in self.outside),
+            "same_codes": len(self.same_codes),
+            "same_names": len(self.same_names),
+        }
+        return {kind: count for kind, count in kinds.items() if count}
+
+    def serious(self) -> dict[str, int]:
+        """Those of them for which reports would go astray: with borders drawn twice (slivers) one can live."""
+        return {kind: count for kind, count in self.counts().items() if kind in SERIOUS}
 
     def as_json(self, most: int = 200) -> dict[str, Any]:
         """Counts, sums and the `most` largest of each kind, as JSON values."""
@@ -188,7 +208,7 @@ class Faults:
 
 def check(areas: Sequence[Area], boundary: BaseGeometry | None = None) -> Faults:
     """Repair and check areas (WGS84) within `boundary`. Pure: nothing given is changed."""
-    measure = _Measure(areas, boundary)
+    measure = Measure(areas, boundary)
     shapes, repairs = _repaired(areas, measure)
     whole = shapely.union_all(np.array([shape for shape in shapes if shape is not None], dtype=object))
     covered = None
@@ -208,10 +228,20 @@ def check(areas: Sequence[Area], boundary: BaseGeometry | None = None) -> Faults
     )
 
 
+def left_over(ground: BaseGeometry, taken: Sequence[BaseGeometry]) -> BaseGeometry:
+    """What of the ground (WGS84) nobody has taken; strips as narrow as a border drawn twice are left out."""
+    rest = shapely.difference(ground, shapely.union_all(np.array(taken, dtype=object))) if taken else ground
+    parts = np.array(polygons_of(rest), dtype=object)
+    if not len(parts):
+        return shapely.MultiPolygon()
+    _, widths = Measure([], ground).sizes(parts)
+    return shapely.MultiPolygon(list(parts[widths >= SLIVER_METRES]))
+
+
 def repaired(shape: BaseGeometry) -> BaseGeometry | None:
     """The shape as valid areas only: lines and points that come of the repair are left out; None if nothing is left."""
     valid = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
-    polygons = _polygons(valid)
+    polygons = polygons_of(valid)
     if not polygons:
         return None
     return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
@@ -219,13 +249,13 @@ def repaired(shape: BaseGeometry) -> BaseGeometry | None:
 
 def square_metres(shape: BaseGeometry) -> float:
     """The area of a WGS84 shape on the ellipsoid, in m²."""
-    return _Measure([Area("", "", shape)], None).m2(shape)
+    return Measure([Area("", "", shape)], None).m2(shape)
 
 
-class _Measure:
+class Measure:
     """Metres and square metres around one middle latitude."""
 
-    def __init__(self, areas: Sequence[Area], boundary: BaseGeometry | None) -> None:
+    def __init__(self, areas: Sequence[Area], boundary: BaseGeometry | None = None) -> None:
         known = [area.shape for area in areas if area.shape is not None] if boundary is None else [boundary]
         bounds = shapely.total_bounds(np.array(known, dtype=object)) if known else (0, 0, 0, 0)
         middle = (bounds[1] + bounds[3]) / 2
@@ -251,7 +281,7 @@ class _Measure:
         return area, np.divide(2 * area, outline, out=np.zeros_like(area), where=outline > 0)
 
 
-def _repaired(areas: Sequence[Area], measure: _Measure) -> tuple[list[BaseGeometry | None], list[Repair]]:
+def _repaired(areas: Sequence[Area], measure: Measure) -> tuple[list[BaseGeometry | None], list[Repair]]:
     shapes: list[BaseGeometry | None] = []
     repairs = []
     for position, area in enumerate(areas):
@@ -266,7 +296,7 @@ def _repaired(areas: Sequence[Area], measure: _Measure) -> tuple[list[BaseGeomet
     return shapes, repairs
 
 
-def _overlaps(shapes: Sequence[BaseGeometry | None], measure: _Measure) -> list[Overlap]:
+def _overlaps(shapes: Sequence[BaseGeometry | None], measure: Measure) -> list[Overlap]:
     positions = np.array([position for position, shape in enumerate(shapes) if shape is not None])
     known = np.array([shape for shape in shapes if shape is not None], dtype=object)
     if len(known) == 0:
@@ -283,12 +313,12 @@ def _overlaps(shapes: Sequence[BaseGeometry | None], measure: _Measure) -> list[
     return sorted(found, key=lambda overlap: -overlap.m2)
 
 
-def _gaps(whole: BaseGeometry, boundary: BaseGeometry | None, measure: _Measure) -> list[Gap]:
+def _gaps(whole: BaseGeometry, boundary: BaseGeometry | None, measure: Measure) -> list[Gap]:
     """What the boundary has and the areas have not; without a boundary, the holes inside them."""
     if boundary is None:
-        holes = [shapely.Polygon(ring) for part in _polygons(whole) for ring in part.interiors]
+        holes = [shapely.Polygon(ring) for part in polygons_of(whole) for ring in part.interiors]
     else:
-        holes = _polygons(shapely.difference(boundary, whole))
+        holes = polygons_of(shapely.difference(boundary, whole))
     if not holes:
         return []
     pieces = np.array(holes, dtype=object)
@@ -301,7 +331,7 @@ def _gaps(whole: BaseGeometry, boundary: BaseGeometry | None, measure: _Measure)
     return sorted(found, key=lambda gap: -gap.m2)
 
 
-def _outside(shapes: Sequence[BaseGeometry | None], boundary: BaseGeometry, measure: _Measure) -> list[Outside]:
+def _outside(shapes: Sequence[BaseGeometry | None], boundary: BaseGeometry, measure: Measure) -> list[Outside]:
     shapely.prepare(boundary)
     found = []
     for position, shape in enumerate(shapes):
@@ -311,20 +341,21 @@ def _outside(shapes: Sequence[BaseGeometry | None], boundary: BaseGeometry, meas
         m2 = measure.m2(piece)
         share = m2 / max(measure.m2(shape), SMALLEST_M2)
         if m2 > SMALLEST_M2 and share > OUTSIDE_SHARE:
-            found.append(Outside(position, min(1.0, share), m2, piece))
+            _, widths = measure.sizes(np.array(polygons_of(piece), dtype=object))
+            found.append(Outside(position, min(1.0, share), m2, piece, float(widths.max())))
     return sorted(found, key=lambda piece: -piece.share)
 
 
 def _areas_of(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     """Only what has an area: neighbours also share lines and points."""
     kept = [
-        shape if shape.geom_type in {"Polygon", "MultiPolygon"} else shapely.MultiPolygon(_polygons(shape))
+        shape if shape.geom_type in {"Polygon", "MultiPolygon"} else shapely.MultiPolygon(polygons_of(shape))
         for shape in shapes
     ]
     return np.array(kept, dtype=object)
 
 
-def _polygons(shape: BaseGeometry) -> list[shapely.Polygon]:
+def polygons_of(shape: BaseGeometry) -> list[shapely.Polygon]:
     """The single areas, however deep they lie; lines and points are left out."""
     return [part for part in _flat(shape) if isinstance(part, shapely.Polygon) and not part.is_empty]
 

@@ -38,6 +38,8 @@ MARGIN: Final = 16.0
 TITLE_SIZE: Final = 24.0
 TEXT_SIZE: Final = 14.0
 SMALL_SIZE: Final = 12.0
+OTHER_FONTS: Final = 1.15
+"""How much wider text may be in the font of whoever opens the SVG."""
 ROW: Final = 24.0
 """The height of a row of the legend."""
 LOWEST, HIGHEST = 0.45, 1.15
@@ -200,7 +202,7 @@ class Picture:
         """The legend below the map, as many in a row as fit; where it ends."""
         x = MARGIN
         for text, style, mark in self._legend:
-            wide = 34 + text_width(text, TEXT_SIZE) + 24
+            wide = 34 + text_width(text, TEXT_SIZE) * OTHER_FONTS + 20
             if x > MARGIN and x + wide > self.width - MARGIN:
                 x, y = MARGIN, y + ROW
             items.append(_sample(x, y + ROW / 2, style, mark))

@@ -266,9 +266,10 @@ WITH tile AS (
   WHERE zone.shape && tile.around AND zone.valid_from <= current_date
     AND (zone.valid_until IS NULL OR zone.valid_until > current_date)
     AND (%(municipality_id)s::integer IS NULL OR zone.municipality_id IN (0, %(municipality_id)s))
+  ORDER BY zone.municipality_id, zone.id
 ), boundaries AS (
   SELECT ST_AsMVTGeom(ST_Transform(boundary, 3857), tile.box, {EXTENT}, 256, true) AS geom, slug, name
-  FROM tile, municipality WHERE boundary && tile.around AND is_active
+  FROM tile, municipality WHERE boundary && tile.around AND is_active ORDER BY id
 ), spots AS (
   SELECT zone.name, zone_layer.kind, ST_Transform(ST_PointOnSurface(zone.shape), 3857) AS spot
   FROM tile, zone
@@ -282,6 +283,7 @@ WITH tile AS (
   FROM tile, municipality WHERE boundary && tile.around AND is_active
 ), names AS (
   SELECT ST_AsMVTGeom(spot, tile.box, {EXTENT}, 0, true) AS geom, name, kind FROM tile, spots WHERE spot && tile.box
+  ORDER BY kind, name, spot
 )
 SELECT coalesce((SELECT ST_AsMVT(zones, 'zones', {EXTENT}, 'geom') FROM zones WHERE geom IS NOT NULL), '')
     || coalesce((SELECT ST_AsMVT(boundaries, 'municipalities', {EXTENT}, 'geom') FROM boundaries

@@ -224,7 +224,7 @@ class PersonListed(BaseModel):
 
 
 @contextmanager
-def _administering(staff: Staff, owner: str) -> Iterator[tuple[WriteSession, Municipality]]:
+def administering(staff: Staff, owner: str) -> Iterator[tuple[WriteSession, Municipality]]:
     """One transaction on the registry of `owner`, for its administrators only."""
     staff.needs(Right.ADMINISTER)
     with provincial() as session:
@@ -238,7 +238,7 @@ def _administering(staff: Staff, owner: str) -> Iterator[tuple[WriteSession, Mun
 @router.get("/departments")
 def list_departments(owner: Slug, staff: Signed) -> list[DepartmentListed]:
     """The departments and their crews."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         crews = session.execute(
             select(Crew.department_id, Crew.slug).where(Crew.municipality_id == home.id).order_by(Crew.slug)
         ).all()
@@ -261,7 +261,7 @@ def list_departments(owner: Slug, staff: Signed) -> list[DepartmentListed]:
 @router.put("/departments/{slug}", status_code=204)
 def put_department(owner: Slug, slug: Slug, body: DepartmentPut, staff: Signed) -> None:
     """Make or change a department."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         territory.put_department(
             session,
             home.id,
@@ -272,7 +272,7 @@ def put_department(owner: Slug, slug: Slug, body: DepartmentPut, staff: Signed) 
 @router.put("/crews/{slug}", status_code=204)
 def put_crew(owner: Slug, slug: Slug, body: CrewPut, staff: Signed) -> None:
     """Make or change a crew."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         department = session.scalar(
             select(Department).where(Department.municipality_id == home.id, Department.slug == body.department)
         )
@@ -284,7 +284,7 @@ def put_crew(owner: Slug, slug: Slug, body: CrewPut, staff: Signed) -> None:
 @router.put("/categories/{slug}", status_code=204)
 def put_override(owner: Slug, slug: Slug, body: OverridePut, staff: Signed) -> None:
     """Say what this municipality sees differently; reports of the category become public or hidden with it."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         before = view.fresh(session).municipality(home.slug).categories.get(slug)
         if before is None:
             raise NotFound("registry.no_category", field="slug", value=slug)
@@ -307,7 +307,7 @@ def put_category(owner: Slug, slug: Slug, body: CategoryPut, staff: Signed) -> N
 
     The classifier proposes it once staff have chosen it often enough and `./lampione train` has run.
     """
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         known = session.scalars(
             select(Category).where(Category.slug == slug, Category.municipality_id.in_({PROVINCE, home.id}))
         ).first()
@@ -342,7 +342,7 @@ def _heirs(session: WriteSession, home: Municipality) -> list[int]:
 @router.get("/rules")
 def list_rules(owner: Slug, staff: Signed) -> list[RuleListed]:
     """The rules, own and inherited."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         found = session.scalars(
             select(RoutingRule)
             .where(RoutingRule.municipality_id.in_({PROVINCE, home.id}))
@@ -358,21 +358,21 @@ def list_rules(owner: Slug, staff: Signed) -> list[RuleListed]:
 @router.post("/rules", status_code=201)
 def add_rule(owner: Slug, body: RulePut, staff: Signed) -> RuleListed:
     """Add a rule. One that could tie with another is refused."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         return _rule(save_rule(session, owner, body.fields()), home)
 
 
 @router.put("/rules/{rule_id}")
 def change_rule(owner: Slug, rule_id: RuleId, body: RulePut, staff: Signed) -> RuleListed:
     """Change a rule; its version goes up."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         return _rule(save_rule(session, owner, body.fields(), rule_id=rule_id), home)
 
 
 @router.delete("/rules/{rule_id}", status_code=204)
 def remove_rule(owner: Slug, rule_id: RuleId, staff: Signed) -> Response:
     """Remove a rule; reports keep the reason they were routed by."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         rule = session.get(RoutingRule, (home.id, rule_id))
         if rule is None:
             raise NotFound("rules.not_found", value=rule_id)
@@ -383,7 +383,7 @@ def remove_rule(owner: Slug, rule_id: RuleId, staff: Signed) -> Response:
 @router.get("/zones")
 def list_zones(owner: Slug, staff: Signed) -> list[ZoneListed]:
     """The zones of all layers, own and inherited. Import them with `./lampione import zones`."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         found = session.execute(
             select(ZoneLayer.slug, Zone.code, Zone.name, Zone.half_width_metres, Zone.valid_from, Zone.valid_until)
             .join(Zone, (Zone.municipality_id == ZoneLayer.municipality_id) & (Zone.layer_id == ZoneLayer.id))
@@ -406,7 +406,7 @@ def list_zones(owner: Slug, staff: Signed) -> list[ZoneListed]:
 @router.get("/people")
 def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
     """Who may sign in."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         posts = session.execute(
             select(Appointment.person_id, Appointment.role).where(Appointment.municipality_id == home.id)
         ).all()
@@ -425,7 +425,7 @@ def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
 @router.post("/people", status_code=201)
 def add_person(owner: Slug, body: PersonPost, staff: Signed) -> PersonListed:
     """Let somebody sign in with a role, or give somebody known another one."""
-    with _administering(staff, owner) as (session, home):
+    with administering(staff, owner) as (session, home):
         if body.role == "province_admin" and home.id != PROVINCE:
             raise Forbidden("people.not_here", municipality=home.name)
         people.appoint(

@@ -20,7 +20,7 @@ from city.errors import InvalidInput, NotFound
 from city.registry import view
 from city.registry.view import Registry
 from city.settings import settings
-from geo.changes import Look
+from geo.map_changes import Look
 from geo.tile_shelf import Kept, square_of
 from geo.tiles import (
     DEEPEST_ZOOM,

@@ -107,6 +107,7 @@ class ZoneLayer(Base):
     __tablename__ = "zone_layer"
     __table_args__ = (
         CheckConstraint("kind IN ('areas', 'corridors')", name="kind"),
+        CheckConstraint("tolerance_metres BETWEEN 0 AND 1000", name="tolerance"),
         Index("zone_layer_slug_unique", "municipality_id", "slug", unique=True),
     )
 
@@ -116,6 +117,36 @@ class ZoneLayer(Base):
     name_it: Mapped[str]
     name_en: Mapped[str]
     kind: Mapped[str] = mapped_column(server_default="areas")
+    tolerance_metres: Mapped[float] = mapped_column(server_default="0")
+    """A place this near to a zone counts as inside, where no zone of the layer holds it."""
+
+
+class LayerPublication(Base):
+    """When somebody put zones into a layer: which faults they had, and why they were published all the same."""
+
+    __tablename__ = "layer_publication"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "layer_id"],
+            ["zone_layer.municipality_id", "zone_layer.id"],
+            ondelete="CASCADE",
+        ),
+        Index("layer_publication_layer_index", "municipality_id", "layer_id", "published_at"),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    layer_id: Mapped[int]
+    published_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    published_by: Mapped[str]
+    valid_from: Mapped[date]
+    source: Mapped[str | None]
+    """The file's name."""
+    zones: Mapped[int]
+    faults: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")
+    """How many of each kind that was found, slivers included."""
+    accepted_because: Mapped[str | None]
+    """The reason given where faults stood against it."""
 
 
 class Zone(Base):

@@ -39,6 +39,7 @@ Row = TypeVar("Row", bound=Base)
 
 PROVINCE_SLUG: Final = "provincia"
 LONGEST_SLUG: Final = 60
+MOST_TOLERANCE_METRES: Final = 1_000
 DAY: Final = timedelta(days=1)
 
 
@@ -288,16 +289,31 @@ def put_override(
 
 
 def put_layer(
-    session: WriteSession, owner: str, slug: str, *, name_it: str, name_en: str, kind: str = "areas"
+    session: WriteSession,
+    owner: str,
+    slug: str,
+    *,
+    name_it: str,
+    name_en: str,
+    kind: str = "areas",
+    tolerance_metres: float | None = None,
 ) -> ZoneLayer:
-    """A zone layer of a municipality or of the province. Raises NotFound, InvalidInput, Conflict."""
+    """A zone layer of a municipality or of the province; None: the tolerance it has (at first none).
+
+    Raises NotFound, InvalidInput, Conflict.
+    """
+    if tolerance_metres is not None and not 0 <= tolerance_metres <= MOST_TOLERANCE_METRES:
+        raise InvalidInput("zones.tolerance", field="tolerance", most=MOST_TOLERANCE_METRES)
     if kind not in {"areas", "corridors"}:
         raise InvalidInput("territory.bad_kind", field="kind", value=kind, known="areas, corridors")
     key = {"municipality_id": home(session, owner).id, "slug": slug}
     known = session.scalar(select(ZoneLayer).filter_by(**key))
     if known is not None and known.kind != kind:
         raise Conflict("territory.other_kind", field="kind", layer=slug, kind=known.kind)
-    return _put(session, ZoneLayer, key, {"name_it": name_it, "name_en": name_en, "kind": kind})
+    values: dict[str, Any] = {"name_it": name_it, "name_en": name_en, "kind": kind}
+    return _put(
+        session, ZoneLayer, key, values if tolerance_metres is None else values | {"tolerance_metres": tolerance_metres}
+    )
 
 
 def put_zones(

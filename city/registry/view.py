@@ -7,11 +7,10 @@ an edited zone or rule counts at once in every process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from geo.place import Place
-from geo.zones import ZoneIndex, ZoneShape, area_of
+from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
 
 POLE: Final = 90
 Found = TypeVar("Found")
@@ -110,6 +109,8 @@ class ZoneView:
     name: str
     valid_from: date
     valid_until: date | None
+    tolerance_metres: float = 0.0
+    """A place this near counts as inside, where no zone of the layer holds it."""
 
     def counts_on(self, day: date) -> bool:
         """Whether the zone is in force that day."""
@@ -163,6 +164,8 @@ class MunicipalityView:
     """The slugs a citizen may choose and the classifier may propose."""
     emergency_phrases: tuple[str, ...] = field(repr=False)
     """Words of all categories and languages that bring up 112."""
+    forgiving: dict[str, list[ZoneView]] = field(default_factory=dict, repr=False)
+    """The zones of the layers that have a tolerance, by layer."""
 
     def category(self, slug: str) -> CategoryView:
         """The active category `slug`. Raises InvalidInput that names the field and what would be right."""
@@ -186,17 +189,14 @@ class MunicipalityView:
         return self.crews[slug]
 
     def zones_at(self, place: Place, day: date) -> list[ZoneView]:
-        """The zones in force on `day` that hold `place`."""
-        return [zone for key in self.index.holding(place) if (zone := self.zones[key]).counts_on(day)]
-
-    def zone_ids_at(self, lons: Degrees, lats: Degrees, day: date) -> list[tuple[int, ...]]:
-        """For many places (degrees, shape (n,)) the ids of the zones in force on `day`, in the order of `zones_at`."""
-        places, positions = self.index.pairs(lons, lats)
-        in_force = np.array([self.zones[key].counts_on(day) for key in self.index.keys], bool)
-        places, positions = places[in_force[positions]], positions[in_force[positions]]
-        ids = np.array(self.index.keys, np.int64)[positions].tolist()
-        ends = np.bincount(places, minlength=len(lons)).cumsum().tolist()
-        return [tuple(ids[begin:end]) for begin, end in pairwise([0, *ends])]
+        """The zones in force on `day` that hold `place`; of a layer that forgives, else the nearest in its reach."""
+        held = [zone for key in self.index.holding(place) if (zone := self.zones[key]).counts_on(day)]
+        for layer, zones in self.forgiving.items():
+            if all(zone.layer != layer for zone in held):
+                reach = {zone.id: zone.tolerance_metres for zone in zones if zone.counts_on(day)}
+                near = self.index.just_outside(place, reach)
+                held += [] if near is None else [self.zones[near]]
+        return held
 
     def local(self, moment: datetime) -> datetime:
         """The municipality's wall-clock time."""
@@ -246,7 +246,7 @@ class Registry:
     def ids_at(self, lons: Degrees, lats: Degrees) -> NDArray[np.int64]:
         """For many places (degrees, shape (n,)) the municipality's id; -1 where `at` would raise."""
         found = np.full(len(lons), -1)
-        places, positions = self.boundaries.pairs(lons, lats)
+        places, positions = self.boundaries.lookup(lons, lats)
         first, begins = np.unique(places, return_index=True)
         found[first] = np.array(self.boundaries.keys, np.int64)[positions[begins]]
         return found
@@ -377,15 +377,17 @@ class _Rows:
         """The province's zones that reach into the box of a boundary: with many municipalities, few of many."""
         if boundary is None:
             return []
-        near = self._provincial_tree.query(shapely.from_wkb(boundary))
+        most = max((zone.tolerance_metres for zone in self.provincial_zones.values()), default=0.0)
+        near = self._provincial_tree.query(box_around(shapely.from_wkb(boundary), most))
         return [self._provincial_shapes[position] for position in sorted(near)]
 
     def zone_views(self, municipality_id: int) -> dict[int, ZoneView]:
         """The zones of one owner."""
-        layers = {layer["id"]: layer["slug"] for layer in self.of("zone_layer", municipality_id)}
+        layers = {row["id"]: (row["slug"], row["tolerance_metres"]) for row in self.of("zone_layer", municipality_id)}
         return {
-            z["id"]: ZoneView(z["id"], layers[z["layer_id"]], z["code"], z["name"], z["valid_from"], z["valid_until"])
+            z["id"]: ZoneView(z["id"], slug, z["code"], z["name"], z["valid_from"], z["valid_until"], tolerance)
             for z in self.of("zone", municipality_id)
+            for slug, tolerance in [layers[z["layer_id"]]]
         }
 
     def zone_shapes(self, municipality_id: int) -> list[ZoneShape]:
@@ -410,6 +412,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
     by_id = {department.id: department for department in departments.values()}
     crews = {c["slug"]: CrewView(c["id"], c["slug"], c["name"], c["department_id"]) for c in rows.of("crew", own)}
     categories = _categories(rows, own, groups)
+    zones = {**rows.provincial_zones, **rows.zone_views(own)}
     return MunicipalityView(
         id=own,
         slug=row["slug"],
@@ -429,7 +432,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             for rule in rows.of("routing_rule", PROVINCE) + rows.of("routing_rule", own)
             if not rule["municipalities"] or row["slug"] in rule["municipalities"]
         ),
-        zones={**rows.provincial_zones, **rows.zone_views(own)},
+        zones=zones,
         index=ZoneIndex([*rows.provincial_near(row["boundary"]), *rows.zone_shapes(own)]),
         by_id=by_id,
         category_ids={category.id: category for category in categories.values()},
@@ -441,7 +444,17 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             for phrases in category.emergency_words.values()
             for phrase in phrases
         ),
+        forgiving=forgiving(zones.values()),
     )
+
+
+def forgiving(zones: Iterable[ZoneView]) -> dict[str, list[ZoneView]]:
+    """The zones of the layers that have a tolerance, by layer."""
+    found: dict[str, list[ZoneView]] = {}
+    for zone in zones:
+        if zone.tolerance_metres > 0:
+            found.setdefault(zone.layer, []).append(zone)
+    return found
 
 
 def _categories(rows: _Rows, own: int, groups: dict[str, GroupView]) -> dict[str, CategoryView]:

@@ -18,6 +18,7 @@ from psycopg import Connection, sql
 
 from city.database import ReadSession, WriteSession
 from city.errors import LampioneError
+from city.registry.ground import zone_sets
 from city.registry.view import CategoryView, MunicipalityView, Registry, ZoneView
 from city.reports import intake, trained
 from city.reports.checks import checked
@@ -108,7 +109,9 @@ def judge(
     usable = list(_usable(submissions, judged))
     said = _classify([submission.description for _, submission in usable], municipality)
     degrees = _degrees([submission.place for _, submission in usable])
-    zones = municipality.zone_ids_at(degrees[:, 0], degrees[:, 1], municipality.local(now).date())
+    met = zone_sets(municipality, degrees[:, 0], degrees[:, 1], municipality.local(now).date())
+    ids = [tuple(zone.id for zone in zones) for zones in met.sets]
+    zones = [ids[which] for which in met.which.tolist()]
     settling = _Settling(judged)
     for (position, submission), report_id, of_text, zone_ids in zip(
         usable, new_ids(len(usable)), said, zones, strict=True

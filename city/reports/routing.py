@@ -116,10 +116,10 @@ def may_tie(one: RuleView, other: RuleView, zones_overlap: bool) -> bool:
 
 
 def _windows_meet(one: RuleView, other: RuleView) -> bool:
-    return not _minutes(one).isdisjoint(_minutes(other))
+    return not minutes_of(one).isdisjoint(minutes_of(other))
 
 
-def _minutes(rule: RuleView) -> frozenset[int]:
+def minutes_of(rule: RuleView) -> frozenset[int]:
     """The minutes of a week (0 is Monday 00:00) in which the rule counts."""
     begin, end = _minute(rule.starts_at), _minute(rule.ends_at)
     length = (end - begin) % 1440 or 1440

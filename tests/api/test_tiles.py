@@ -24,7 +24,7 @@ from api.tile_keeping import Order, TileKeeper
 from city.database import provincial, watching
 from city.records import hotspots
 from city.registry import view
-from geo import changes, pyramid
+from geo import map_changes, pyramid
 from geo.place import Place
 from geo.tile_shelf import OVERHEAD, Kept, TileShelf, packed, square_of
 from geo.tiles import Tile
@@ -139,7 +139,7 @@ def test_a_rebuild_makes_everything_anew(client: TestClient, made: Counter[str],
 
 
 def test_more_changes_than_are_worth_telling_apart(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "MOST_CELLS", 2)
+    monkeypatch.setattr(map_changes, "MOST_CELLS", 2)
     client.get(path(9))
     for expected in (1, 2, 3, 4):
         send(client)

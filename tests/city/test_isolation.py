@@ -178,6 +178,10 @@ _ROWS = (
         " lat, count, observed, expected, z, q, computed_at) VALUES (%(town)s, true, '', 1, 1, 250,"
         " 'SRID=4326;POLYGON((0 0,1 0,1 1,0 0))', 0, 0, 5, 9, 2.5, 4, 0.01, now())"
     ),
+    (
+        "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"
+        " SELECT municipality_id, id, 'anna', now(), 1 FROM zone_layer WHERE municipality_id = %(town)s LIMIT 1"
+    ),
 )
 
 

@@ -25,6 +25,7 @@ from commands.report_submissions import read_moment
 
 ROME = ZoneInfo("Europe/Rome")
 Run = Callable[..., dict[str, Any]]
+ACCEPT = ("--accept", "Disegnate così dal Comune, si correggono l'anno prossimo")
 
 
 @pytest.fixture
@@ -142,8 +143,20 @@ def test_real_zones_of_the_city_are_imported_with_their_faults(
     )
     found = tmp_path / "faults.geojson"
     file = shared_data / "zones" / "omi-padova-city.geojson"
-    done = run("import", "zones", file, "--municipality", "padova", "--layer", "omi", "--faults", found)
+    target = ("--municipality", "padova", "--layer", "omi")
+    refused = run("import", "zones", file, *target, "--faults", found)
+    assert (refused["imported"], refused["refused"], refused["exit_code"]) == (0, True, 1)
+    assert refused["serious"] == {"overlaps": 2, "gaps": 42, "outside": 11}
+    assert len(json.loads(found.read_text())["features"]) > 700
+    assert rows(own_registry, "SELECT FROM zone_layer WHERE slug = 'omi'") == []
+    with pytest.raises(InvalidInput, match="reason"):
+        run("import", "zones", file, *target, "--accept", "  sì ")
+    reason = "Zone del catasto, servono solo per le statistiche"
+    done = run("import", "zones", file, *target, "--faults", found, "--accept", reason)
     assert (done["imported"], done["exit_code"]) == (22, 0)
+    assert rows(own_registry, "SELECT accepted_because, zones, faults->'overlaps' FROM layer_publication")[-1:] == [
+        (reason, 22, 2)
+    ]
     assert done["fields"] == {"code": "zona", "name": "descrizione"}
     faults = done["faults"]
     assert faults["overlaps"]["count"] == 45
@@ -165,7 +178,7 @@ def test_real_zones_of_the_city_are_imported_with_their_faults(
 def test_a_provincial_file_gives_a_municipality_its_own_zones_only(run: Run, shared_data: Path) -> None:
     run("import", "municipalities", shared_data / "boundaries" / "limits_P_28_municipalities.geojson")
     file = shared_data / "zones" / "omi-prov-padova.geojson.gz"
-    done = run("import", "zones", file, "--municipality", "tribano", "--layer", "omi", "--code-field", "zona")
+    done = run("import", "zones", file, "--municipality", "tribano", "--layer", "omi", "--code-field", "zona", *ACCEPT)
     own = done["names"]
     assert 2 <= len(own) <= 8
     assert len(done["left_out"]) == 438 - len(own)
@@ -176,7 +189,7 @@ def test_a_provincial_file_gives_a_municipality_its_own_zones_only(run: Run, sha
 def test_zones_with_other_columns_and_invalid_rings_go_in(name: str, run: Run, shared_data: Path) -> None:
     zones = shared_data / "zones"
     run("create", "municipality", "Bari", "--boundary", zones / "bari-municipi.geojson", "--dissolve")
-    done = run("import", "zones", zones / f"bari-{name}.geojson", "--municipality", "bari", "--layer", name)
+    done = run("import", "zones", zones / f"bari-{name}.geojson", "--municipality", "bari", "--layer", name, *ACCEPT)
     assert done["imported"] >= 9
     assert done["exit_code"] == 0
     assert len(done["faults"]["repaired"]) == {"municipi": 1, "localita": 1}.get(name, 0)

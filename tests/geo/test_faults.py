@@ -146,3 +146,13 @@ def test_a_whole_province_of_zones_is_checked_in_seconds(shared_data: Path) -> N
         feature.code for feature in areas if feature.shape is not None and not feature.shape.is_valid
     ]
     assert len(faults.repairs) == 1
+
+
+def test_slivers_are_counted_apart_and_are_not_serious() -> None:
+    ground = box(0, 0, 10, 10)
+    thin = checked(box(0, 0, 5.01, 10), box(5, 0, 9.98, 10.03), boundary=ground)
+    assert thin.serious() == {}
+    assert thin.counts() == {"overlap_slivers": 1, "gap_slivers": 1, "outside_slivers": 1}
+    wide = checked(box(0, 0, 6, 10), box(5, 0, 9, 12), boundary=ground)
+    assert wide.serious() == {"overlaps": 1, "gaps": 1, "outside": 1}
+    assert checked(box(0, 0, 10, 10), boundary=ground).counts() == {}

@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.place import Place
+from geo.squares import Grid
 from geo.zones import ZoneIndex, ZoneShape
 
 BOUNDED = settings(max_examples=60, deadline=None, database=None)
 Database = psycopg.Connection[Any]
 
 WEST, SOUTH = 12.8, 43.8
+CLEAR = 1e-12
 grid = st.integers(0, 64)
 
 
@@ -168,3 +170,135 @@ def test_neighbours_share_a_border_and_do_not_overlap() -> None:
     assert not index.overlap(1, 2)
     assert index.overlap(1, 3)
     assert index.overlap(2, 3)
+
+
+@st.composite
+def slivers(draw: st.DrawFn) -> shapely.Geometry:
+    """Strips a hair to some metres wide, slanted, some with a hole: what is left where a border was drawn twice."""
+    west, south = at(draw(grid), draw(grid))
+    long, turn = draw(st.floats(1e-4, 0.05)), draw(st.floats(0, 2 * math.pi))
+    wide = draw(st.sampled_from([1e-9, 1e-7, 1e-5]))
+    along, across = (long * math.cos(turn), long * math.sin(turn)), (-wide * math.sin(turn), wide * math.cos(turn))
+    corners = [(0.0, 0.0), along, (along[0] + across[0], along[1] + across[1]), across]
+    strip = shapely.Polygon([(west + x, south + y) for x, y in corners])
+    if draw(st.booleans()):
+        middle = shapely.centroid(strip)
+        strip = shapely.difference(
+            strip, shapely.box(middle.x - wide, middle.y - wide, middle.x + wide, middle.y + wide)
+        )
+    valid = strip if shapely.is_valid(strip) else shapely.make_valid(strip)
+    parts = [part for part in shapely.get_parts(valid) if part.geom_type == "Polygon"]
+    return shapely.multipolygons(parts or [shapely.box(west, south, west + 1e-5, south + 1e-5)])
+
+
+def referee(postgis: Database, zones: list[shapely.Geometry], points: list[Place]) -> list[tuple[int, int]]:
+    """Pairs of place and shape, as a spatial join of PostGIS finds them."""
+    return [
+        (place - 1, zone - 1)
+        for place, zone in postgis.execute(
+            "SELECT point.at, zone.key FROM unnest(%s::float8[], %s::float8[]) WITH ORDINALITY AS point (lon, lat, at)"
+            " JOIN unnest(%s::bytea[]) WITH ORDINALITY AS zone (shape, key)"
+            " ON ST_Intersects(ST_GeomFromWKB(zone.shape), ST_MakePoint(lon, lat)) ORDER BY 1, 2",
+            ([p.lon for p in points], [p.lat for p in points], [shapely.to_wkb(zone) for zone in zones]),
+        )
+    ]
+
+
+@BOUNDED
+@given(st.lists(slivers() | areas(), min_size=1, max_size=6), st.data())
+def test_slivers_and_holes_hold_what_postgis_says(
+    postgis: Database, zones: list[shapely.Geometry], data: st.DataObject
+) -> None:
+    index = ZoneIndex(ZoneShape(key, zone) for key, zone in enumerate(zones))
+    # On a slanted edge that no double meets exactly, PostGIS rounds and GEOS does not; a vertex is a vertex to both.
+    borders = shapely.union_all(shapely.boundary(np.array(zones, dtype=object)))
+    points = [p for p in adversaries(zones, data.draw) if shapely.distance(borders, shapely.Point(p)) > CLEAR]
+    corners = shapely.get_coordinates(np.array(zones, dtype=object))
+    points += [Place(*corner) for corner in corners[:: max(1, len(corners) // 12)].tolist()]
+    wanted = referee(postgis, zones, points)
+    side = data.draw(st.sampled_from([1, 4, 37, 300]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geo.zones.LEAST_SQUARES", side)
+        found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    assert list(zip(found.places.tolist(), found.shapes.tolist(), strict=True)) == wanted
+    singly = [(number, key) for number, point in enumerate(points) for key in index.holding(point)]
+    assert singly == wanted
+
+
+@BOUNDED
+@given(st.lists(roads(), min_size=1, max_size=3), st.floats(3, 60), st.data())
+def test_many_places_along_roads_are_found_as_single_ones_are(
+    roads_drawn: list[shapely.LineString], half_width: float, data: st.DataObject
+) -> None:
+    index = ZoneIndex(ZoneShape(key, road, half_width) for key, road in enumerate(roads_drawn))
+    points = adversaries(list(index.areas.tolist()), data.draw)
+    side = data.draw(st.sampled_from([1, 8, 64]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geo.zones.LEAST_SQUARES", side)
+        found = index.lookup(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    singly = [(number, key) for number, point in enumerate(points) for key in index.holding(point)]
+    assert list(zip(found.places.tolist(), found.shapes.tolist(), strict=True)) == singly
+
+
+@BOUNDED
+@given(st.lists(areas(), min_size=1, max_size=4), st.floats(1, 900), st.data())
+def test_just_outside_is_what_the_ellipsoid_says(
+    postgis: Database, zones: list[shapely.Geometry], tolerance: float, data: st.DataObject
+) -> None:
+    index = ZoneIndex(ZoneShape(key * 3, zone) for key, zone in enumerate(zones))
+    reach = {key * 3: tolerance for key in range(len(zones))}
+    points = [
+        Place(*at(data.draw(grid) + data.draw(st.floats(0, 1)), data.draw(grid) + data.draw(st.floats(0, 1))))
+        for _ in range(8)
+    ]
+    rows = postgis.execute(
+        "SELECT point.at, ST_Distance(ST_SetSRID(ST_GeomFromWKB(shape), 4326)::geography,"
+        " ST_SetSRID(ST_MakePoint(lon, lat), 4326))"
+        " FROM unnest(%s::float8[], %s::float8[]) WITH ORDINALITY AS point (lon, lat, at)"
+        " CROSS JOIN unnest(%s::bytea[]) WITH ORDINALITY AS zone (shape, key) ORDER BY point.at, key",
+        ([p.lon for p in points], [p.lat for p in points], [shapely.to_wkb(zone) for zone in zones]),
+    )
+    distances: list[list[float]] = [[] for _ in points]
+    for place, metres in rows:
+        distances[place - 1].append(metres)
+    many = index.just_outside_many(np.array([p.lon for p in points]), np.array([p.lat for p in points]), reach)
+    for point, metres, position in zip(points, distances, many.tolist(), strict=True):
+        key = index.just_outside(point, reach)
+        assert position == (-1 if key is None else key // 3)
+        if min(metres) > tolerance * 1.02 + 0.5:
+            assert key is None
+        elif min(metres) < tolerance * 0.98 - 0.5:
+            assert key is not None
+            assert metres[key // 3] == pytest.approx(min(metres), rel=0.02, abs=0.5)
+
+
+def test_places_that_are_no_numbers_lie_nowhere() -> None:
+    index = ZoneIndex([ZoneShape(1, shapely.box(12.8, 43.8, 12.9, 43.9))])
+    found = index.lookup(np.array([math.nan, 12.85, math.inf]), np.array([43.85, 43.85, math.nan]))
+    assert found.places.tolist() == [1]
+    assert index.just_outside(Place(12.95, 43.85), {1: 10.0, 99: 1e9}) is None
+    assert index.just_outside_many(np.array([12.95]), np.array([43.85]), {}).tolist() == [-1]
+    assert index.area(1) is not None
+    assert index.area(2) is None
+
+
+@BOUNDED
+@given(st.lists(areas(), min_size=1, max_size=4), st.integers(1, 70))
+def test_squares_are_inside_outside_or_crossed(zones: list[shapely.Geometry], side: int) -> None:
+    whole = shapely.total_bounds(np.array(zones, dtype=object)).tolist()
+    grid = Grid((whole[0], whole[1], whole[2], whole[3]), side)
+    wide, high = (whole[2] - whole[0]) / side, (whole[3] - whole[1]) / side
+    for zone in zones:
+        shapely.prepare(zone)
+        share = grid.share(zone)
+        rows, columns = np.divmod(np.arange(side * side), side)
+        boxes = shapely.box(
+            whole[0] + columns * wide,
+            whole[1] + rows * high,
+            whole[0] + (columns + 1) * wide,
+            whole[1] + (rows + 1) * high,
+        )
+        crossed = set(share.crossed.tolist())
+        touched = set(shapely.intersects(shapely.boundary(zone), boxes).nonzero()[0].tolist())
+        assert touched <= crossed
+        assert set(share.inside.tolist()) == set(shapely.contains(zone, boxes).nonzero()[0].tolist()) - crossed
