@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
 from api.limits import BodyLimit
-from api.routes import administration, desk, health, registry, reports, session, tiles
+from api.routes import addresses, administration, desk, health, registry, reports, session, tiles
 from api.schemas import Problem, ReportIn
 from city.database import check_roles
 from city.logs import write_logs
@@ -88,7 +88,7 @@ def create_app() -> FastAPI:
         },
         separate_input_output_schemas=False,
     )
-    for errand in (reports, registry, session, desk, administration, tiles, health):
+    for errand in (reports, registry, addresses, session, desk, administration, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

@@ -19,7 +19,7 @@ from psycopg import Connection
 from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
-from city.registry import view
+from city.registry import addresses, view
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import duplicates, emergencies, journey, trained
 from city.reports.checks import LONGEST_ADDRESS, checked, cleaned
@@ -349,6 +349,7 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: dat
         "cell_y": y,
         "zone_ids": [zone.id for zone in judgement.zones],
         "address": submission.address,
+        "address_source": "citizen" if submission.address else None,
         "description": submission.description,
         "language": judgement.language,
         "answers": _json(dict(submission.answers)),
@@ -365,9 +366,15 @@ def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: dat
 
 _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
     "municipality_id id state category_id group_slug decided_by confidence suggestions department_id crew_id"
-    " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
-    " is_emergency is_open occurred_at created_at updated_at deadline_at"
+    " routing triage_reason lon lat cell cell_x cell_y zone_ids address address_source description language answers"
+    " source is_public is_emergency is_open occurred_at created_at updated_at deadline_at"
 ).split()
+
+_ADDRESS: Final = {
+    "address": "named.address",
+    "address_source": "coalesce(%(address_source)s, CASE WHEN named.address IS NOT NULL THEN 'register' END)",
+}
+"""The citizen's own words; where there are none, what our register says of the place."""
 
 _KEEP: Final = Prepared(
     "keep_report",
@@ -376,9 +383,12 @@ WITH registry AS (
   SELECT version FROM registry_version
 ), near AS (
   SELECT coalesce(jsonb_agg(found), '[]') AS reports FROM ({duplicates.NEARBY_SQL}) AS found
+), named AS (
+  SELECT coalesce(%(address)s, {addresses.NAMED_SQL}) AS address
 ), answer AS (
-  SELECT number, %(answer)s::jsonb || jsonb_build_object('number', number, 'near', near.reports) AS said
-  FROM near, (
+  SELECT number, %(answer)s::jsonb
+    || jsonb_build_object('number', number, 'near', near.reports, 'address', named.address) AS said
+  FROM near, named, (
     SELECT %(number_start)s::text || nextval('report_number') AS number FROM registry
     WHERE %(version)s::integer IS NULL OR version = %(version)s::integer
   ) AS numbered
@@ -388,7 +398,7 @@ WITH registry AS (
   ON CONFLICT DO NOTHING RETURNING 1
 ), new_report AS (
   INSERT INTO report (number, {", ".join(_COLUMNS)})
-  SELECT number, {", ".join(f"%({name})s" for name in _COLUMNS)} FROM answer
+  SELECT number, {", ".join(_ADDRESS.get(name, f"%({name})s") for name in _COLUMNS)} FROM answer, named
   WHERE %(reference)s::uuid IS NULL OR EXISTS (SELECT FROM claim)
   RETURNING 1
 ), new_reporter AS (
@@ -405,7 +415,9 @@ WITH registry AS (
   INSERT INTO job (actor, arguments)
   SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
 )
-SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report) FROM registry
+SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report),
+       (SELECT address FROM named, new_report)
+FROM registry
 """,  # noqa: S608
 )
 
@@ -439,7 +451,8 @@ def _keep(
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
     )
-    current, number, near = _KEEP.first(
+    is_looked_for = judgement.municipality.has_addresses and submission.address is None
+    current, number, near, address = _KEEP.first(
         connection,
         {
             **row,
@@ -447,6 +460,7 @@ def _keep(
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
             "group": row["group_slug"],
             **duplicates.search_values(submission.place),
+            **addresses.at_values(submission.place, looked_for=is_looked_for),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": _json(answer),
@@ -460,7 +474,8 @@ def _keep(
     )
     if number is None or near is None:
         return _Kept(int(current or 0), None)
-    return _Kept(int(current or 0), answer | {"number": number.decode(), "near": orjson.loads(near)})
+    found = {"number": number.decode(), "near": orjson.loads(near), "address": address.decode() if address else None}
+    return _Kept(int(current or 0), answer | found)
 
 
 def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -537,13 +552,16 @@ def _answer(submission: Submission, judgement: Judgement, row: dict[str, Any]) -
 
 
 def _finished(answer: dict[str, Any], place: Place, municipality: MunicipalityView) -> dict[str, Any]:
-    """The 201 answer: the reports in the cells nearby become those really near, and the receipt token is made."""
+    """The 201 answer: the reports in the cells nearby become those really near, and the receipt token is made.
+
+    Answers kept before we looked for addresses have none.
+    """
     near = duplicates.nearest(place, answer["near"])
     added = {
         "near_duplicates": _near_json(near, municipality),
         "receipt_token": receipt_token(UUID(answer["id"])),
     }
-    return {name: value for name, value in answer.items() if name != "near"} | added
+    return {"address": None} | {name: value for name, value in answer.items() if name != "near"} | added
 
 
 def _department_json(routing: Routing) -> dict[str, Any]:

@@ -34,7 +34,17 @@ READERS_NOTHING = (
     "crew",
 )
 SECRET_COLUMNS = {
-    "report": {"description", "answers", "address", "routing", "suggestions", "triage_reason", "crew_id", "confidence"},
+    "report": {
+        "description",
+        "answers",
+        "address",
+        "address_source",
+        "routing",
+        "suggestions",
+        "triage_reason",
+        "crew_id",
+        "confidence",
+    },
     "timeline_entry": {"details", "person_id"},
     "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
 }
@@ -169,6 +179,14 @@ _ROWS = (
         " VALUES (%(town)s, 'lamp-out', 5) ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    (
+        "WITH made AS (INSERT INTO street (municipality_id, reference, kind, name, label, words, gram_count)"
+        " VALUES (%(town)s, 'name:via roma', 'Via', 'Roma', 'Via Roma', 'via roma', 1) RETURNING id),"
+        " gram AS (INSERT INTO street_gram SELECT %(town)s, 'rom', id FROM made),"
+        " point AS (INSERT INTO street_point SELECT %(town)s, 1, id, 12.9, 43.9 FROM made)"
+        " INSERT INTO house_number (municipality_id, street_id, number, suffix, written, lon, lat, cell)"
+        " SELECT %(town)s, id, 1, '', '1', 12.9, 43.9, 1 FROM made"
+    ),
 )
 
 
