@@ -29,7 +29,7 @@ MOST_NUMBERED: Final = 16
 """Streets in which the house number is looked for."""
 WORST: Final = 0.55
 """What answers worse than this is no answer."""
-SURE: Final = 0.9
+ENOUGH: Final = 0.7
 """So well answered that other municipalities need not be asked."""
 NEARNESS: Final = 0.08
 """What being at the very place adds to a score; half of it is left at one kilometre."""
@@ -180,7 +180,8 @@ FROM unnest(%(places)s::integer[], %(municipalities)s::integer[], %(streets)s::i
   SELECT * FROM house_number
   WHERE municipality_id = wanted.municipality_id AND street_id = wanted.street_id
   ORDER BY house_number.number <> wanted.number, house_number.suffix <> wanted.suffix,
-           abs(house_number.number - wanted.number) + (house_number.number + wanted.number) % 2 * 5, house_number.suffix
+           abs(house_number.number - wanted.number) + (house_number.number + wanted.number) %% 2 * 5,
+           house_number.suffix
   LIMIT 1
 ) AS house
 """
@@ -203,8 +204,8 @@ def search(
         return []
     first = [municipality.id] if municipality else _likely(registry, understood, near)
     found = _found(session, registry, understood, first or everywhere, near)
-    is_sure = bool(found) and found[0].score >= SURE
-    if municipality is None and first and not is_sure:
+    is_enough = bool(found) and found[0].score >= ENOUGH
+    if municipality is None and first and not is_enough:
         elsewhere = [known for known in everywhere if known not in first]
         found = _ranked(found + _found(session, registry, understood, elsewhere, near), near)
     return found[:limit]
@@ -242,15 +243,21 @@ def _matches(
     registry: Registry, understood: Sequence[Reading], streets: Sequence[_Street], near: Place | None
 ) -> list[_Match]:
     """Each street with the reading that fits it best; the best streets only."""
-    around = {key: frozenset(words_of(known.name)) for key, known in registry.municipalities.items()}
+    typed = {word for reading in understood for word in reading.words}
+    # A name that many municipalities have is compared once.
+    scores: dict[tuple[str, frozenset[str]], tuple[float, Reading]] = {}
     matches = []
     for street in streets:
-        beside = around[street.municipality_id] | frozenset(words_of(street.locality or ""))
-        candidate = street_match.Candidate(tuple(street.words.split(" ")), beside)
-        score, reading = max(
-            ((street_match.score(reading.words, candidate), reading) for reading in understood),
-            key=lambda scored: scored[0],
-        )
+        there = words_of(registry.municipalities[street.municipality_id].name)
+        around = frozenset((*words_of(street.locality or ""), *(there if typed.intersection(there) else ())))
+        key = street.words, around
+        if key not in scores:
+            candidate = street_match.Candidate(tuple(street.words.split(" ")), around)
+            scores[key] = max(
+                ((street_match.score(reading.words, candidate), reading) for reading in understood),
+                key=lambda scored: scored[0],
+            )
+        score, reading = scores[key]
         if reading.postcode and reading.postcode == street.postcode:
             score = min(1.0, score + 0.02)
         matches.append(_Match(street, reading.number, score))

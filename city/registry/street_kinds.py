@@ -25,6 +25,8 @@ KINDS: Final = _listed(
 )
 """First words of street names, without accents."""
 
+PLAIN_KINDS: Final = frozenset({"via", "viale", "piazza", "piazzale", "corso", "vicolo"})
+
 MORE: Final = _listed("vecchia nuova comunale provinciale statale vicinale privata sparse interna")
 """What may follow, and is of the kind still: `strada comunale`, `via vecchia`, `case sparse`."""
 

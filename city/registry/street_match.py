@@ -8,6 +8,7 @@ what kind of street it is weighs little, and what people leave out (first names,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -21,6 +22,7 @@ KIND_LIKE: Final = 0.7
 SHARE_OF_TYPED: Final = 0.68
 SHARE_OF_KIND: Final = 0.1
 """Of the whole score: the kind of street. Missing is neither right nor wrong."""
+SHARE_OF_NAME: Final = 1 - SHARE_OF_KIND
 BEGUN: Final = 0.92
 """How good the beginning of a word is, where somebody is still typing."""
 SHORTEST_BEGUN: Final = 2
@@ -35,20 +37,23 @@ class Candidate(NamedTuple):
     """Words that may stand beside it: locality and municipality."""
 
 
-def score(typed: Sequence[str], street: Candidate) -> float:
+def score(typed: tuple[str, ...], street: Candidate) -> float:
     """How well `typed` (words in the one form) means `street`, from 0 to 1."""
     length = kind_length(street.words)
     kind, name = street.words[:length], street.words[length:]
-    best = 0.9 * _text_score(typed, name, street.around) + SHARE_OF_KIND * 0.5
     typed_kind = _typed_kind(typed)
+    by_kind = 0.0
     if typed_kind:
         alike = _likest(typed[0], kind)
-        rest = _text_score(typed[typed_kind:], name, street.around)
-        best = max(best if alike < KIND_LIKE else 0.0, 0.9 * rest + SHARE_OF_KIND * alike)
-    return best
+        by_kind = SHARE_OF_NAME * _text_score(typed[typed_kind:], name, street.around) + SHARE_OF_KIND * alike
+        if alike >= KIND_LIKE:
+            return by_kind
+    # What looks like a kind may be part of the name: Via Corte dei Rossi.
+    return max(by_kind, SHARE_OF_NAME * _text_score(typed, name, street.around) + SHARE_OF_KIND / 2)
 
 
-def _typed_kind(typed: Sequence[str]) -> int:
+@lru_cache(maxsize=1024)
+def _typed_kind(typed: tuple[str, ...]) -> int:
     """How many of the first words say a kind of street, also with a slip."""
     exact = kind_length(typed)
     if exact or len(typed) < 2:  # noqa: PLR2004  (a kind and a name)

@@ -11,16 +11,20 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from city.registry.street_kinds import KINDS, MORE, NUMERALS, SAINTS, SHORT_KINDS, SHORT_WORDS, SMALL
+from rapidfuzz.distance import OSA
+
+from city.registry.street_kinds import KINDS, MORE, NUMERALS, PLAIN_KINDS, SAINTS, SHORT_KINDS, SHORT_WORDS, SMALL
 
 LONGEST_QUERY: Final = 200
-MOST_READINGS: Final = 4
+MOST_READINGS: Final = 6
 MOST_GRAMS: Final = 80
 HIGHEST_NUMBER: Final = 99_999
 SHORTEST_GUARDED: Final = 4
 LONGEST_GUARDED: Final = 6
 """Words of so many letters have too few runs of three for one slip to leave enough of them."""
 POSTCODE_DIGITS: Final = 5
+SHORTEST_NUMERAL: Final = 5
+"""Shorter words for numbers are one slip from too many other words."""
 
 _TOKEN: Final = re.compile(r"[a-z]+|\d+")
 _DOTTED: Final = re.compile(r"\b[a-z]+(?:\.[a-z]+)+\b")
@@ -31,6 +35,7 @@ _MARKS: Final = frozenset({"n", "nr", "nro", "no", "num", "numero", "civ", "civi
 _INSIDE: Final = frozenset({"int", "interno", "scala", "sc", "piano", "pal", "palazzina", "edificio", "lotto", "app"})
 """What people write behind it, and leads inside the house."""
 _REPEATED: Final = frozenset({"bis", "ter", "quater", "quinquies"})
+_LONG_NUMERALS: Final = tuple(word for word in NUMERALS if len(word) > SHORTEST_NUMERAL)
 _GLUE: Final = frozenset({"", "/", "-", "\\", "/ ", " /", " / "})
 
 
@@ -134,6 +139,14 @@ def kind_length(words: Sequence[str]) -> int:
     return length
 
 
+def _kind_first(words: tuple[str, ...]) -> tuple[str, ...]:
+    """`roma via` is `via roma`: of the kinds that nobody takes for a name."""
+    if kind_length(words):
+        return words
+    place = next((place for place, word in enumerate(words) if word in PLAIN_KINDS), 0)
+    return (words[place], *words[:place], *words[place + 1 :]) if place else words
+
+
 def split_kind(name: str) -> tuple[str, str]:
     """Kind and name of a whole street name, as they are written: ("Via", "Giuseppe Garibaldi")."""
     parts = name.split()
@@ -178,11 +191,21 @@ def readings(query: str) -> list[Reading]:
     postcode = next((t.text for t in tokens if t.text.isdigit() and len(t.text) == POSTCODE_DIGITS), None)
     tokens = [token for token in tokens if token.text != postcode]
     found = [
-        Reading(words, number, postcode)
+        Reading(_kind_first(words), number, postcode)
         for words, number in [*_with_number(tokens), (_canonical([token.text for token in tokens]), None)]
         if any(word not in KINDS for word in words) or (words and number is None)
     ]
+    found += [reading._replace(words=tuple(map(_mended, reading.words))) for reading in found]
     return list(dict.fromkeys(found))[:MOST_READINGS]
+
+
+@lru_cache(maxsize=1024)
+def _mended(word: str) -> str:
+    """A number in words with one slip: its figure. Registers have figures, so no likeness would be left."""
+    if len(word) < SHORTEST_NUMERAL or word.isdigit():
+        return word
+    near = [written for written in _LONG_NUMERALS if OSA.distance(word, written, score_cutoff=1) <= 1]
+    return NUMERALS[near[0]] if near else word
 
 
 def _with_number(tokens: Sequence[_Token]) -> Iterator[tuple[tuple[str, ...], HouseNumber]]:

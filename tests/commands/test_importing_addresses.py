@@ -1,4 +1,4 @@
-"""The register of addresses is filled from the files municipalities have: numbers in tables and layers, streets' lines."""
+"""The register of addresses is filled from the files municipalities have: numbers in tables and layers, lines."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def test_the_real_register_is_imported_whole_and_a_second_time_changes_nothing(
     assert again["unchanged"] == first["changes"]["added"]
     there = rows(
         own_registry,
-        "SELECT house_number.lon, house_number.lat FROM street JOIN house_number ON street_id = street.id WHERE label = 'Via Dazio'"
-        " AND number = 90 AND suffix = 'H'",
+        "SELECT house_number.lon, house_number.lat FROM street JOIN house_number ON street_id = street.id"
+        " WHERE label = 'Via Dazio' AND number = 90 AND suffix = 'H'",
     )
     # The same point by PostGIS's own hand.
     referee = rows(
