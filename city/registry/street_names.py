@@ -215,13 +215,17 @@ def _with_number(tokens: Sequence[_Token]) -> Iterator[tuple[tuple[str, ...], Ho
             continue
         if place > 0 and tokens[place].gap in {"/", "-"} and tokens[place - 1].text.isdigit():
             continue  # the 1 of 12/1
-        if place > 0 and tokens[place - 1].text in _INSIDE and place > 1:
-            continue
+        if (
+            place > 1
+            and tokens[place - 1].text in _INSIDE
+            and any(token.text.isdigit() for token in tokens[: place - 1])
+        ):
+            continue  # the 3 of `12 int. 3`; but 104 is the house's in `via Palazzina 104`
         end = _suffix_end(tokens, place)
         before, after = list(tokens[:place]), list(tokens[end:])
         while before and before[-1].text in _MARKS:
             before.pop()
-        inside = next((at for at, token in enumerate(after) if token.text in _INSIDE), None)
+        inside = next((at for at, token in enumerate(after) if token.text in _INSIDE), None) if before else None
         kept = [token.text for token in [*before, *after[:inside]]]
         if kept:
             suffix = " ".join(token.text.upper() for token in tokens[place + 1 : end])
