@@ -25,9 +25,11 @@ from rich.table import Table
 
 from bench import bare, intake, tiles
 from bench.results import Result, machine
-from city.database import forget_engines
+from city.database import forget_engines, writing
 from city.errors import InvalidInput, Unavailable
 from city.registry import view
+from city.registry.address_book import AddressBook, NumberEntry, StreetEntry
+from city.registry.street_names import HouseNumber
 from city.settings import PROJECT, settings
 from city.texts import said
 from commands import migrating, seeding
@@ -101,6 +103,7 @@ def _intake(cluster: Cluster) -> list[Result]:
         _served("bench.bare:create_app", bare_environment) as peer,
         _worker(environment) as worker,
     ):
+        _fill_register()
         servers = intake.Servers(ours, peer, worker)
         everywhere = intake.Load.of(intake.bodies(told, intake.over(view.load()), BODIES))
         intake.warm_up(servers, everywhere, WARM_UP_SECONDS)
@@ -109,8 +112,24 @@ def _intake(cluster: Cluster) -> list[Result]:
             found += intake.measure(servers, scene, everywhere, rounds=ROUNDS, seconds=ROUND_SECONDS)
         street = intake.Load.of(intake.bodies(told, intake.along_street, BODIES))
         found += intake.measure(servers, STREET, street, rounds=ROUNDS, seconds=ROUND_SECONDS)
+        nameless = intake.Load.of(intake.bodies(told, intake.along_street, BODIES, is_addressed=False))
+        found.append(intake.with_addresses(servers, street, nameless, rounds=2 * ROUNDS, seconds=ROUND_SECONDS))
         found.append(intake.beside(servers, street, everywhere, rounds=ROUNDS, seconds=ROUND_SECONDS))
     return found
+
+
+def _fill_register() -> None:
+    """House numbers for the city whose street the benchmark reports from."""
+    padova = view.held().municipality("padova").id
+    listed = list(intake.houses())
+    streets = [StreetEntry("Via", f"del Banco {street + 1}") for street in range(listed[-1][0] + 1)]
+    with writing(padova) as session:
+        book = AddressBook(session, padova)
+        book.stage(
+            NumberEntry(street, HouseNumber(number), None, place, row)
+            for row, (street, number, place) in enumerate(listed)
+        )
+        book.keep_numbers(streets)
 
 
 def _prepared(cluster: Cluster, name: str) -> dict[str, str]:

@@ -12,8 +12,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geo.cells import around, covering
-from geo.place import METRES_PER_DEGREE, WGS84, Place
+from geo.cells import CellRange, around
+from geo.place import METRES_PER_DEGREE, WGS84, Place, morton
 
 STEP_METRES: Final = 15.0
 """From one point to the next along a line: what is near the line is at most 2 m farther from one of its points."""
@@ -22,22 +22,33 @@ FLAT_SQL: Final = (
     "(({0}.lon - %(lon)s::float8) * %(shrink)s::float8) * (({0}.lon - %(lon)s::float8) * %(shrink)s::float8)"
     " + ({0}.lat - %(lat)s::float8) * ({0}.lat - %(lat)s::float8)"
 )
-"""The square of the distance in degrees of latitude, of a row `{0}` with `lon` and `lat`; see `near_values`."""
+"""The square of the distance in degrees of latitude, of a row `{0}` with `lon` and `lat`; see `flat_values`."""
 
 
-def near_values(place: Place, metres: float, name: str) -> dict[str, Any]:
-    """Where to look: ranges of cells `<name>_firsts`, `<name>_lasts`, and `<name>_most`, the largest square."""
-    ranges = covering(around(place, metres))
-    return {
-        f"{name}_firsts": [cells.first for cells in ranges],
-        f"{name}_lasts": [cells.last for cells in ranges],
-        f"{name}_most": (metres / METRES_PER_DEGREE) ** 2,
-    }
+def ranges_near(place: Place, metres: float) -> list[CellRange]:
+    """At most nine ranges of cells that cover the circle, in order: for the busiest path, a tenth of the work of
+    `geo.cells.covering`, and a little more ground.
+    """
+    box = around(place, metres)
+    left, top = Place(box.west, box.north).cell()
+    right, bottom = Place(box.east, box.south).cell()
+    # Cells at least half as wide as the box: it touches three of them at most each way.
+    shift = max(0, max(right - left, bottom - top).bit_length() - 1)
+    columns = [morton(x, 0) for x in range(left >> shift, (right >> shift) + 1)]
+    rows = [morton(0, y) for y in range(top >> shift, (bottom >> shift) + 1)]
+    ranges: list[CellRange] = []
+    for key in sorted(column | row for column in columns for row in rows):
+        first, last = key << 2 * shift, ((key + 1) << 2 * shift) - 1
+        if ranges and ranges[-1].last + 1 == first:
+            ranges[-1] = CellRange(ranges[-1].first, last)
+        else:
+            ranges.append(CellRange(first, last))
+    return ranges
 
 
-def nowhere(name: str) -> dict[str, Any]:
-    """The same for a search that must find nothing: it looks at no row at all."""
-    return {f"{name}_firsts": [], f"{name}_lasts": [], f"{name}_most": 0.0}
+def square_of(metres: float) -> float:
+    """The square that FLAT_SQL gives at this distance."""
+    return (metres / METRES_PER_DEGREE) ** 2
 
 
 def flat_values(place: Place) -> dict[str, Any]:

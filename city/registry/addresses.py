@@ -14,7 +14,7 @@ from city.database import ReadSession
 from city.registry import street_match
 from city.registry.street_names import HouseNumber, Reading, grams, readings, telling, words_of
 from city.registry.view import MunicipalityView, Registry
-from geo.nearby import FLAT_SQL, flat_metres, flat_values, near_values, nowhere
+from geo.nearby import FLAT_SQL, flat_metres, flat_values, ranges_near, square_of
 from geo.place import Place
 
 NUMBER_METRES: Final = 50.0
@@ -41,49 +41,51 @@ _FACTORS: Final = {"suffix": 0.98, "near_number": 0.9, "street": 0.85}
 """What is left of the score where the very number is not there."""
 
 
-def _nearest_of(table: str, name: str, shown: str) -> str:
-    """The nearest row of `table` in the municipality, one look into the index for each range of cells."""
+def _nearest_of(table: str, name: str, metres: float, shown: str) -> str:
+    """The nearest row of `table` within so many metres, one look into the index for each range of cells."""
+    square = FLAT_SQL.format("near")
     return f"""
     SELECT {shown} FROM (
-      SELECT near.*, {FLAT_SQL.format("near")} AS square
-      FROM unnest(%({name}_firsts)s::bigint[], %({name}_lasts)s::bigint[]) AS range (first, last), LATERAL (
+      SELECT near.*, {square} AS square
+      FROM unnest(%(near_firsts)s::bigint[], %(near_lasts)s::bigint[]) AS range (first, last), LATERAL (
         SELECT * FROM {table}
         WHERE municipality_id = %(municipality_id)s AND cell BETWEEN range.first AND range.last
         ORDER BY cell LIMIT 500
       ) AS near
-    ) AS {name} JOIN street USING (municipality_id)
-    WHERE {name}.square <= %({name}_most)s::float8 AND street.id = {name}.street_id
-    ORDER BY {name}.square LIMIT 1
+      WHERE {square} <= {square_of(metres)!r}
+      ORDER BY square LIMIT 1
+    ) AS {name} JOIN street ON street.municipality_id = %(municipality_id)s AND street.id = {name}.street_id
     """  # noqa: S608
 
 
 NAMED_SQL: Final = f"""
-  coalesce(({_nearest_of("house_number", "house", "street.label || ' ' || house.written")}),
-           ({_nearest_of("street_point", "point", "street.label")}))
+  coalesce(({_nearest_of("house_number", "house", NUMBER_METRES, "street.label || ' ' || house.written")}),
+           ({_nearest_of("street_point", "point", STREET_METRES, "street.label")}))
 """
 """One expression: the address at a place (`at_values`), or NULL. Lines are looked at only where no number is near."""
 
 _HOUSE_SQL: Final = _nearest_of(
     "house_number",
     "house",
+    NUMBER_METRES,
     "street.label, street.locality, house.written, coalesce(house.postcode, street.postcode), house.lon, house.lat,"
     " house.square",
 )
 _LINE_SQL: Final = _nearest_of(
     "street_point",
     "point",
+    STREET_METRES,
     "street.label, street.locality, NULL, street.postcode, point.lon, point.lat, point.square",
 )
 
 
-def at_values(place: Place, *, looked_for: bool = True) -> dict[str, Any]:
-    """The values of NAMED_SQL but for the municipality's id; not `looked_for`: it finds nothing, at no cost."""
-    if not looked_for:
-        return {**flat_values(place), **nowhere("house"), **nowhere("point")}
+def at_values(place: Place) -> dict[str, Any]:
+    """The values of NAMED_SQL but for the municipality's id."""
+    ranges = ranges_near(place, max(NUMBER_METRES, STREET_METRES))
     return {
         **flat_values(place),
-        **near_values(place, NUMBER_METRES, "house"),
-        **near_values(place, STREET_METRES, "point"),
+        "near_firsts": [cells.first for cells in ranges],
+        "near_lasts": [cells.last for cells in ranges],
     }
 
 

@@ -17,6 +17,8 @@ from city.registry.street_kinds import KINDS, MORE, NUMERALS, PLAIN_KINDS, SAINT
 
 LONGEST_QUERY: Final = 200
 MOST_READINGS: Final = 6
+MOST_TOKENS: Final = 16
+"""Words and numbers of a query that are looked at."""
 MOST_GRAMS: Final = 80
 HIGHEST_NUMBER: Final = 99_999
 SHORTEST_GUARDED: Final = 4
@@ -187,7 +189,7 @@ def read_number(number: str, suffix: str = "") -> HouseNumber | None:
 
 def readings(query: str) -> list[Reading]:
     """The ways to understand `query`, the likeliest first: which of its numbers is the house's, if any."""
-    tokens = _tokens(query[:LONGEST_QUERY])
+    tokens = _tokens(query[:LONGEST_QUERY])[:MOST_TOKENS]
     postcode = next((t.text for t in tokens if t.text.isdigit() and len(t.text) == POSTCODE_DIGITS), None)
     tokens = [token for token in tokens if token.text != postcode]
     found = [

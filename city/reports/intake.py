@@ -376,15 +376,16 @@ _ADDRESS: Final = {
 }
 """The citizen's own words; where there are none, what our register says of the place."""
 
-_KEEP: Final = Prepared(
-    "keep_report",
-    f"""
+
+def _keeping(named: str) -> str:
+    """The statement, with an expression that says the address."""
+    return f"""
 WITH registry AS (
   SELECT version FROM registry_version
 ), near AS (
   SELECT coalesce(jsonb_agg(found), '[]') AS reports FROM ({duplicates.NEARBY_SQL}) AS found
 ), named AS (
-  SELECT coalesce(%(address)s, {addresses.NAMED_SQL}) AS address
+  SELECT {named} AS address
 ), answer AS (
   SELECT number, %(answer)s::jsonb
     || jsonb_build_object('number', number, 'near', near.reports, 'address', named.address) AS said
@@ -418,8 +419,12 @@ WITH registry AS (
 SELECT version, (SELECT number FROM answer, new_report), (SELECT reports FROM near, new_report),
        (SELECT address FROM named, new_report)
 FROM registry
-""",  # noqa: S608
-)
+"""  # noqa: S608
+
+
+_KEEP: Final = Prepared("keep_report", _keeping("%(address)s::text"))
+_KEEP_NAMING: Final = Prepared("keep_report_naming", _keeping(addresses.NAMED_SQL))
+"""The same for a report without address in a municipality with a register; the other need not know of one."""
 
 
 class _Kept(NamedTuple):
@@ -452,7 +457,7 @@ def _keep(
         has_photos=bool(submission.photos),
     )
     is_looked_for = judgement.municipality.has_addresses and submission.address is None
-    current, number, near, address = _KEEP.first(
+    current, number, near, address = (_KEEP_NAMING if is_looked_for else _KEEP).first(
         connection,
         {
             **row,
@@ -460,7 +465,7 @@ def _keep(
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
             "group": row["group_slug"],
             **duplicates.search_values(submission.place),
-            **addresses.at_values(submission.place, looked_for=is_looked_for),
+            **(addresses.at_values(submission.place) if is_looked_for else {}),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": _json(answer),

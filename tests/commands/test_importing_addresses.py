@@ -18,7 +18,7 @@ import shapely
 from typer.testing import CliRunner
 
 from city.database import reading
-from city.errors import Conflict, InvalidInput
+from city.errors import Conflict, InvalidInput, NotFound
 from city.registry import addresses, view
 from commands import address_import, address_rows
 from commands.importing import create_app, import_app
@@ -393,3 +393,37 @@ def test_a_municipality_knows_whether_it_has_addresses(
     assert after > before
     run("addresses", file, "--municipality", alessandria)
     assert rows(own_registry, "SELECT version FROM registry_version") == after
+
+
+def test_a_zip_without_a_table_and_a_file_that_is_none_are_refused(run: Run, alessandria: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", "via,civico,lon,lat\n")
+        archive.writestr("b.csv", "via,civico,lon,lat\n")
+    (tmp_path / "noise.bin").write_bytes(bytes(range(256)) * 20)
+    (tmp_path / "empty.csv").write_bytes(b"")
+    table(tmp_path / "head.csv")
+    for name in ("two.zip", "noise.bin", "empty.csv", "head.csv", "missing.csv"):
+        with pytest.raises(InvalidInput):
+            run("addresses", tmp_path / name, "--municipality", alessandria)
+    for name in ("noise.bin", "missing.osm.pbf"):
+        with pytest.raises(InvalidInput):
+            run("streets", tmp_path / name, "--municipality", alessandria)
+    with pytest.raises(NotFound):
+        run("addresses", table(tmp_path / "a.csv", ROMA_2), "--municipality", "atlantide")
+
+
+def test_what_was_done_is_told_in_plain_words(
+    run: Run, alessandria: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run
+    monkeypatch.setenv("LAMPIONE_LANGUAGE", "it")
+    file = table(tmp_path / "civici.csv", ROMA_2, ROMA_2, "10;Via;Roma;15121;SNC;;8.611;44.911")
+    told = CliRunner().invoke(import_app, ["addresses", str(file), "--municipality", alessandria])
+    assert told.exit_code == 0, told.output
+    for words in (
+        "Numeri civici da civici.csv",
+        "Strade",
+        "Righe che ripetono un civico già letto",
+        "civici.csv.rejects",
+    ):
+        assert words in told.output.replace("\n", ""), told.output
