@@ -33,6 +33,8 @@ ENOUGH: Final = 0.7
 """So well answered that other municipalities need not be asked."""
 NEARNESS: Final = 0.08
 """What being at the very place adds to a score; half of it is left at one kilometre."""
+NUMBERED: Final = 0.05
+"""So much better a reading without house number must fit: a number is rather the house's than a word of the name."""
 FAR_NUMBER: Final = 30
 """A house number that differs by more says nothing of where another one is."""
 
@@ -257,7 +259,7 @@ def _matches(
             candidate = street_match.Candidate(tuple(street.words.split(" ")), around)
             scores[key] = max(
                 ((street_match.score(reading.words, candidate), reading) for reading in understood),
-                key=lambda scored: scored[0],
+                key=lambda scored: scored[0] + (NUMBERED if scored[1].number else 0),
             )
         score, reading = scores[key]
         if reading.postcode and reading.postcode == street.postcode:

@@ -113,6 +113,9 @@ SHORT_WORDS: Final = {
     "cav": "cavalier",
     "cavaliere": "cavalier",
     "comm": "commendatore",
+    "prov": "provinciale",
+    "com": "comunale",
+    "stat": "statale",
     "circonv": "circonvallazione",
 }
 """Short forms inside a name."""

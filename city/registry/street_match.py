@@ -44,7 +44,7 @@ def score(typed: tuple[str, ...], street: Candidate) -> float:
     typed_kind = _typed_kind(typed)
     by_kind = 0.0
     if typed_kind:
-        alike = _likest(typed[0], kind)
+        alike = _kinds_alike(typed[:typed_kind], kind)
         by_kind = SHARE_OF_NAME * _text_score(typed[typed_kind:], name, street.around) + SHARE_OF_KIND * alike
         if alike >= KIND_LIKE:
             return by_kind
@@ -85,6 +85,12 @@ def _text_score(typed: Sequence[str], name: Sequence[str], around: frozenset[str
     # Words written together or apart: `dannunzio`, `sant antonio`.
     whole = OSA.normalized_similarity("".join(typed), "".join(name))
     return float(max(by_words, 0.97 * whole if whole > 0.7 else 0.0))  # noqa: PLR2004
+
+
+def _kinds_alike(typed: Sequence[str], kind: Sequence[str]) -> float:
+    """`via` is like `via vecchia`, but not as like as `via vecchia` is."""
+    found = [_likest(word, kind) for word in typed] + [_likest(word, typed) for word in kind]
+    return sum(found) / len(found)
 
 
 def _likest(word: str, others: Sequence[str]) -> float:
