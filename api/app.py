@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
 from api.limits import BodyLimit
-from api.routes import administration, desk, health, insight, registry, rehearsal, reports, session, tiles
+from api.routes import addresses, administration, desk, health, insight, registry, rehearsal, reports, session, tiles
 from api.schemas import Problem, ReportIn
 from api.tile_keeping import TileKeeper
 from city.database import check_roles, watching
@@ -93,7 +93,8 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(insight.MOST_KEPT)
-    for errand in (reports, registry, session, desk, administration, rehearsal, insight, tiles, health):
+    desks = (session, desk, administration, rehearsal)
+    for errand in (reports, registry, addresses, *desks, insight, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

@@ -244,6 +244,10 @@ class Named(BaseModel):
     en: str
 
 
+AddressSource = Literal["citizen", "register"]
+"""Who said a report's address: its reporter, or our register where the reporter did not."""
+
+
 class PlaceOut(BaseModel):
     """A place in WGS84 degrees."""
 
@@ -362,6 +366,8 @@ class ReportCreated(BaseModel):
     triage_reason: str | None
     emergency: EmergencyOut | None
     place: PlaceOut
+    address: str | None
+    """The reporter's own words, or where there are none what the municipality's register says of the place."""
     language: str
     is_public: bool
     created_at: datetime
@@ -465,6 +471,7 @@ class HolderReport(BaseModel):
     department_name: Named
     description: str
     address: str | None
+    address_source: AddressSource | None
     photos: list[UUID]
     created_at: datetime
     updated_at: datetime
@@ -501,6 +508,7 @@ class DeskReport(BaseModel):
     crew: str | None
     place: PlaceOut
     address: str | None
+    address_source: AddressSource | None
     description: str
     language: str
     source: str

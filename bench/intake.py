@@ -29,6 +29,8 @@ LEAST_PROMPTNESS: Final = 1 / 3
 """The 99th percentile may take three times the bare application's."""
 LEAST_CROWDED: Final = 0.9
 """Of the rate into the whole province."""
+LEAST_NAMED: Final = 0.9
+"""Of the rate of reports that say their address."""
 STREET: Final = (Place(11.8660, 45.4097), Place(11.8760, 45.4101))
 """About a kilometre in the middle of Padova."""
 
@@ -56,11 +58,18 @@ class Servers:
 
 
 def bodies(
-    told: Sequence[Mapping[str, Any]], places: Callable[[random.Random], Place], count: int, seed: int = 7
+    told: Sequence[Mapping[str, Any]],
+    places: Callable[[random.Random], Place],
+    count: int,
+    seed: int = 7,
+    *,
+    is_addressed: bool = True,
 ) -> list[bytes]:
     """`count` reports as citizens write them (lines of the seed), each at a place of its own, without reference.
 
-    None names a category: every one is classified. All can be answered: some municipalities want to know who writes.
+    Not `is_addressed`: none says its address, which is then looked for where the municipality has a register.
+    None names a category: every one is classified. All can be answered: some municipalities want to know who
+    writes.
     """
     chance = random.Random(seed)  # noqa: S311  (a repeatable load, no secret)
     made = []
@@ -70,7 +79,7 @@ def bodies(
             "lon": round(place.lon, 6),
             "lat": round(place.lat, 6),
             "description": line["description"],
-            "address": line["address"],
+            "address": line["address"] if is_addressed else None,
             "contact": {"email": (line["reporter"] or {}).get("email") or "cittadina@example.org"},
         }
         made.append(orjson.dumps(report))
@@ -158,6 +167,30 @@ def _results(scene: Scene, ours: Sequence[Round], bare: Sequence[Round]) -> list
             )
         )
     return found
+
+
+HOUSES: Final = 26_000
+"""As many house numbers as a city of 90,000 people has."""
+
+
+def houses() -> Iterator[tuple[int, int, Place]]:
+    """Street, number and place of HOUSES numbers on both sides of streets around STREET, 10 m apart."""
+    corner, _ = STREET
+    for count in range(HOUSES):
+        street, number = divmod(count, 130)
+        east, north = number // 2 * 0.00013, (street - 100) * 0.0006 + number % 2 * 0.0001
+        yield street, number + 1, Place(round(corner.lon + east, 7), round(corner.lat + north, 7))
+
+
+def with_addresses(servers: Servers, said: Load, found: Load, *, rounds: int, seconds: float) -> Result:
+    """Reports without address, which our register gives them, beside reports that say theirs; 8 clients."""
+    pairs = [
+        (press(servers.ours, found.ours, clients=8, seconds=seconds).rate,
+         press(servers.ours, said.ours, clients=8, seconds=seconds).rate)
+        for _ in range(rounds)
+    ]  # fmt: skip
+    ours, peer = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    return Result("intake, address found / said, 8 clients rate", ours, peer, "requests/s", LEAST_NAMED)
 
 
 def beside(servers: Servers, street: Load, everywhere: Load, *, rounds: int, seconds: float) -> Result:

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     mail_from: str = "Lampione <lampione@localhost>"
     photo_store: str = ""
     """`file:///folder` or `s3://bucket/prefix`; default: ./var/photos."""
+    geocoder_url: str = ""
+    """A Nominatim (`https://host/search`) or Photon (`https://host/api`) to ask where our register knows nothing;
+    default: none, and nothing typed ever leaves the machine."""
     language: str = "it"
     threads: int = 16
     """Request threads of one API process; its connection pool has as many connections."""
@@ -111,6 +114,10 @@ class Settings(BaseSettings):
             raise SettingsError("settings.mail_from")
         if urlsplit(self.photos).scheme not in {"s3", "file"}:
             raise SettingsError("settings.photo_store")
+        if self.geocoder_url:
+            geocoder = urlsplit(self.geocoder_url)
+            if geocoder.scheme not in {"http", "https"} or not geocoder.hostname:
+                raise SettingsError("settings.geocoder_url")
         if self.language not in LANGUAGES:
             raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
 

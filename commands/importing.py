@@ -133,6 +133,54 @@ def reports(
         raise typer.Exit(1)
 
 
+RejectsOption = Annotated[
+    Path | None, typer.Option("--rejects", help=said("importing.help_rejects"), metavar="OUT.csv")
+]
+MayRemoveOption = Annotated[bool, typer.Option("--may-remove", help=said("addresses.help_may_remove"))]
+AddressMapOption = Annotated[
+    str | None, typer.Option("--map", help=said("addresses.help_map"), metavar="street=…,number=…,x=…,y=…")
+]
+
+
+@import_app.command("addresses", help=said("addresses.help_addresses"))
+def addresses(
+    file: Annotated[Path, typer.Argument(help=said("addresses.help_file"), metavar="FILE")],
+    municipality: Annotated[str, typer.Option("--municipality", help=said("importing.help_where"), metavar="SLUG")],
+    crs: CrsOption = None,
+    columns: AddressMapOption = None,
+    source_layer: SourceLayerOption = None,
+    rejects: RejectsOption = None,
+    may_remove: MayRemoveOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """House numbers → the register."""
+    with _ready():
+        from commands import address_import, address_results
+
+        plan = address_import.Plan(file, municipality, crs, source_layer, columns, rejects, may_remove)
+        taken = address_results.with_progress(plan, address_import.import_addresses)
+        address_results.show(taken, plan, as_json=as_json)
+
+
+@import_app.command("streets", help=said("addresses.help_streets"))
+def streets(
+    file: Annotated[Path, typer.Argument(help=said("addresses.help_file"), metavar="FILE")],
+    municipality: Annotated[str, typer.Option("--municipality", help=said("importing.help_where"), metavar="SLUG")],
+    crs: CrsOption = None,
+    columns: AddressMapOption = None,
+    source_layer: SourceLayerOption = None,
+    may_remove: MayRemoveOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Streets' lines → the register."""
+    with _ready():
+        from commands import address_import, address_results
+
+        plan = address_import.Plan(file, municipality, crs, source_layer, columns, None, may_remove)
+        taken = address_results.with_progress(plan, address_import.import_streets)
+        address_results.show(taken, plan, as_json=as_json)
+
+
 @create_app.command("municipality", help=said("creating.help_municipality"))
 def municipality(
     name: Annotated[str, typer.Argument(help=said("creating.help_name"), metavar="NAME")],

@@ -18,6 +18,11 @@ def point_from(lon: str, lat: str) -> Computed:
     return Computed(f"ST_SetSRID(ST_MakePoint({lon}, {lat}), {WGS84})", persisted=True)
 
 
+def lines_type() -> Geometry:
+    """The lines of a street, WGS84; found by points along them (`geo.nearby`), so they need no spatial index."""
+    return Geometry("MULTILINESTRING", srid=WGS84, spatial_index=False)
+
+
 def area_column() -> Geometry:
     """An area of one or more parts, WGS84."""
     return Geometry("MULTIPOLYGON", srid=WGS84)

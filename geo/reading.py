@@ -122,7 +122,7 @@ def read_layer(path: Path, *, crs: str | None = None, layer: str | None = None) 
         for number, (properties, shape) in enumerate(raw.rows, start=1)
     ]
     sample = _sample(feature.shape for feature in features)
-    if not _is_wgs84(declared):
+    if not is_wgs84(declared):
         features = _moved(features, str(declared))
     return Layer(raw.format, declared, features, sample)
 
@@ -382,7 +382,8 @@ def _plain(value: Any) -> Any:
 # --- coordinate systems ----------------------------------------------------------------------------------------------
 
 
-def _is_wgs84(crs: str | None) -> bool:
+def is_wgs84(crs: str | None) -> bool:
+    """Whether coordinates of this system need not be moved; None: the file declares none."""
     return crs is None or crs.upper() in {WGS84_NAME, "OGC:CRS84"}
 
 
@@ -390,12 +391,12 @@ def _moved(features: Sequence[Feature], crs: str) -> list[Feature]:
     full = [place for place, feature in enumerate(features) if feature.shape is not None and not feature.shape.is_empty]
     moved = list(features)
     shapes = np.array([features[place].shape for place in full], dtype=object)
-    for place, shape in zip(full, _to_wgs84(shapes, crs), strict=True):
+    for place, shape in zip(full, to_wgs84(shapes, crs), strict=True):
         moved[place] = features[place]._replace(shape=shape)
     return moved
 
 
-def _to_wgs84(shapes: NDArray[np.object_], crs: str) -> list[BaseGeometry | None]:
+def to_wgs84(shapes: NDArray[np.object_], crs: str) -> list[BaseGeometry | None]:
     """The shapes in WGS84, longitude first. Raises UnreadableLayer for a system GDAL does not know."""
     if crs == SWAPPED:
         return list(shapely.transform(shapes, lambda points: points[:, ::-1]))
@@ -422,7 +423,7 @@ def _to_wgs84(shapes: NDArray[np.object_], crs: str) -> list[BaseGeometry | None
 def _points_moved(points: NDArray[np.float64], crs: str) -> NDArray[np.float64]:
     """The points in WGS84; those the system cannot hold are left out."""
     try:
-        moved = _to_wgs84(np.array([shapely.Point(point) for point in points], dtype=object), crs)
+        moved = to_wgs84(np.array([shapely.Point(point) for point in points], dtype=object), crs)
     except UnreadableLayer:
         return np.empty((0, 2))
     return shapely.get_coordinates([point for point in moved if point is not None])

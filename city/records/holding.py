@@ -66,6 +66,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "department_name": {"it": department.name.it, "en": department.name.en},
         "description": report.description,
         "address": report.address,
+        "address_source": report.address_source,
         "photos": list(photos),
         "created_at": report.created_at,
         "updated_at": report.updated_at,

@@ -20,7 +20,8 @@ from geo.place import Place
 
 _DESK_ROW = """
   report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
-  lon, lat, address, left(description, 300) AS description, language, source, is_public, is_emergency, master_id,
+  lon, lat, address, address_source, left(description, 300) AS description, language, source, is_public, is_emergency,
+  master_id,
   created_at, updated_at, deadline_at, version,
   (is_open AND deadline_at < now()) AS is_late,
   (SELECT count(*) FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
@@ -200,6 +201,7 @@ def _listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, An
         "crew": crew.slug if crew else None,
         "place": {"lon": row["lon"], "lat": row["lat"]},
         "address": row["address"],
+        "address_source": row["address_source"],
         "description": row["description"],
         "language": row["language"],
         "source": row["source"],

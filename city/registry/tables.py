@@ -59,6 +59,8 @@ class Municipality(Base):
     email: Mapped[str | None]
     accepts_anonymous: Mapped[bool] = mapped_column(server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    has_addresses: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether streets or house numbers were imported: without any, intake does not look for them."""
     boundary: Mapped[Any | None] = mapped_column(area_column())
     fallback_department_id: Mapped[int | None]
 

@@ -150,6 +150,7 @@ class MunicipalityView:
     accepts_anonymous: bool
     email: str | None
     istat_code: str | None
+    has_addresses: bool
     fallback: DepartmentView
     departments: dict[str, DepartmentView]
     crews: dict[str, CrewView]
@@ -423,6 +424,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
         accepts_anonymous=row["accepts_anonymous"],
         email=row["email"],
         istat_code=row["istat_code"],
+        has_addresses=row["has_addresses"],
         fallback=by_id[row["fallback_department_id"]],
         departments=departments,
         crews=crews,

@@ -19,7 +19,7 @@ from psycopg import Connection
 from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
-from city.registry import view
+from city.registry import addresses, view
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import duplicates, emergencies, journey, trained
 from city.reports.checks import LONGEST_ADDRESS, checked, cleaned
@@ -392,6 +392,7 @@ def own(submission: Submission, judgement: Judgement, report_id: UUID, now: date
         "cell_x": x,
         "cell_y": y,
         "address": submission.address,
+        "address_source": "citizen" if submission.address else None,
         "description": submission.description,
         "language": judgement.language,
         "answers": json_text(dict(submission.answers)),
@@ -406,22 +407,32 @@ def own(submission: Submission, judgement: Judgement, report_id: UUID, now: date
 
 _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
     "municipality_id id state category_id group_slug decided_by confidence suggestions department_id crew_id"
-    " routing triage_reason lon lat cell cell_x cell_y zone_ids address description language answers source is_public"
-    " is_coarse is_emergency is_open occurred_at created_at month updated_at deadline_at"
+    " routing triage_reason lon lat cell cell_x cell_y zone_ids address address_source description language answers"
+    " source is_public is_coarse is_emergency is_open occurred_at created_at month updated_at deadline_at"
 ).split()
 
-_KEEP: Final = Prepared(
-    "keep_report",
-    f"""
+_ADDRESS: Final = {
+    "address": "named.address",
+    "address_source": "coalesce(%(address_source)s, CASE WHEN named.address IS NOT NULL THEN 'register' END)",
+}
+"""The citizen's own words; where there are none, what our register says of the place."""
+
+
+def _keeping(named: str) -> str:
+    """The statement, with an expression that says the address."""
+    return f"""
 WITH registry AS (
   SELECT version FROM registry_version
 ), near AS (
   SELECT coalesce(jsonb_agg(to_jsonb(found) - 'description'), '[]') AS reports,
          coalesce(jsonb_agg(found.description), '[]') AS descriptions
   FROM ({duplicates.NEARBY_SQL}) AS found
+), named AS (
+  SELECT {named} AS address
 ), answer AS (
-  SELECT number, %(answer)s::jsonb || jsonb_build_object('number', number, 'near', near.reports) AS said
-  FROM near, (
+  SELECT number, %(answer)s::jsonb
+    || jsonb_build_object('number', number, 'near', near.reports, 'address', named.address) AS said
+  FROM near, named, (
     SELECT %(number_start)s::text || nextval('report_number') AS number FROM registry
     WHERE %(version)s::integer IS NULL OR version = %(version)s::integer
   ) AS numbered
@@ -431,7 +442,7 @@ WITH registry AS (
   ON CONFLICT DO NOTHING RETURNING 1
 ), new_report AS (
   INSERT INTO report (number, {", ".join(_COLUMNS)})
-  SELECT number, {", ".join(f"%({name})s" for name in _COLUMNS)} FROM answer
+  SELECT number, {", ".join(_ADDRESS.get(name, f"%({name})s") for name in _COLUMNS)} FROM answer, named
   WHERE %(reference)s::uuid IS NULL OR EXISTS (SELECT FROM claim)
   RETURNING 1
 ), new_reporter AS (
@@ -448,9 +459,15 @@ WITH registry AS (
   INSERT INTO job (actor, arguments)
   SELECT promised->>0, promised->1 FROM new_report, jsonb_array_elements(%(promises)s::jsonb) AS promised
 )
-SELECT version, (SELECT number FROM answer, new_report), near.reports, near.descriptions FROM registry, near
-""",  # noqa: S608
-)
+SELECT version, (SELECT number FROM answer, new_report), near.reports, near.descriptions,
+       (SELECT address FROM named, new_report)
+FROM registry, near
+"""  # noqa: S608
+
+
+_KEEP: Final = Prepared("keep_report", _keeping("%(address)s::text"))
+_KEEP_NAMING: Final = Prepared("keep_report_naming", _keeping(addresses.NAMED_SQL))
+"""The same for a report without address in a municipality with a register; the other need not know of one."""
 
 
 class _Kept(NamedTuple):
@@ -482,13 +499,15 @@ def _keep(
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
     )
-    current, number, near, descriptions = _KEEP.first(
+    is_looked_for = judgement.municipality.has_addresses and submission.address is None
+    current, number, near, descriptions, address = (_KEEP_NAMING if is_looked_for else _KEEP).first(
         connection,
         {
             **row,
             "version": version,
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
             **duplicates.search_values(_sought(answer, submission, judgement.municipality), hidden_too=False),
+            **(addresses.at_values(submission.place) if is_looked_for else {}),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": json_text(answer),
@@ -503,7 +522,8 @@ def _keep(
     if number is None:
         return _Kept(int(current or 0), None)
     told = _told(orjson.loads(near or b"[]"), orjson.loads(descriptions or b"[]"))
-    return _Kept(int(current or 0), answer | {"number": number.decode(), "near": told})
+    found = {"number": number.decode(), "near": told, "address": address.decode() if address else None}
+    return _Kept(int(current or 0), answer | found)
 
 
 def _told(near: list[dict[str, Any]], descriptions: Iterable[str]) -> list[dict[str, Any]]:
@@ -609,10 +629,13 @@ def _answer(submission: Submission, judgement: Judgement, row: dict[str, Any]) -
 
 
 def _finished(answer: dict[str, Any], submission: Submission, municipality: MunicipalityView) -> dict[str, Any]:
-    """The 201 answer: of the reports in the cells nearby the likely ones are told, and the receipt token is made."""
+    """The 201 answer: of the reports in the cells nearby the likely ones are told, and the receipt token is made.
+
+    Answers kept before we looked for addresses have none.
+    """
     near = duplicates.likely(_sought(answer, submission, municipality), answer["near"], coarsely=True)
     added = {"near_duplicates": _near_json(near), "receipt_token": receipt_token(UUID(answer["id"]))}
-    return {name: value for name, value in answer.items() if name != "near"} | added
+    return {"address": None} | {name: value for name, value in answer.items() if name != "near"} | added
 
 
 def _department_json(routing: Routing) -> dict[str, Any]:

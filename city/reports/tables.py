@@ -82,6 +82,8 @@ class Report(Base):
     cell_y: Mapped[int]
     zone_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
     address: Mapped[str | None]
+    address_source: Mapped[str | None]
+    """Who said the address: `citizen`, or `register` where nobody did and we found it at the place."""
     description: Mapped[str]
     public_description: Mapped[str | None]
     """What the office released for everyone to read; the reporter's own words stay inside until then."""

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine
 import city.jobs
 import city.messages.tables
 import city.records.tables
+import city.registry.address_tables
 import city.registry.tables
 import city.reports.tables  # noqa: F401  (they fill Base.metadata)
 from city.database import Base

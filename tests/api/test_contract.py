@@ -174,6 +174,8 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/reports/{number}/receipt", at=report, expected=404)
     call("GET", "/api/v1/municipalities")
     call("GET", "/api/v1/categories", params={"municipality": "pesaro"})
+    call("GET", "/api/v1/addresses", params={"q": "via roma 1", "municipality": "pesaro"})
+    call("GET", "/api/v1/addresses/nearest", params={"lon": 12.9135, "lat": 43.9098})
     call("GET", "/health/live")
     call("GET", "/health/ready")
     for layer in ("reports", "zones"):

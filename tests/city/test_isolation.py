@@ -34,7 +34,17 @@ READERS_NOTHING = (
     "crew",
 )
 SECRET_COLUMNS = {
-    "report": {"description", "answers", "address", "routing", "suggestions", "triage_reason", "crew_id", "confidence"},
+    "report": {
+        "description",
+        "answers",
+        "address",
+        "address_source",
+        "routing",
+        "suggestions",
+        "triage_reason",
+        "crew_id",
+        "confidence",
+    },
     "timeline_entry": {"details", "person_id"},
     "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
 }
@@ -181,6 +191,14 @@ _ROWS = (
     (
         "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"
         " SELECT municipality_id, id, 'anna', now(), 1 FROM zone_layer WHERE municipality_id = %(town)s LIMIT 1"
+    ),
+    (
+        "WITH made AS (INSERT INTO street (municipality_id, reference, kind, name, label, words, gram_count)"
+        " VALUES (%(town)s, 'name:via roma', 'Via', 'Roma', 'Via Roma', 'via roma', 1) RETURNING id),"
+        " gram AS (INSERT INTO street_gram SELECT %(town)s, 'rom', id FROM made),"
+        " point AS (INSERT INTO street_point SELECT %(town)s, 1, id, 12.9, 43.9 FROM made)"
+        " INSERT INTO house_number (municipality_id, street_id, number, suffix, written, lon, lat, cell)"
+        " SELECT %(town)s, id, 1, '', '1', 12.9, 43.9, 1 FROM made"
     ),
 )
 

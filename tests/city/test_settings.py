@@ -42,6 +42,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"duplicate_radius_metres": -1}, "LAMPIONE_DUPLICATE_RADIUS_METRES", "500"),
     ({"duplicate_radius_metres": 1e9}, "LAMPIONE_DUPLICATE_RADIUS_METRES", "500"),
     ({"duplicate_radius_metres": float("nan")}, "LAMPIONE_DUPLICATE_RADIUS_METRES", "500"),
+    ({"geocoder_url": "nominatim.example.org"}, "LAMPIONE_GEOCODER_URL", "https://"),
     ({"slow_outside_seconds": 0}, "LAMPIONE_SLOW_OUTSIDE_SECONDS", "60"),
     ({"slow_outside_seconds": float("inf")}, "LAMPIONE_SLOW_OUTSIDE_SECONDS", "60"),
 ]
