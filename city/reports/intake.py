@@ -620,6 +620,7 @@ def _answer(submission: Submission, judgement: Judgement, row: dict[str, Any]) -
         "triage_reason": judgement.triage_reason,
         "emergency": _emergency_json(judgement),
         "place": {"lon": submission.place.lon, "lat": submission.place.lat},
+        "address": row["address"],
         "language": judgement.language,
         "is_public": row["is_public"],
         "created_at": row["created_at"].isoformat(),

@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import mapbox_vector_tile
@@ -381,12 +380,14 @@ def test_hot_spots_are_drawn_as_soon_as_they_are_found(client: TestClient, made:
     chance = random.Random(5)
     for _ in range(40):
         send(client, Place(HERE.lon + chance.gauss(0, 0.0003), HERE.lat + chance.gauss(0, 0.0003)))
-    for _ in range(40):
-        send(client, Place(HERE.lon + chance.uniform(-0.03, 0.03), HERE.lat + chance.uniform(-0.03, 0)))
+    pesaro = view.load().municipality("pesaro").id
+    elsewhere = [Place(HERE.lon + chance.uniform(-0.06, 0.02), HERE.lat + chance.uniform(-0.05, 0)) for _ in range(200)]
+    for place in [place for place in elsewhere if view.held().boundaries.holding(place) == [pesaro]][:60]:
+        send(client, place)
     one = path(12, layer="hotspots")
     assert client.get(one, params={"municipality": "pesaro"}).content == b""
     with provincial() as session:
-        hotspots.renew(session, view.load().municipality("pesaro").id, datetime.now(UTC))
+        assert hotspots.renew(session, pesaro)
     found = mapbox_vector_tile.decode(client.get(one, params={"municipality": "pesaro"}).content)["hotspots"][
         "features"
     ]

@@ -61,6 +61,7 @@ def a_rule(key: int = 1, department: str = "works", **given_: Any) -> RuleView:
 
 def a_town(*rules: RuleView) -> MunicipalityView:
     return MunicipalityView(
+        has_addresses=False,
         id=1,
         slug="paese",
         name="Paese",
