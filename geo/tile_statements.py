@@ -205,7 +205,7 @@ SINGLES: Final = {
 
 def _middle(axis: int) -> str:
     """The middle of a cell in its tile, along the columns (axis 0) or rows (1): every second bit of its key."""
-    bits = " | ".join(f"((cell >> {2 * bit + axis}) & 1) << {bit}" for bit in range(CLUSTER_BITS))
+    bits = " + ".join(f"(((cell >> {2 * bit + axis}) & 1) * {1 << bit})" for bit in range(CLUSTER_BITS))
     return f"(({bits}) + 0.5) * {EXTENT / (1 << CLUSTER_BITS)}"
 
 

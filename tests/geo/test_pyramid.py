@@ -312,6 +312,18 @@ def test_cells_hold_counts_and_sums_of_every_level(connection: Database) -> None
     assert sorted(rows, key=repr) == sorted(wanted, key=repr)
 
 
+@given(place=places, zoom=st.integers(0, 20))
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_heat_lies_in_the_middle_of_its_cell(connection: Database, place: Place, zoom: int) -> None:
+    with connection.transaction(force_rollback=True):
+        history = History(connection)
+        history.create(place, "roads")
+        ((where, properties),) = features(heat_tile(connection, Tile.at(place, zoom)), "heat")
+        column, row = (part % 16 for part in place.cell(zoom + 4))
+        assert tuple(where) == (column * 256 + 128, 4096 - (row * 256 + 128))
+        assert properties == {"count": 1, "open": 1}
+
+
 def test_two_folders_take_different_deltas(database: str) -> None:
     with psycopg.connect(database) as writer, psycopg.connect(database) as other:
         history = History(writer)

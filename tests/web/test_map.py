@@ -43,6 +43,11 @@ SPOTS: Final = """
 }
 """
 
+HOT: Final = """
+() => lampione.map.querySourceFeatures("heat", {sourceLayer: "heat"})
+  .reduce((sum, {properties}) => sum + properties.count, 0)
+"""
+
 
 class Watched:
     """A page, with what it asked of other machines and what it complained of."""
@@ -211,6 +216,27 @@ def test_layers_are_switched_off_and_on(watched: Watched) -> None:
     page.wait_for_function("() => lampione.map.queryRenderedFeatures({layers: ['clusters', 'areas']}).length === 0")
     page.check("#show-reports")
     page.wait_for_function("() => lampione.map.queryRenderedFeatures({layers: ['clusters']}).length > 0")
+
+
+def test_the_heat_is_shown_month_by_month_and_by_kind(watched: Watched) -> None:
+    page = watched.open("/#10/43.85/12.9")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/tiles/heat/" in request.url else None)
+    assert page.is_hidden("#heat-month")
+    page.check("#show-heat")
+    page.wait_for_function("() => lampione.map.queryRenderedFeatures({layers: ['heat']}).length")
+    assert asked
+    assert not any("from=" in url for url in asked)
+    everything = page.evaluate(HOT)
+    assert page.inner_text("#heat-said") == "tutti"
+    page.select_option("#heat-group", "lighting")
+    page.wait_for_function(f"() => ({HOT})() < {everything}")
+    page.fill("#heat-month", "0")
+    page.wait_for_function(f"() => ({HOT})() === 0")
+    assert any("group=lighting&from=" in url for url in asked)
+    assert page.inner_text("#heat-said").split()[-1].isdigit()
+    page.uncheck("#show-heat")
+    page.wait_for_function("() => !lampione.map.queryRenderedFeatures({layers: ['heat']}).length")
 
 
 def test_the_page_speaks_the_browsers_language_and_switches_in_place(watched: Watched) -> None:

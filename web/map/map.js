@@ -2,6 +2,7 @@
 
 import { Map as MapView, NavigationControl, ScaleControl } from "/static/maplibre/maplibre-gl.mjs"
 
+import { heat } from "./heat.js"
 import { list } from "./list.js"
 import { panel } from "./panel.js"
 import { drawRings, ringName } from "./rings.js"
@@ -22,6 +23,7 @@ const selector = document.getElementById("municipality")
 const groups = []
 let map = null
 let home = null
+let warmth = null
 
 /** One sentence of trouble above the map; none when all is well. */
 function complain(sentence) {
@@ -142,6 +144,9 @@ async function goTo(slug, readList) {
   map.setPaintProperty("singles", "circle-color", colour(groups))
   map.setLayoutProperty("clusters", "icon-image", ringName(groups))
   map.getSource("reports").setTiles([tiles("reports", slug)])
+  map.getSource("hotspots").setTiles([tiles("hotspots", slug)])
+  warmth.offer(groups)
+  warmth.show()
   map.fitBounds(box(home), { padding: MARGIN })
 }
 
@@ -168,7 +173,11 @@ async function start() {
   const readList = () => trying(() => read(inView(), selector.value))
 
   map = draw()
-  if (map) furnish(open)
+  if (map) {
+    furnish(open)
+    warmth = heat({ map, say, language, whose: () => selector.value })
+    warmth.offer(groups)
+  }
   let settled
   map?.on("moveend", () => {
     clearTimeout(settled)

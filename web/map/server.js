@@ -19,8 +19,10 @@ export function taxonomy(slug) {
 export const tileJson = (slug) => json(`/tiles/reports.json${slug ? `?municipality=${slug}` : ""}`)
 
 /** The address of a layer's tiles. TileJSON names the public address, which need not be the one we were opened under. */
-export const tiles = (layer, slug) =>
-  `${location.origin}/tiles/${layer}/{z}/{x}/{y}.mvt${slug ? `?municipality=${slug}` : ""}`
+export const tiles = (layer, slug, filter = {}) => {
+  const query = new URLSearchParams(slug ? { municipality: slug, ...filter } : filter).toString()
+  return `${location.origin}/tiles/${layer}/{z}/{x}/{y}.mvt${query ? `?${query}` : ""}`
+}
 
 /** Open reports in a box of degrees, newest first: `reports` and, if there are more, `next`. */
 export function newest([west, south, east, north], slug, limit) {

@@ -13,6 +13,8 @@ const UNKNOWN_GROUP = "#616161"
 export const SWITCHED = {
   reports: ["clusters", "singles", "chosen"],
   zones: ["corridors", "areas", "area-names", "corridor-names"],
+  hotspots: ["hotspots", "hotspot-borders"],
+  heat: ["heat"],
 }
 
 const isCluster = ["!", ["has", "number"]]
@@ -22,6 +24,7 @@ const isMunicipality = ["==", ["get", "kind"], "municipality"]
 const isCorridor = ["==", ["get", "kind"], "corridors"]
 /** A cluster's width in pixels: it grows with the digits of its count, so that it hides little of its neighbours. */
 const diameter = ["interpolate", ["linear"], ["log10", ["get", "count"]], 0, 24, 1, 32, 2, 40, 4, 48]
+const hidden = { visibility: "none" }
 const halo = { "text-halo-color": "#fff", "text-halo-width": 1.6 }
 
 /** The whole style. `deepest` is the last zoom with report tiles of its own: closer up they are enlarged. */
@@ -30,6 +33,9 @@ export const style = (groups, slug, deepest) => ({
   sources: {
     zones: { type: "vector", tiles: [tiles("zones")], maxzoom: 12 },
     reports: { type: "vector", tiles: [tiles("reports", slug)], maxzoom: deepest },
+    // Asked for only once they are shown.
+    heat: { type: "vector", tiles: [tiles("heat", slug)], maxzoom: deepest },
+    hotspots: { type: "vector", tiles: [tiles("hotspots", slug)], maxzoom: 12 },
   },
   layers: [
     { id: "ground", type: "background", paint: { "background-color": "#dfe6ec" } },
@@ -45,6 +51,25 @@ export const style = (groups, slug, deepest) => ({
     {
       id: "areas", type: "line", source: "zones", "source-layer": "zones", filter: isArea,
       paint: { "line-color": "#8296a8", "line-width": ["interpolate", ["linear"], ["zoom"], 8, 0.3, 12, 0.9, 16, 1.6] },
+    },
+    {
+      id: "heat", type: "heatmap", source: "heat", "source-layer": "heat", layout: hidden,
+      paint: {
+        "heatmap-weight": ["interpolate", ["linear"], ["log10", ["+", 1, ["get", "count"]]], 0, 0, 3.5, 1],
+        "heatmap-intensity": 1.2, "heatmap-radius": 34, "heatmap-opacity": 0.75,
+        "heatmap-color": [
+          "interpolate", ["linear"], ["heatmap-density"],
+          0, "rgba(255,243,190,0)", 0.15, "#ffeda0", 0.4, "#feb24c", 0.7, "#f03b20", 1, "#800026",
+        ],
+      },
+    },
+    {
+      id: "hotspots", type: "fill", source: "hotspots", "source-layer": "hotspots", layout: hidden,
+      paint: { "fill-color": ["interpolate", ["linear"], ["get", "z"], 2, "#fdd49e", 5, "#e34a33", 9, "#7f0000"], "fill-opacity": 0.55 },
+    },
+    {
+      id: "hotspot-borders", type: "line", source: "hotspots", "source-layer": "hotspots", layout: hidden,
+      paint: { "line-color": "#7f0000", "line-width": 0.6 },
     },
     {
       id: "boundaries", type: "line", source: "zones", "source-layer": "municipalities",
