@@ -21,11 +21,14 @@ from psycopg import Connection
 
 from geo.place import PYRAMID_LEVEL
 
-CLUSTER_BITS: Final = 4
-"""A clustered tile has 2^4 cells a side."""
+HEAT_BITS: Final = 4
+"""A tile of the heat has 2^4 cells a side."""
+CLUSTER_BITS: Final = 3
+"""A tile of clusters has 2^3 cells a side: their circles need room for a number."""
+COARSEST_FOLDED: Final = HEAT_BITS
 FIRST_SINGLE_ZOOM: Final = 14
 """From this zoom on, tiles show single reports."""
-FINEST_FOLDED: Final = FIRST_SINGLE_ZOOM - 1 + CLUSTER_BITS
+FINEST_FOLDED: Final = FIRST_SINGLE_ZOOM - 1 + HEAT_BITS
 FINEST_YEARLY: Final = 14
 """The last level with rows for each year."""
 FINEST_MONTHLY: Final = 12
@@ -149,7 +152,7 @@ def fold(connection: Connection[Any], *, most: int = BATCH) -> int:
     changes unfolded.
     """
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_FOLDING])
-    row = connection.execute(_FOLD, {"most": most, "base": FINEST_FOLDED, "coarsest": CLUSTER_BITS}).fetchone()
+    row = connection.execute(_FOLD, {"most": most, "base": FINEST_FOLDED, "coarsest": COARSEST_FOLDED}).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -182,7 +185,7 @@ def rebuild(connection: Connection[Any], progress: Callable[[float], None] = lam
         f"CREATE TEMPORARY TABLE fine ON COMMIT DROP AS WITH reports AS ({_REPORTS}) {_changes('reports', '1')}"
     )
     cells = 0
-    for level in range(FINEST_FOLDED, CLUSTER_BITS - 1, -1):
+    for level in range(FINEST_FOLDED, COARSEST_FOLDED - 1, -1):
         cells += connection.execute(
             f"WITH parts AS ({_SPREAD}), made AS ({_ROWS})"  # noqa: S608
             f" INSERT INTO tile_cell ({_COLUMNS}) SELECT {_COLUMNS} FROM made ORDER BY {_KEY}",
@@ -193,6 +196,6 @@ def rebuild(connection: Connection[Any], progress: Callable[[float], None] = lam
             f" SELECT cell >> 2 AS cell, municipality_id, department_id, group_id, month, {_ADDED} FROM fine"
             " GROUP BY 1, 2, 3, 4, 5; DROP TABLE fine; ALTER TABLE coarser RENAME TO fine"
         )
-        progress((FINEST_FOLDED - level + 1) / (FINEST_FOLDED - CLUSTER_BITS + 1))
+        progress((FINEST_FOLDED - level + 1) / (FINEST_FOLDED - COARSEST_FOLDED + 1))
     connection.execute("DROP TABLE fine")
     return cells

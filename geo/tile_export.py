@@ -12,7 +12,7 @@ from psycopg import Connection
 
 from geo.cells import Bounds
 from geo.place import PYRAMID_LEVEL, Place, unmorton
-from geo.pyramid import CLUSTER_BITS, COARSE_LEVEL, FINEST_SHARED, FIRST_SINGLE_ZOOM
+from geo.pyramid import COARSE_LEVEL, FINEST_SHARED, FIRST_SINGLE_ZOOM, HEAT_BITS
 from geo.tiles import SINGLE_DEEPEST_ZOOM, Choice, Tile, bounds_of_municipalities, heat_tile, reports_tile, zones_tile
 
 DEEPEST: Final = {"reports": SINGLE_DEEPEST_ZOOM, "heat": FIRST_SINGLE_ZOOM, "zones": 12}
@@ -83,7 +83,7 @@ def _tiles(
     if layer == "zones":
         found = _covering(bounds, zoom) if bounds else []
     else:
-        level = zoom + CLUSTER_BITS
+        level = zoom + HEAT_BITS
         source = max(level, FINEST_SHARED) if municipality_id is not None else level
         values = {
             "level": source,

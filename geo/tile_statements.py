@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from geo.place import PYRAMID_LEVEL
-from geo.pyramid import CLUSTER_BITS, COARSE_LEVEL, FINEST_SHARED
+from geo.pyramid import COARSE_LEVEL, FINEST_SHARED, HEAT_BITS
 
 EXTENT: Final = 4096
 MOST_SINGLES: Final = 1_200
@@ -205,8 +205,8 @@ SINGLES: Final = {
 
 def _middle(axis: int) -> str:
     """The middle of a cell in its tile, along the columns (axis 0) or rows (1): every second bit of its key."""
-    bits = " + ".join(f"(((cell >> {2 * bit + axis}) & 1) * {1 << bit})" for bit in range(CLUSTER_BITS))
-    return f"(({bits}) + 0.5) * {EXTENT / (1 << CLUSTER_BITS)}"
+    bits = " + ".join(f"(((cell >> {2 * bit + axis}) & 1) * {1 << bit})" for bit in range(HEAT_BITS))
+    return f"(({bits}) + 0.5) * {EXTENT / (1 << HEAT_BITS)}"
 
 
 _HEAT_AT: Final = f"ST_MakePoint({_middle(0)}, {_middle(1)})"

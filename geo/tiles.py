@@ -12,10 +12,18 @@ from psycopg.types.numeric import Int8
 from geo import tile_statements
 from geo.cells import Bounds, tile_range
 from geo.place import PYRAMID_LEVEL, Place, morton
-from geo.pyramid import CLUSTER_BITS, FINEST_MONTHLY, FINEST_SHARED, FINEST_YEARLY, FIRST_SINGLE_ZOOM
+from geo.pyramid import (
+    CLUSTER_BITS,
+    COARSEST_FOLDED,
+    FINEST_MONTHLY,
+    FINEST_SHARED,
+    FINEST_YEARLY,
+    FIRST_SINGLE_ZOOM,
+    HEAT_BITS,
+)
 from geo.tile_statements import COARSE_SHIFT, MOST_SINGLES
 
-DEEPEST_ZOOM: Final = PYRAMID_LEVEL - CLUSTER_BITS
+DEEPEST_ZOOM: Final = PYRAMID_LEVEL - HEAT_BITS
 SINGLE_DEEPEST_ZOOM: Final = 16
 """Deeper tiles would hold the same reports: clients enlarge these."""
 STAGES: Final = ("todo", "doing", "done", "other")
@@ -122,7 +130,7 @@ def reports_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) 
     chosen = choice._replace(stages=choice.stages & OPEN) if choice.stages else choice
     if choice.stages and not chosen.stages:
         return b""
-    values = _values(tile, chosen, chosen.stages or OPEN)
+    values = _values(tile, chosen, chosen.stages or OPEN, CLUSTER_BITS)
     if tile.zoom < FIRST_SINGLE_ZOOM:
         is_plain = chosen.is_always and not chosen.is_narrow
         return _bytes(connection, tile_statements.CLUSTERS if is_plain else tile_statements.CHOSEN_CLUSTERS, values)
@@ -137,7 +145,7 @@ def heat_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> 
 
     A feature lies in the middle of its cell; a tile has at most 16 by 16 of them.
     """
-    values = _values(tile, choice, choice.stages or frozenset(range(len(STAGES))))
+    values = _values(tile, choice, choice.stages or frozenset(range(len(STAGES))), HEAT_BITS)
     if tile.zoom >= FIRST_SINGLE_ZOOM:
         return _bytes(connection, tile_statements.COUNTED_HEAT[choice.is_always], values)
     return _bytes(connection, tile_statements.CHOSEN_HEAT if choice.is_narrow else tile_statements.HEAT, values)
@@ -147,7 +155,8 @@ def counted_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL, 
     """The same tile counted on the fly, without the pyramid: its referee in tests, its peer in `bench`."""
     everything = OPEN if layer == "reports" else frozenset(range(len(STAGES)))
     queries = tile_statements.COUNTED_CLUSTERS if layer == "reports" else tile_statements.COUNTED_HEAT
-    values = _values(tile, choice, choice.stages or everything)
+    bits = CLUSTER_BITS if layer == "reports" else HEAT_BITS
+    values = _values(tile, choice, choice.stages or everything, bits)
     values["single_months"] = _single_months(*choice.bounds)
     return _bytes(connection, queries[choice.is_always], values)
 
@@ -177,11 +186,11 @@ def hotspots_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL)
     return _bytes(connection, tile_statements.HOTSPOTS, values)
 
 
-def _values(tile: Tile, choice: Choice, stages: frozenset[int]) -> dict[str, Any]:
+def _values(tile: Tile, choice: Choice, stages: frozenset[int], bits: int) -> dict[str, Any]:
     shift = PYRAMID_LEVEL - tile.zoom
     cells = tile_range(tile.zoom, tile.x, tile.y)
-    level = min(tile.zoom + CLUSTER_BITS, PYRAMID_LEVEL)
-    source = max(level, FINEST_SHARED) if choice.municipality_id is not None else level
+    level = tile.zoom + bits
+    source = max(level, COARSEST_FOLDED if choice.municipality_id is None else FINEST_SHARED)
     rows, single_months = periods(choice, source)
     first_month, last_month = choice.months
     coarse = _coarse_cells(tile) if choice.is_always and stages >= OPEN else []

@@ -224,7 +224,8 @@ class History:
     def leaves_out_coarse(layer: str, zoom: int, choice: Choice) -> bool:
         """Where reports are counted one by one, coarse ones, which the public reader cannot see, are not counted."""
         if zoom < 14:
-            return bool(periods(choice, max(zoom + 4, 12))[1])
+            level = zoom + (3 if layer == "reports" else 4)
+            return bool(periods(choice, max(level, 4 if choice.municipality_id is None else 12))[1])
         return layer == "heat" or not choice.is_always or bool(choice.stages)
 
 
@@ -299,7 +300,7 @@ def test_cells_hold_counts_and_sums_of_every_level(connection: Database) -> None
         "SELECT level, month, scope, cell, municipality_id, open, total, sum_x, sum_y, top, groups FROM tile_cell"
     ).fetchall()
     wanted = []
-    for level in range(pyramid.CLUSTER_BITS, pyramid.FINEST_FOLDED + 1):
+    for level in range(pyramid.COARSEST_FOLDED, pyramid.FINEST_FOLDED + 1):
         months = [0, 202600, 202603][: 1 + (level <= pyramid.FINEST_YEARLY) + (level <= pyramid.FINEST_MONTHLY)]
         maps = [(0, 0)] if level <= pyramid.FINEST_SHARED else [(0, own)]
         maps += [(own, own)] if level == pyramid.FINEST_SHARED else []

@@ -55,8 +55,9 @@ export const style = (groups, slug, deepest) => ({
     {
       id: "heat", type: "heatmap", source: "heat", "source-layer": "heat", layout: hidden,
       paint: {
+        // The tile's cells are 32 pixels wide: each reaches well over its neighbours, so that no grid shows.
         "heatmap-weight": ["interpolate", ["linear"], ["log10", ["+", 1, ["get", "count"]]], 0, 0, 3.5, 1],
-        "heatmap-intensity": 1.2, "heatmap-radius": 34, "heatmap-opacity": 0.75,
+        "heatmap-intensity": ["interpolate", ["linear"], ["zoom"], 6, 0.35, 14, 0.8], "heatmap-radius": 64, "heatmap-opacity": 0.75,
         "heatmap-color": [
           "interpolate", ["linear"], ["heatmap-density"],
           0, "rgba(255,243,190,0)", 0.15, "#ffeda0", 0.4, "#feb24c", 0.7, "#f03b20", 1, "#800026",
