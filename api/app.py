@@ -16,6 +16,7 @@ from api import pages, problems
 from api.limits import BodyLimit
 from api.routes import addresses, administration, desk, health, insight, registry, rehearsal, reports, session, tiles
 from api.schemas import Problem, ReportIn
+from api.tile_front import TileFront
 from api.tile_keeping import TileKeeper
 from city.database import check_roles, watching
 from city.logs import write_logs
@@ -99,6 +100,7 @@ def create_app() -> FastAPI:
     pages.add_to(app)
     problems.register(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(TileFront)
     app.add_middleware(SafeHeaders)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
@@ -14,14 +12,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
 from api.schemas import Slug
+from api.tile_front import MEDIA_TYPE, Asked, answer
 from api.tile_keeping import Order, TileKeeper
 from city.database import public, public_directly
 from city.errors import InvalidInput, NotFound
 from city.registry import view
 from city.registry.view import Registry
 from city.settings import settings
-from geo.map_changes import Look
-from geo.tile_shelf import Kept, square_of
+from geo.tile_shelf import square_of
 from geo.tiles import (
     DEEPEST_ZOOM,
     SINGLE_DEEPEST_ZOOM,
@@ -35,20 +33,11 @@ from geo.tiles import (
     zones_tile,
 )
 
-MEDIA_TYPE: Final = "application/vnd.mapbox-vector-tile"
 Layer = Literal["reports", "heat", "zones", "hotspots"]
 Found = TypeVar("Found")
 
 _MAKERS: Final = {"reports": reports_tile, "heat": heat_tile, "zones": zones_tile, "hotspots": hotspots_tile}
 _OF_REPORTS: Final = frozenset({"reports", "heat"})
-_CACHING: Final = {
-    "reports": "public, max-age=0, must-revalidate",
-    "heat": "public, max-age=60, stale-while-revalidate=3600",
-    "zones": "public, max-age=300, stale-while-revalidate=3600",
-    "hotspots": "public, max-age=300, stale-while-revalidate=3600",
-}
-_CDN: Final = "public, max-age=1, stale-while-revalidate=60"
-"""RFC 9213: a cache in between may be a moment behind; the visitor's own would show yesterday's tile at each return."""
 _FIELDS: Final = {
     "reports": {
         "count": "Number",
@@ -155,17 +144,16 @@ async def tile(request: Request, layer: Layer, z: int, x: int, y: int, wanted: F
     keeper: TileKeeper = request.app.state.tiles
     seen = await keeper.catch_up()
     choice = await _found(wanted.choice)
-    key = (layer, _version(layer, seen), there, choice)
+    asked = Asked(layer, there, choice)
     square = square_of(there) if layer in _OF_REPORTS else None
-    kept = await keeper.tile(Order(key, square, partial(_make, layer, there, choice)))
-    return _answer(request, layer, kept)
-
-
-def _version(layer: str, seen: Look) -> Hashable:
-    """What a layer changes with as a whole; those of reports change tile by tile, and zones also with the day."""
-    if layer == "zones":
-        return seen.registry_version, datetime.now(UTC).date()
-    return seen.hotspots_version if layer == "hotspots" else None
+    kept = await keeper.tile(Order(asked.key(seen), square, partial(_make, layer, there, choice)))
+    request.state.learn(seen.registry_version, asked)
+    given = request.headers
+    known, accepted = (given.get(name, "").encode("latin-1") for name in ("if-none-match", "accept-encoding"))
+    status, headers, body = answer(layer, kept, known, accepted)
+    response = Response(body, status)
+    response.raw_headers = headers
+    return response
 
 
 async def _found(look: Callable[[Registry], Found]) -> Found:
@@ -179,26 +167,3 @@ async def _found(look: Callable[[Registry], Found]) -> Found:
 def _make(layer: str, there: Tile, choice: Choice) -> bytes:
     with public_directly() as connection:
         return _MAKERS[layer](connection, there, choice)
-
-
-def _answer(request: Request, layer: str, kept: Kept) -> Response:
-    headers = {
-        "ETag": kept.tag,
-        "Cache-Control": _CACHING[layer],
-        "CDN-Cache-Control": _CDN,
-        "Vary": "Accept-Encoding",
-        "Access-Control-Allow-Origin": "*",
-    }
-    if _is_known(request.headers.get("if-none-match", ""), kept.tag):
-        return Response(status_code=304, headers=headers)
-    body = kept.body
-    if kept.is_zipped and "gzip" in request.headers.get("accept-encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-    elif kept.is_zipped:
-        body = gzip.decompress(body)
-    return Response(body, headers=headers, media_type=MEDIA_TYPE)
-
-
-def _is_known(sent: str, tag: str) -> bool:
-    """Whether the client has this version already (RFC 9110, 13.1.2: a list, compared weakly, or any version)."""
-    return any(known.strip().removeprefix("W/") in {tag, "*"} for known in sent.split(","))
