@@ -34,6 +34,9 @@ Kinship = Literal["same", "confused", "group", "unknown"]
 MOST: Final = 5
 MOST_MEASURED: Final = 10
 """Reports that are fetched, nearest first, to be measured exactly."""
+MOST_LOOKED_AT: Final = 150
+"""Reports that are looked at in each range of cells, some 30 m wide: even ten years in a city leave fewer there."""
+MOST_KNOWN_KIN: Final = 2_000
 SOLVED_WITHIN: Final = timedelta(days=30)
 """How lately a report must have been solved to be named; "it was solved last week" is worth knowing."""
 LIKELY: Final = 0.4
@@ -62,10 +65,10 @@ NEARBY_SQL: Final = f"""
     FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS range (first, last), LATERAL (
       SELECT * FROM report
       WHERE municipality_id = %(municipality_id)s AND cell BETWEEN range.first AND range.last
-        AND category_id = ANY (%(kin)s::integer[]) AND (is_public OR %(hidden_too)s::boolean)
-        AND (is_open OR state IN ('resolved', 'closed') AND updated_at > %(solved_since)s::timestamptz)
-      ORDER BY cell LIMIT 50
+      ORDER BY cell LIMIT {MOST_LOOKED_AT}
     ) AS near
+    WHERE category_id = ANY (%(kin)s::integer[]) AND (is_public OR %(hidden_too)s::boolean)
+      AND (is_open OR state IN ('resolved', 'closed') AND updated_at > %(solved_since)s::timestamptz)
     ORDER BY (cell_x - %(near_x)s)::float8 ^ 2 + (cell_y - %(near_y)s)::float8 ^ 2 LIMIT {MOST_MEASURED}
 """  # noqa: S608
 """The nearest candidates (`search_values`), to be weighed afterwards (`likely`); `description` is for that alone.
@@ -148,7 +151,6 @@ class Nearby(NamedTuple):
 
 def search_values(sought: Sought, *, hidden_too: bool) -> dict[str, Any]:
     """What NEARBY_SQL needs, but for the municipality's id. `hidden_too` is for the eyes of staff only."""
-    kin = [number for number, category in sought.categories.items() if kinship(sought.category, category)]
     ranges = covering(around(sought.place, search_metres(sought.category)))
     x, y = sought.place.cell()
     return {
@@ -156,10 +158,29 @@ def search_values(sought: Sought, *, hidden_too: bool) -> dict[str, Any]:
         "lasts": [cells.last for cells in ranges],
         "near_x": x,
         "near_y": y,
-        "kin": sorted(kin),
+        "kin": _kin(sought),
         "hidden_too": hidden_too,
         "solved_since": sought.at - SOLVED_WITHIN,
     }
+
+
+_known_kin: dict[int, tuple[Mapping[int, CategoryView], dict[str, list[int]]]] = {}
+"""For the categories of each municipality (by identity, and held so that it stays theirs) the kin of each."""
+
+
+def _kin(sought: Sought) -> list[int]:
+    """The ids of all categories that are kin of the one sought, in order."""
+    categories, found = _known_kin.get(id(sought.categories), (None, {}))
+    if categories is None:
+        if len(_known_kin) >= MOST_KNOWN_KIN:
+            _known_kin.clear()
+        _known_kin[id(sought.categories)] = sought.categories, found
+    slug = sought.category.slug
+    if slug not in found:
+        found[slug] = sorted(
+            number for number, category in sought.categories.items() if kinship(sought.category, category)
+        )
+    return found[slug]
 
 
 def likely(sought: Sought, rows: Iterable[Mapping[str, Any]], *, coarsely: bool) -> list[Nearby]:
