@@ -16,6 +16,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -172,8 +173,10 @@ def _asked_all(
 ) -> Times:
     now = datetime.now(UTC)
     asked = []
+    anywhere = next(iter(municipalities.values()))
     for number, (municipality_id, report_id, category_id, lon, lat) in enumerate(rows):
-        municipality = municipalities[municipality_id]
+        # Drawn towns are in no registry; they inherit the province's categories as every municipality does.
+        municipality = replace(anywhere, id=municipality_id)
         sought = duplicates.Sought.of(
             municipality,
             Place(lon, lat),

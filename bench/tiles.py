@@ -42,6 +42,14 @@ YEAR: Final = Choice(first_month=202511, last_month=202610, groups=("roads", "li
 """What a council asks for: twelve months over the turn of a year, two groups."""
 
 
+class Connections(NamedTuple):
+    """As a superuser; as the public reader as our API reads; as the public reader for the peers."""
+
+    owner: Connection[Any]
+    ours: Connection[Any]
+    peers: Connection[Any]
+
+
 class Seen(NamedTuple):
     """Median milliseconds of the layers' tiles at each zoom."""
 
@@ -49,29 +57,29 @@ class Seen(NamedTuple):
 
 
 def measure(
-    owner: Connection[Any], reader: Connection[Any], count: int, smaller: Seen | None, said: Callable[[str], None]
+    by: Connections, count: int, smaller: Seen | None, said: Callable[[str], None]
 ) -> tuple[list[Result], Seen]:
     """Every zoom on `count` reports, and with 10,000 unfolded changes; `smaller` is what was seen on fewer reports.
 
-    `owner` must be a superuser's connection. Leaves the data for the next run.
+    Leaves the data for the next run.
     """
-    nation.draw(owner, count, said)
-    nation.promise_deltas(owner, 0)
-    wanted = {zoom: tiles_of(reader, count, zoom) for zoom in ZOOMS}
+    nation.draw(by.owner, count, said)
+    nation.promise_deltas(by.owner, 0)
+    wanted = {zoom: tiles_of(by.peers, count, zoom) for zoom in ZOOMS}
     found: list[Result] = []
     seen: dict[tuple[str, int], float] = {}
     largest = 0.0
     for zoom in ZOOMS:
         said(f"zoom {zoom}")
         for layer, make in MAKERS.items():
-            largest = max(largest, *(len(gzip.compress(make(reader, tile), 6)) / 1000 for tile in wanted[zoom]))
-            ours, counted = _medians(reader, wanted[zoom], (make, _counted(layer)))
+            largest = max(largest, *(len(gzip.compress(make(by.ours, tile), 6)) / 1000 for tile in wanted[zoom]))
+            ours, counted = _medians(wanted[zoom], _by(by.ours, make), _by(by.peers, _counted(layer)))
             seen[layer, zoom] = ours
             target = 100.0 if count >= LARGE and zoom < FIRST_SINGLE_ZOOM else None
             found.append(Result(f"{layer} z{zoom}, {count:,} / counted on the fly", ours, counted, "ms", target))
-        (points,) = _medians(reader, wanted[zoom], (points_tile,))
+        (points,) = _medians(wanted[zoom], _by(by.peers, points_tile))
         found.append(Result(f"reports z{zoom}, {count:,} / plain points", seen["reports", zoom], points, "ms"))
-        ours, counted = _medians(reader, wanted[zoom], (_filtered, _counted("heat", YEAR)))
+        ours, counted = _medians(wanted[zoom], _by(by.ours, _filtered), _by(by.peers, _counted("heat", YEAR)))
         found.append(Result(f"heat z{zoom}, {count:,}, 12 months, 2 groups / counted", ours, counted, "ms"))
     found.append(Result(f"largest tile, {count:,} reports / 30 kB", largest, MOST_KILOBYTES, "kB", 1.0))
     if smaller:
@@ -80,22 +88,20 @@ def measure(
             for (layer, zoom), ours in seen.items()
             if zoom < FIRST_SINGLE_ZOOM and (before := smaller.milliseconds.get((layer, zoom)))
         ]
-    found += _with_deltas(owner, reader, wanted, count)
+    found += _with_deltas(by, wanted, count)
     return found, Seen(seen)
 
 
-def _with_deltas(
-    owner: Connection[Any], reader: Connection[Any], wanted: dict[int, list[Tile]], count: int
-) -> list[Result]:
+def _with_deltas(by: Connections, wanted: dict[int, list[Tile]], count: int) -> list[Result]:
     """The same tiles again, first as they are, then while 10,000 changes wait to be folded."""
     zooms = [zoom for zoom in ZOOMS if zoom < FIRST_SINGLE_ZOOM]
-    makers = list(MAKERS.values())
-    before = {zoom: _medians(reader, wanted[zoom], makers) for zoom in zooms}
-    nation.promise_deltas(owner, DELTAS)
+    makers = [_by(by.ours, make) for make in MAKERS.values()]
+    before = {zoom: _medians(wanted[zoom], *makers) for zoom in zooms}
+    nation.promise_deltas(by.owner, DELTAS)
     try:
-        after = {zoom: _medians(reader, wanted[zoom], makers) for zoom in zooms}
+        after = {zoom: _medians(wanted[zoom], *makers) for zoom in zooms}
     finally:
-        nation.promise_deltas(owner, 0)
+        nation.promise_deltas(by.owner, 0)
     return [
         Result(f"{layer} z{zoom}, {count:,}: {DELTAS:,} unfolded / folded", loaded, folded, "ms", MOST_FOR_DELTAS)
         for zoom in zooms
@@ -120,18 +126,25 @@ def _filtered(connection: Connection[Any], tile: Tile) -> bytes:
     return heat_tile(connection, tile, YEAR)
 
 
-def _medians(reader: Connection[Any], tiles: Sequence[Tile], makers: Sequence[Maker]) -> list[float]:
-    """The median milliseconds of each maker, asked in turn for each tile."""
-    for maker in makers:
+def _by(connection: Connection[Any], make: Maker) -> Callable[[Tile], None]:
+    def ask(tile: Tile) -> None:
+        make(connection, tile)
+        connection.commit()
+
+    return ask
+
+
+def _medians(tiles: Sequence[Tile], *asks: Callable[[Tile], None]) -> list[float]:
+    """The median milliseconds of each, asked in turn for each tile."""
+    for ask in asks:
         for tile in tiles[:2]:
-            maker(reader, tile)
-    seen: list[list[float]] = [[] for _ in makers]
+            ask(tile)
+    seen: list[list[float]] = [[] for _ in asks]
     for tile in tiles:
-        for times, maker in zip(seen, makers, strict=True):
+        for times, ask in zip(seen, asks, strict=True):
             if sum(times) > LONGEST_SECONDS * 1000:
                 continue
             begun = time.perf_counter()
-            maker(reader, tile)
+            ask(tile)
             times.append((time.perf_counter() - begun) * 1000)
-            reader.commit()
     return [statistics.median(times) for times in seen]

@@ -123,9 +123,13 @@ def _tiles(cluster: Cluster, plan: Plan) -> list[Result]:
         with (
             psycopg.connect(cluster.url(database=name)) as owner,
             psycopg.connect(cluster.url("lampione_reader", name), options="-c jit=off") as reader,
+            # As the API's connections: statements planned once. The peers choose for themselves.
+            psycopg.connect(
+                cluster.url("lampione_reader", name), options="-c jit=off -c plan_cache_mode=force_generic_plan"
+            ) as ours,
         ):
-            reader.prepare_threshold = 2
-            results, seen = tiles.measure(owner, reader, reports, smallest, plan.said)
+            reader.prepare_threshold = ours.prepare_threshold = 2
+            results, seen = tiles.measure(tiles.Connections(owner, ours, reader), reports, smallest, plan.said)
             smallest = smallest or seen
             wanted = {zoom: tiles.tiles_of(reader, reports, zoom) for zoom in tile_service.ZOOMS}
             plan.said("HTTP")

@@ -133,6 +133,8 @@ def reports_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) 
     values = _values(tile, chosen, chosen.stages or OPEN, CLUSTER_BITS)
     if tile.zoom < FIRST_SINGLE_ZOOM:
         is_plain = chosen.is_always and not chosen.is_narrow
+        if not values["nodes"]:
+            return _bytes(connection, tile_statements.COUNTED_CLUSTERS[False], values)
         return _bytes(connection, tile_statements.CLUSTERS if is_plain else tile_statements.CHOSEN_CLUSTERS, values)
     row = connection.execute(tile_statements.SINGLES[choice.is_always], values).fetchone()
     if row is not None and row[1] > MOST_SINGLES:
@@ -146,7 +148,7 @@ def heat_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> 
     A feature lies in the middle of its cell; a tile has at most 16 by 16 of them.
     """
     values = _values(tile, choice, choice.stages or frozenset(range(len(STAGES))), HEAT_BITS)
-    if tile.zoom >= FIRST_SINGLE_ZOOM:
+    if tile.zoom >= FIRST_SINGLE_ZOOM or not values["nodes"]:
         return _bytes(connection, tile_statements.COUNTED_HEAT[choice.is_always], values)
     return _bytes(connection, tile_statements.CHOSEN_HEAT if choice.is_narrow else tile_statements.HEAT, values)
 

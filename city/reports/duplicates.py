@@ -32,9 +32,9 @@ from geo.place import Place
 Kinship = Literal["same", "confused", "group", "unknown"]
 
 MOST: Final = 5
-MOST_MEASURED: Final = 10
+MOST_MEASURED: Final = 6
 """Reports that are fetched, nearest first, to be measured exactly."""
-MOST_LOOKED_AT: Final = 150
+MOST_LOOKED_AT: Final = 60
 """Reports that are looked at in each range of cells, some 30 m wide: even ten years in a city leave fewer there."""
 MOST_KNOWN_KIN: Final = 2_000
 SOLVED_WITHIN: Final = timedelta(days=30)
