@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
-from city.reports.intake import Contact, Submission
+from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
 from city.reports.photos import IncomingPhoto
 from geo.place import Place

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from city.errors import InvalidInput, LampioneError
 from city.registry.view import MunicipalityView
 from city.reports.checks import LONGEST_ADDRESS
-from city.reports.intake import EARLIEST, NOBODY, Contact, Submission
+from city.reports.judging import EARLIEST, NOBODY, Contact, Submission
 from commands.report_rows import Row, RowFile, value_at
 from geo.place import Place
 

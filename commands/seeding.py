@@ -31,7 +31,8 @@ from city.registry.view import MunicipalityView
 from city.reports import handling, trained
 from city.reports.classification import FORMAT, Classifier, UnusableModel
 from city.reports.handling import Desk
-from city.reports.intake import Contact, Submission, receive
+from city.reports.intake import receive
+from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
 from city.reports.rules import RuleBook, RuleFields
 from city.reports.tables import ClientRequest, Report

@@ -20,10 +20,10 @@ from city.database import ReadSession, WriteSession
 from city.errors import LampioneError
 from city.registry.ground import zone_sets
 from city.registry.view import CategoryView, MunicipalityView, Registry, ZoneView
-from city.reports import intake, trained
+from city.reports import judging, trained
 from city.reports.checks import checked
 from city.reports.identity import new_ids
-from city.reports.intake import Judgement, Said, Submission
+from city.reports.judging import Judgement, Said, Submission
 from city.reports.routing import Routing, route
 from geo.place import Place
 
@@ -131,8 +131,8 @@ def _usable(submissions: Iterable[Submission], judged: Judged) -> Iterator[tuple
             judged.repeated += 1
             continue
         try:
-            cleaned = intake.clean(submission)
-            intake.check(cleaned, judged.municipality, judged.now)
+            cleaned = judging.clean(submission)
+            judging.check(cleaned, judged.municipality, judged.now)
         except REFUSING as error:
             judged.refused[position] = error.with_traceback(None)
         else:
@@ -147,7 +147,7 @@ def _classify(texts: Sequence[str], municipality: MunicipalityView) -> list[Said
             return [(None, "triage.no_classifier")] * len(texts)
         return [(said, None) for said in classifier.classify_many(texts, municipality.choices)]
     except Exception:  # noqa: BLE001  (whatever it is, it must not spoil what is said of the others)
-        return [intake.classify(text, municipality) for text in texts]
+        return [judging.classify(text, municipality) for text in texts]
 
 
 class _Settling:
@@ -165,10 +165,10 @@ class _Settling:
         zones = self._zones.get(zone_ids)
         if zones is None:
             zones = self._zones[zone_ids] = [judged.municipality.zones[one] for one in zone_ids]
-        judgement = intake.concluded(
+        judgement = judging.concluded(
             submission, judged.municipality, said, zones, lambda category: self._routing(category, zone_ids, zones)
         )
-        row = intake.own(submission, judgement, report_id, judged.now)
+        row = judging.own(submission, judgement, report_id, judged.now)
         judged.own_columns = judged.own_columns or tuple(row)
         contact = submission.contact
         judged.own.append(
@@ -176,7 +176,7 @@ class _Settling:
                 *row.values(),
                 submission.client_reference,
                 submission.fingerprint(),
-                intake.json_text(intake.own_details(judgement)),
+                judging.json_text(judging.own_details(judgement)),
                 contact.email,
                 contact.name,
                 contact.phone,
@@ -198,8 +198,8 @@ class _Settling:
         number = self._settled.get(key)
         if number is None:
             number = self._settled[key] = len(self._settled)
-            row = intake.settled(judgement, self._judged.now)
-            details = intake.json_text(intake.settled_details(judgement))
+            row = judging.settled(judgement, self._judged.now)
+            details = judging.json_text(judging.settled_details(judgement))
             self._judged.settled_columns = tuple(row)
             self._judged.settled.append((*row.values(), details, number))
         return number

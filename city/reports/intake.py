@@ -6,10 +6,9 @@ no one could work with: no text, no place, a place in nobody's territory.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -20,79 +19,18 @@ from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
 from city.registry import addresses, view
-from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
-from city.reports import duplicates, emergencies, journey, trained
-from city.reports.checks import LONGEST_ADDRESS, checked, cleaned
-from city.reports.classification import Classification
-from city.reports.deadlines import deadline
+from city.registry.view import MunicipalityView
+from city.reports import duplicates, journey
+from city.reports.checks import checked, cleaned
 from city.reports.identity import new_id
-from city.reports.lifecycle import State
+from city.reports.judging import Judgement, Submission, check, clean, entries, json_text, judge, own, settled
 from city.reports.likeness import READ_AT_MOST
-from city.reports.photos import IncomingPhoto
 from city.reports.receipts import receipt_token
-from city.reports.routing import Routing, route
-from geo.place import Place, morton
+from city.reports.routing import Routing
+from geo.place import Place
 
 RENEWALS: Final = 3
 """How often the registry is read anew for one report before its last look counts."""
-CLOCK_SKEW: Final = timedelta(hours=1)
-EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-"""Nothing that anybody reports has happened before."""
-LONGEST_KEY: Final = 80
-
-
-Said = tuple[Classification | None, str | None]
-"""What the classifier says of a text, or the key of why it says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """How to reach the reporter; all may be missing where the municipality takes anonymous reports."""
-
-    email: str | None = None
-    name: str | None = None
-    phone: str | None = None
-
-    @property
-    def is_reachable(self) -> bool:
-        """Whether anything of it can be used to answer."""
-        return bool(self.email or self.phone)
-
-
-NOBODY: Final = Contact()
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a citizen (or an import) hands in."""
-
-    place: Place
-    description: str
-    category: str | None = None
-    address: str | None = None
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    contact: Contact = NOBODY
-    client_reference: UUID | None = None
-    occurred_at: datetime | None = None
-    created_at: datetime | None = None
-    """Only for imports of old reports, of which nobody is told any more; else now."""
-    source: str = "web"
-    language: str | None = None
-    photos: Sequence[IncomingPhoto] = ()
-
-    def fingerprint(self) -> bytes:
-        """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
-        said = [
-            [*self.place],
-            self.description,
-            self.category,
-            self.address,
-            dict(self.answers),
-            [self.contact.email, self.contact.name, self.contact.phone],
-            self.occurred_at,
-            [photo.facts.sha256.hex() for photo in self.photos],
-        ]
-        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,166 +44,6 @@ class Received:
     def report_id(self) -> UUID:
         """The report's id."""
         return UUID(self.answer["id"])
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What was decided about a submission before anything is written."""
-
-    municipality: MunicipalityView
-    zones: list[ZoneView]
-    category: CategoryView
-    decided_by: str
-    classification: Classification | None
-    routing: Routing
-    language: str
-    emergency: list[str]
-    triage_reason: str | None
-
-    @property
-    def state(self) -> State:
-        """Where the report begins."""
-        return State.TRIAGE if self.triage_reason else State.ASSIGNED
-
-    @property
-    def confidence(self) -> float | None:
-        """How sure the classifier was, where it decided."""
-        best = self.classification.best if self.classification else None
-        return best.confidence if best and self.decided_by in {"classifier", "nobody"} else None
-
-    def suggestions(self) -> list[dict[str, Any]]:
-        """The classifier's best, for staff and citizen."""
-        if self.classification is None:
-            return []
-        categories = self.municipality.categories
-        return [
-            {
-                "category": suggestion.slug,
-                "group": categories[suggestion.slug].group.slug,
-                "confidence": suggestion.confidence,
-            }
-            for suggestion in self.classification.suggestions
-        ]
-
-
-def judge(submission: Submission, municipality: MunicipalityView, now: datetime) -> Judgement:
-    """Category, department and all that follows from them; pure, in memory, well under a millisecond.
-
-    Raises InvalidInput where the submission itself is wrong.
-    """
-    said = classify(submission.description, municipality)
-    zones = municipality.zones_at(submission.place, municipality.local(now).date())
-    return concluded(submission, municipality, said, zones, lambda category: route(municipality, category, zones, now))
-
-
-def concluded(
-    submission: Submission,
-    municipality: MunicipalityView,
-    said: Said,
-    zones: list[ZoneView],
-    routed: Callable[[CategoryView], Routing],
-) -> Judgement:
-    """The judgement, given what the classifier said (or why it did not), the zones, and who routes a category there."""
-    classification, trouble = said
-    language = submission.language or (classification.language if classification else municipality.languages[0])
-    category, decided_by, reason = _category(submission, municipality, classification, trouble)
-    routing = routed(category)
-    return Judgement(
-        municipality=municipality,
-        zones=zones,
-        category=category,
-        decided_by=decided_by,
-        classification=classification,
-        routing=routing,
-        language=language if language in municipality.languages else municipality.languages[0],
-        emergency=emergencies.found(submission.description, municipality.emergency_phrases),
-        triage_reason=reason or routing.problem,
-    )
-
-
-def classify(text: str, municipality: MunicipalityView) -> Said:
-    """The classifier's word, or why there is none: its trouble is never the citizen's."""
-    try:
-        classifier = trained.classifier()
-        if classifier is None:
-            return None, "triage.no_classifier"
-        return classifier.classify(text, municipality.choices), None
-    except Exception:  # noqa: BLE001  (whatever it is, a person will look)
-        return None, "triage.classifier_failed"
-
-
-def _category(
-    submission: Submission, municipality: MunicipalityView, classification: Classification | None, trouble: str | None
-) -> tuple[CategoryView, str, str | None]:
-    """The category, who decided it, and why a person must look (or None)."""
-    if submission.category is not None:
-        return municipality.category(submission.category), "citizen", None
-    if classification is not None and classification.decided and classification.best:
-        return municipality.categories[classification.best.slug], "classifier", None
-    return municipality.categories[LAST_RESORT], "nobody", trouble or "triage.unsure"
-
-
-def clean(submission: Submission) -> Submission:
-    """The submission without surrounding space and other trifles. Raises InvalidInput, TooLarge."""
-    description = cleaned(submission.description, field="description")
-    if description is None:
-        raise InvalidInput("intake.empty", field="description")
-    address = cleaned(submission.address, field="address", longest=LONGEST_ADDRESS)
-    answers = _cleaned_answers(submission.answers)
-    contact = _cleaned_contact(submission.contact)
-    if (description, address, answers, contact) == (
-        submission.description,
-        submission.address,
-        submission.answers,
-        submission.contact,
-    ):
-        return submission
-    return replace(submission, description=description, address=address, answers=answers, contact=contact)
-
-
-def _cleaned_contact(contact: Contact) -> Contact:
-    if contact is NOBODY:
-        return contact
-    return Contact(
-        cleaned(contact.email, field="contact.email", longest=254),
-        cleaned(contact.name, field="contact.name", longest=120),
-        cleaned(contact.phone, field="contact.phone", longest=30),
-    )
-
-
-def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
-    """The answers that say something."""
-    said = {
-        cleaned(key, field="answers", longest=LONGEST_KEY): cleaned(str(value), field=f"answers.{key}")
-        for key, value in answers.items()
-    }
-    return {key: value for key, value in said.items() if key and value}
-
-
-def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
-    """Raises InvalidInput for what nobody could work with."""
-    if not municipality.accepts_anonymous and not submission.contact.is_reachable:
-        raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
-    moment = submission.occurred_at
-    if moment is not None and moment > now + CLOCK_SKEW:
-        raise InvalidInput("intake.in_the_future", field="occurred_at", value=moment.isoformat())
-    if moment is not None and moment < EARLIEST:
-        raise InvalidInput("intake.long_ago", field="occurred_at", value=moment.isoformat())
-    if submission.category is not None:
-        _check_answers(submission.answers, municipality.category(submission.category))
-
-
-def _check_answers(answers: Mapping[str, Any], category: CategoryView) -> None:
-    questions = {question["key"]: question for question in category.questions}
-    for key, value in answers.items():
-        if key not in questions:
-            known = ", ".join(sorted(questions)) or "-"
-            raise InvalidInput("intake.unknown_question", field=f"answers.{key}", value=key, known=known)
-        choices = [choice["value"] for choice in questions[key].get("choices", [])]
-        if choices and value not in choices:
-            raise InvalidInput(
-                "intake.unknown_answer", field=f"answers.{key}", value=str(value)[:80], known=", ".join(choices)
-            )
 
 
 def receive(session: Writing, submission: Submission, municipality: MunicipalityView | None = None) -> Received:
@@ -356,53 +134,6 @@ def _judged(
 def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
     """The report's row, but for the number: what was settled and what is its own."""
     return settled(judgement, now) | own(submission, judgement, report_id, now)
-
-
-def settled(judgement: Judgement, now: datetime) -> dict[str, Any]:
-    """The columns that depend on category, zones and routing alone: many old reports share them."""
-    return {
-        "municipality_id": judgement.municipality.id,
-        "state": judgement.state.value,
-        "category_id": judgement.category.id,
-        "group_slug": judgement.category.group.slug,
-        "decided_by": judgement.decided_by,
-        "department_id": judgement.routing.department.id,
-        "crew_id": judgement.routing.crew.id if judgement.routing.crew else None,
-        "routing": json_text(judgement.routing.as_json()),
-        "triage_reason": judgement.triage_reason,
-        "zone_ids": [zone.id for zone in judgement.zones],
-        "is_public": judgement.category.is_public,
-        "is_coarse": judgement.category.is_coarse,
-        "is_open": judgement.state.is_open,
-        "updated_at": now,
-    }
-
-
-def own(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
-    """The columns that no other report shares."""
-    created_at = submission.created_at or now
-    x, y = submission.place.cell()
-    return {
-        "id": report_id,
-        "confidence": judgement.confidence,
-        "suggestions": json_text(judgement.suggestions()),
-        "lon": submission.place.lon,
-        "lat": submission.place.lat,
-        "cell": morton(x, y),
-        "cell_x": x,
-        "cell_y": y,
-        "address": submission.address,
-        "address_source": "citizen" if submission.address else None,
-        "description": submission.description,
-        "language": judgement.language,
-        "answers": json_text(dict(submission.answers)),
-        "source": submission.source,
-        "is_emergency": bool(judgement.emergency),
-        "occurred_at": submission.occurred_at,
-        "created_at": created_at,
-        "month": judgement.municipality.month(created_at),
-        "deadline_at": deadline(created_at, judgement.category.deadline_days, judgement.municipality.time_zone),
-    }
 
 
 _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
@@ -515,7 +246,7 @@ def _keep(
             "name": contact.name,
             "phone": contact.phone,
             "has_reporter": bool(contact.email or contact.name or contact.phone),
-            "entries": json_text(_entries(submission, judgement, row)),
+            "entries": json_text(entries(submission, judgement, row)),
             "promises": json_text([[promise.actor, promise.arguments] for promise in promises]),
         },
     )
@@ -542,49 +273,6 @@ def _sought(answer: Mapping[str, Any], submission: Submission, municipality: Mun
         description=submission.description,
         at=datetime.fromisoformat(answer["created_at"]),
     )
-
-
-def _entries(submission: Submission, judgement: Judgement, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The first two entries of the timeline: it came in; it went there, because."""
-    received = {
-        "at": row["created_at"],
-        "what": "received",
-        "actor": "citizen",
-        "is_public": True,
-        "to_state": State.RECEIVED.value,
-        "details": {"source": submission.source},
-    }
-    sent_on = {
-        "at": row["created_at"],
-        "what": "assigned" if judgement.state is State.ASSIGNED else "triage",
-        "actor": "system",
-        "is_public": True,
-        "from_state": State.RECEIVED.value,
-        "to_state": judgement.state.value,
-        "details": settled_details(judgement) | own_details(judgement),
-    }
-    return [received, sent_on]
-
-
-def settled_details(judgement: Judgement) -> dict[str, Any]:
-    """Why it went there, as far as many old reports share it."""
-    return {
-        "category": judgement.category.slug,
-        "decided_by": judgement.decided_by,
-        "department": judgement.routing.department.slug,
-        "routing": judgement.routing.as_json(),
-        "triage_reason": judgement.triage_reason,
-    }
-
-
-def own_details(judgement: Judgement) -> dict[str, Any]:
-    """Why it went there, as far as it is the report's own."""
-    words = judgement.classification.words if judgement.classification else ()
-    return {
-        "confidence": judgement.confidence,
-        "words": words,
-        "emergency": judgement.emergency,
-    }
 
 
 def _keep_photos(connection: Connection[Any], submission: Submission, municipality_id: int, report_id: UUID) -> None:
@@ -692,8 +380,3 @@ def _first_answer(connection: Connection[Any], submission: Submission, judgement
     )
     told = _told(answer["near"], (said.get(UUID(found["id"]), "") for found in answer["near"]))
     return Received(_finished(answer | {"near": told}, submission, municipality), is_repeat=True)
-
-
-def json_text(value: Any) -> str:
-    """As the database takes it."""
-    return orjson.dumps(value, default=str).decode()

@@ -18,9 +18,9 @@ from psycopg import Connection
 
 from city.database import PROVINCE
 from city.registry.ground import zone_sets
-from city.registry.view import CategoryView, DepartmentView, MunicipalityView, Named, RuleView
+from city.registry.view import CategoryView, DepartmentView, MunicipalityView, RuleView
 from city.reports.routing import Routing, route
-from city.reports.rules import RuleFields
+from city.reports.rules import RuleFields, as_view
 
 MOST_REPORTS: Final = 1_000_000
 """More are not held in memory at once."""
@@ -160,7 +160,7 @@ def with_rules(municipality: MunicipalityView, rules: Mapping[int, Sequence[Rule
     for owner, given in rules.items():
         for number, fields in enumerate(given, start=1):
             if owner == municipality.id or not fields.municipalities or municipality.slug in fields.municipalities:
-                made.append(_view(fields, -number, is_own=owner == municipality.id))
+                made.append(as_view(fields, -number, is_own=owner == municipality.id))
     return replace(municipality, rules=(*kept, *made))
 
 
@@ -250,22 +250,3 @@ def _in_window(window: Window, reports: PastReports) -> NDArray[np.bool_]:
 
 def _seconds(moment: time) -> float:
     return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6
-
-
-def _view(fields: RuleFields, key: int, *, is_own: bool) -> RuleView:
-    return RuleView(
-        id=key,
-        version=0,
-        is_own=is_own,
-        category=fields.category,
-        group=fields.group,
-        layer=fields.layer,
-        zone=fields.zone,
-        days=frozenset(fields.days),
-        starts_at=fields.starts_at,
-        ends_at=fields.ends_at,
-        department=fields.department,
-        crew=fields.crew,
-        priority=fields.priority,
-        note=Named(fields.note_it, fields.note_en or fields.note_it) if fields.note_it else None,
-    )

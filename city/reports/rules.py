@@ -18,7 +18,7 @@ from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
 from city.registry.tables import Category, CategoryGroup, Crew, Department, Municipality, RoutingRule, Zone, ZoneLayer
 from city.registry.territory import home
-from city.registry.view import RuleView
+from city.registry.view import Named, RuleView
 from city.reports.routing import may_tie
 from geo.zones import ZoneIndex, ZoneShape
 
@@ -173,7 +173,7 @@ class RuleBook:
         return {slug: self._municipalities[slug] for slug in fields.municipalities}
 
     def _refuse_ties(self, fields: RuleFields, known: RoutingRule | None) -> None:
-        mine = _view(fields, known.id if known else 0)
+        mine = as_view(fields, known.id if known else 0)
         for rule in self.rules:
             if rule is known or not _share_heirs(fields.municipalities, rule.municipalities):
                 continue
@@ -261,11 +261,12 @@ def _share_heirs(one: Sequence[str], other: Sequence[str]) -> bool:
     return not one or not other or not set(one).isdisjoint(other)
 
 
-def _view(fields: RuleFields, key: int) -> RuleView:
+def as_view(fields: RuleFields, key: int, *, is_own: bool = True) -> RuleView:
+    """The rule as a process holds it, before it is kept."""
     return RuleView(
         id=key,
         version=1,
-        is_own=True,
+        is_own=is_own,
         category=fields.category,
         group=fields.group,
         layer=fields.layer,
@@ -276,7 +277,7 @@ def _view(fields: RuleFields, key: int) -> RuleView:
         department=fields.department,
         crew=fields.crew,
         priority=fields.priority,
-        note=None,
+        note=Named(fields.note_it, fields.note_en or fields.note_it) if fields.note_it else None,
     )
 
 

@@ -20,7 +20,7 @@ from city.records import hotspots
 from city.registry import people, view
 from city.reports import handling, intake
 from city.reports.handling import Desk
-from city.reports.intake import Contact, Submission
+from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
 from city.settings import PROJECT
 from geo.place import Place

@@ -23,7 +23,8 @@ from city.errors import Conflict, LampioneError, OutsideTerritory
 from city.registry import view
 from city.reports import bulk, trained
 from city.reports.checks import checked
-from city.reports.intake import Submission, receive
+from city.reports.intake import receive
+from city.reports.judging import Submission
 from city.settings import PROJECT
 from city.texts import operator_language
 from commands import report_import
