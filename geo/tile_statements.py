@@ -252,12 +252,15 @@ Coarse ones are left out.
 
 # --- zones ------------------------------------------------------------------------------------------------------------
 
+_SEEN: Final = "ST_Simplify(ST_Transform({shape}, 3857), %(detail_metres)s, true)"
+"""A shape without what is too small to be seen: borders drawn for the ground would make a large tile from afar."""
+
 ZONES: Final = f"""
 WITH tile AS (
   SELECT ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s) AS box,
          ST_Transform(ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s, margin => 0.0625), 4326) AS around
 ), zones AS (
-  SELECT ST_AsMVTGeom(ST_Transform(zone.shape, 3857), tile.box, {EXTENT}, 256, true) AS geom,
+  SELECT ST_AsMVTGeom({_SEEN.format(shape="zone.shape")}, tile.box, {EXTENT}, 256, true) AS geom,
          zone.code, zone.name, zone_layer.slug AS layer, zone_layer.kind, zone.half_width_metres,
          coalesce(municipality.slug, '') AS municipality
   FROM tile, zone
@@ -268,7 +271,7 @@ WITH tile AS (
     AND (%(municipality_id)s::integer IS NULL OR zone.municipality_id IN (0, %(municipality_id)s))
   ORDER BY zone.municipality_id, zone.id
 ), boundaries AS (
-  SELECT ST_AsMVTGeom(ST_Transform(boundary, 3857), tile.box, {EXTENT}, 256, true) AS geom, slug, name
+  SELECT ST_AsMVTGeom({_SEEN.format(shape="boundary")}, tile.box, {EXTENT}, 256, true) AS geom, slug, name
   FROM tile, municipality WHERE boundary && tile.around AND is_active ORDER BY id
 ), spots AS (
   SELECT zone.name, zone_layer.kind, ST_Transform(ST_PointOnSurface(zone.shape), 3857) AS spot

@@ -30,6 +30,10 @@ STAGES: Final = ("todo", "doing", "done", "other")
 """Of a report's life, as the map counts it: nobody is on it yet, somebody is, solved, ended otherwise."""
 OPEN: Final = frozenset({0, 1})
 ALWAYS: Final = (0, 999_999)
+GIRTH_METRES: Final = 40_075_016.686
+"""Of the Web-Mercator square."""
+DETAIL: Final = 6
+"""Details of borders smaller than this many of a tile's 4,096 steps (under one pixel) are left out."""
 JANUARY, DECEMBER = 1, 12
 
 
@@ -168,7 +172,13 @@ def zones_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) ->
 
     Layer `names` has one point inside each of them (`name`, `kind`), so that a map of many tiles names each once.
     """
-    values = {"zoom": tile.zoom, "x": tile.x, "y": tile.y, "municipality_id": choice.municipality_id}
+    values = {
+        "zoom": tile.zoom,
+        "x": tile.x,
+        "y": tile.y,
+        "municipality_id": choice.municipality_id,
+        "detail_metres": GIRTH_METRES / (1 << tile.zoom) / tile_statements.EXTENT * DETAIL,
+    }
     return _bytes(connection, tile_statements.ZONES, values)
 
 
