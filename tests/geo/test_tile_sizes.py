@@ -30,7 +30,7 @@ def real(own_registry: str, shared_data: Path) -> str:
     """A province of 102 municipalities with real borders, and a city with its zones."""
     layers.import_municipalities(layers.Source(shared_data / "boundaries" / "limits_P_28_municipalities.geojson"))
     source = layers.Source(shared_data / "zones" / "omi-padova-city.geojson")
-    layers.import_zones(source, layers.ZoneTarget("padova", "omi", accepted_because="prova"))
+    layers.import_zones(source, layers.ZoneTarget("padova", "omi", accepted_because="confini come li disegna il catasto"))
     return own_registry
 
 
@@ -79,12 +79,12 @@ def crowd(connection: psycopg.Connection[Any], place: Place, count: int) -> None
         " routing, lon, lat, cell, cell_x, cell_y, description, language, source, is_public, is_open, created_at,"
         " month, updated_at, deadline_at)"
         " SELECT municipality.id, gen_random_uuid(), municipality.prefix || '-2026-' || row, "
-        " (ARRAY['received', 'assigned', 'planned', 'in_progress', 'waiting'])[1 + row % 5], kind.id, kind.group_slug,"
+        " (ARRAY['received', 'assigned', 'planned', 'in_progress', 'waiting'])[1 + row %% 5], kind.id, kind.group_slug,"
         " 'citizen', fallback_department_id, '{}', 0, 0,"
         " (%(first)s::bigint << 20) + floor(random() * 1048576)::bigint, 0, 0, 'prova', 'it', 'web', true, true,"
         " now() - row * interval '7 hours', 202603, now(), now()"
         " FROM municipality, generate_series(1, %(count)s) AS row, LATERAL ("
-        "   SELECT id, group_slug FROM category ORDER BY id OFFSET row % 40 LIMIT 1) AS kind"
+        "   SELECT id, group_slug FROM category ORDER BY id OFFSET row %% 40 LIMIT 1) AS kind"
         " WHERE municipality.slug = 'pesaro'",
         {"first": morton(tile.x, tile.y), "count": count},
     )
