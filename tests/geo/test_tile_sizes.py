@@ -30,7 +30,9 @@ def real(own_registry: str, shared_data: Path) -> str:
     """A province of 102 municipalities with real borders, and a city with its zones."""
     layers.import_municipalities(layers.Source(shared_data / "boundaries" / "limits_P_28_municipalities.geojson"))
     source = layers.Source(shared_data / "zones" / "omi-padova-city.geojson")
-    layers.import_zones(source, layers.ZoneTarget("padova", "omi", accepted_because="confini come li disegna il catasto"))
+    layers.import_zones(
+        source, layers.ZoneTarget("padova", "omi", accepted_because="confini come li disegna il catasto")
+    )
     return own_registry
 
 
