@@ -204,7 +204,7 @@ FROM drawn JOIN offices USING (town), kinds WHERE row >= %(first)s AND row < %(l
 def draw(connection: Connection[Any], count: int, said: Any = lambda _text: None) -> None:
     """Exactly `count` drawn reports in the database and in the pyramid; as its superuser. Kept if they are there.
 
-    `said` hears how far it is. About 25 µs a report.
+    `said` hears how far it is. About 60 µs a report, half of it for the pyramid.
     """
     found = connection.execute("SELECT count(*) FROM report").fetchone()
     if found == (count,):
