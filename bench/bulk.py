@@ -27,7 +27,7 @@ from geo.place import Place
 
 LEAST_RATIO: Final = 20.0
 """Of the rate of one-by-one intake over HTTP."""
-CLIENTS: Final = (8, 32)
+CLIENTS: Final = (1, 8, 32)
 BODIES: Final = 5_000
 BLOCK: Final = 1 << 20
 HEAD: Final = ("numero", "descrizione", "lon", "lat", "data", "indirizzo", "email")
@@ -86,9 +86,10 @@ def measure(
             seen.append(press(address, requests, clients=clients, seconds=seconds).rate)
     rows, taken_seconds = take_in()
     ours = rows / taken_seconds
-    singly = max(statistics.median(seen) for seen in rates.values())
+    singly = {clients: statistics.median(seen) for clients, seen in rates.items()}
     return [
-        Result(f"import of {rows} reports / one by one over HTTP", ours, singly, "reports/s", LEAST_RATIO),
+        Result(f"import of {rows} reports / HTTP, one client", ours, singly[1], "reports/s", LEAST_RATIO),
+        Result(f"import of {rows} reports / HTTP, best rate", ours, max(singly.values()), "reports/s", LEAST_RATIO),
         Result(f"import of {rows} reports / bare COPY of their rows", ours, _bare_rate(owner), "reports/s"),
         Result(f"import of {rows} reports / COPY of all it wrote", ours, _whole_rate(owner), "reports/s"),
     ]

@@ -28,7 +28,7 @@ POSTCODE_DIGITS: Final = 5
 SHORTEST_NUMERAL: Final = 5
 """Shorter words for numbers are one slip from too many other words."""
 
-_TOKEN: Final = re.compile(r"[a-z]+|\d+")
+_TOKEN: Final = re.compile(r"[a-z]+|[0-9]+")
 _DOTTED: Final = re.compile(r"\b[a-z]+(?:\.[a-z]+)+\b")
 _ROMAN: Final = re.compile(r"x{0,3}(?:ix|iv|v?i{0,3})")
 _ROMAN_VALUES: Final = {"i": 1, "v": 5, "x": 10}

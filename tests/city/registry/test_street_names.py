@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from city.registry.street_names import (
@@ -132,6 +132,7 @@ NAMES = st.lists(
 
 
 @given(st.text(max_size=300))
+@example("౦")
 def test_any_text_has_words_and_readings(text: str) -> None:
     for word in words_of(text):
         assert word
