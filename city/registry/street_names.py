@@ -225,8 +225,8 @@ def _with_number(tokens: Sequence[_Token]) -> Iterator[tuple[tuple[str, ...], Ho
             continue  # the 3 of `12 int. 3`; but 104 is the house's in `via Palazzina 104`
         end = _suffix_end(tokens, place)
         before, after = list(tokens[:place]), list(tokens[end:])
-        while before and before[-1].text in _MARKS:
-            before.pop()
+        while before and before[-1].text in _MARKS and any(token.text not in KINDS for token in before[:-1]):
+            before.pop()  # the n. of `via Roma n. 12`; in `via N 12` it is the name
         inside = next((at for at, token in enumerate(after) if token.text in _INSIDE), None) if before else None
         kept = [token.text for token in [*before, *after[:inside]]]
         if kept:

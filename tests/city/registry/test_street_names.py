@@ -159,6 +159,7 @@ def test_the_one_form_is_the_same_in_any_dress(name: str) -> None:
 
 
 @given(NAMES, st.integers(1, 999), st.sampled_from(["", "A", "B", "BIS", "TER"]))
+@example("n", 1, "")
 def test_what_a_plate_says_is_read_back(name: str, number: int, suffix: str) -> None:
     house = HouseNumber(number, suffix)
     assert read_number(house.written) == house
