@@ -1,7 +1,7 @@
 """A nation's reports, drawn: towns of very different size along a peninsula, streets, ten years, seasons. By COPY.
 
-Half of what comes in is about the dozen largest cities; reports lie along streets; potholes come in winter, weeds and
-waste in summer; the newest are mostly still open. The same number of reports is always the same nation.
+A fifth of what comes in is about the dozen largest cities; reports lie along streets; potholes come in winter, weeds
+and waste in summer; the newest are mostly still open. The same number of reports is always the same nation.
 """
 
 from __future__ import annotations

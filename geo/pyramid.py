@@ -161,15 +161,23 @@ def forget_folds(connection: Connection[Any]) -> None:
     connection.execute(f"DELETE FROM tile_fold WHERE at < now() - interval '{KEPT_MINUTES} minutes'")  # noqa: S608
 
 
-_REPORTS: Final = """
-  SELECT municipality_id, department_id, group_slug, month, is_coarse,
-         CASE WHEN is_coarse THEN ((cell >> 18) << 18) + (3 << 16) ELSE cell END AS cell,
-         CASE WHEN is_coarse THEN ((cell_x >> 9) << 9) + 256 ELSE cell_x END AS x,
-         CASE WHEN is_coarse THEN ((cell_y >> 9) << 9) + 256 ELSE cell_y END AS y,
-         CASE WHEN state IN ('planned', 'in_progress', 'waiting', 'forwarded') THEN 1 WHEN is_open THEN 0
-              WHEN state IN ('resolved', 'closed') THEN 2 ELSE 3 END AS stage
-  FROM report WHERE is_public OR is_coarse
+STAGE: Final = """
+  CASE WHEN state IN ('planned', 'in_progress', 'waiting', 'forwarded') THEN 1 WHEN is_open THEN 0
+       WHEN state IN ('resolved', 'closed') THEN 2 ELSE 3 END
 """
+"""Of a report's life, as migration 0004's triggers note it: 0 nobody is on it yet, 1 somebody is, 2 solved, 3 over."""
+_COARSE_BITS: Final = PYRAMID_LEVEL - COARSE_LEVEL
+_MIDDLE: Final = f"(({{0}} >> {_COARSE_BITS}) << {_COARSE_BITS}) + {1 << (_COARSE_BITS - 1)}"
+_MIDDLE_KEY: Final = f"((cell >> {2 * _COARSE_BITS}) << {2 * _COARSE_BITS}) + {3 << (2 * _COARSE_BITS - 2)}"
+
+_REPORTS: Final = f"""
+  SELECT municipality_id, department_id, group_slug, month, is_coarse,
+         CASE WHEN is_coarse THEN {_MIDDLE_KEY} ELSE cell END AS cell,
+         CASE WHEN is_coarse THEN {_MIDDLE.format("cell_x")} ELSE cell_x END AS x,
+         CASE WHEN is_coarse THEN {_MIDDLE.format("cell_y")} ELSE cell_y END AS y,
+         {STAGE} AS stage
+  FROM report WHERE is_public OR is_coarse
+"""  # noqa: S608
 """Reports as the triggers of migration 0004 see them."""
 
 

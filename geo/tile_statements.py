@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from geo.place import PYRAMID_LEVEL
-from geo.pyramid import COARSE_LEVEL, FINEST_SHARED, HEAT_BITS
+from geo.pyramid import COARSE_LEVEL, FINEST_SHARED, HEAT_BITS, STAGE
 
 EXTENT: Final = 4096
 MOST_SINGLES: Final = 1_200
@@ -44,11 +44,6 @@ _REPORTS_ALWAYS: Final = f"""
     AND cell BETWEEN %(first)s AND %(last)s AND {_OWN}
 """
 """The same of all time: by the index of cells, where the other is by that of months."""
-_STAGE: Final = """
-  CASE WHEN state IN ('planned', 'in_progress', 'waiting', 'forwarded') THEN 1 WHEN is_open THEN 0
-       WHEN state IN ('resolved', 'closed') THEN 2 ELSE 3 END
-"""
-
 # --- open reports -----------------------------------------------------------------------------------------------------
 
 CLUSTERS: Final = f"""
@@ -112,8 +107,8 @@ _PARTS: Final = f"""
          (stage < 2)::integer * count * x, (stage < 2)::integer * count * y
   {_CHANGES} AND {_CHOSEN}
   UNION ALL
-  SELECT cell >> %(shift)s::integer, group_slug, {_COUNTS.format(stage=_STAGE)},
-         {_COUNTS.format(stage=_STAGE)} * is_open::integer, is_open::integer, is_open::integer * cell_x,
+  SELECT cell >> %(shift)s::integer, group_slug, {_COUNTS.format(stage=STAGE)},
+         {_COUNTS.format(stage=STAGE)} * is_open::integer, is_open::integer, is_open::integer * cell_x,
          is_open::integer * cell_y
   {_REPORTS} AND {_CHOSEN}
 """
@@ -156,7 +151,7 @@ _COUNTED_CLUSTERS: Final = f"""
 WITH by_group AS (
   SELECT cell >> %(shift)s::integer AS cell, group_slug, count(*)::integer AS count,
          sum(cell_x) AS sum_x, sum(cell_y) AS sum_y
-  {{reports}} AND {_CHOSEN} AND ({_STAGE}) = ANY(%(stages)s::integer[]) GROUP BY 1, 2
+  {{reports}} AND {_CHOSEN} AND ({STAGE}) = ANY(%(stages)s::integer[]) GROUP BY 1, 2
 ), clusters AS (
   SELECT cell, sum(sum_x)::float8 / sum(count) AS x, sum(sum_y)::float8 / sum(count) AS y,
          sum(count)::integer AS count, (array_agg(group_slug ORDER BY count DESC, group_slug))[1] AS "group",
@@ -181,7 +176,7 @@ WITH singles AS (
          to_char(report.created_at, 'YYYY-MM-DD') AS since, report.created_at, report.id
   FROM report JOIN category ON category.id = report.category_id
   WHERE is_public AND is_open AND {{period}} cell BETWEEN %(first)s AND %(last)s
-    AND ({_STAGE}) = ANY(%(stages)s::integer[])
+    AND ({STAGE}) = ANY(%(stages)s::integer[])
     AND {_CHOSEN.replace("group_slug", "report.group_slug")} AND {_OWN.replace("OR ", "OR report.")}
   LIMIT {MOST_SINGLES + 1}
 ), features AS (
@@ -242,7 +237,7 @@ _COUNTED_HEAT: Final = """
   {reports} AND {chosen} AND ({stage}) = ANY(%(stages)s::integer[]) GROUP BY 1
 """
 COUNTED_HEAT: Final = {
-    is_always: _HEAT_FEATURES.format(_COUNTED_HEAT.format(reports=reports, chosen=_CHOSEN, stage=_STAGE))
+    is_always: _HEAT_FEATURES.format(_COUNTED_HEAT.format(reports=reports, chosen=_CHOSEN, stage=STAGE))
     for is_always, reports in ((True, _REPORTS_ALWAYS), (False, _REPORTS))
 }
 """The same counted from the reports themselves: close up, and as the referee of the pyramid. By whether always.
