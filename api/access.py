@@ -19,7 +19,7 @@ from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.registry import people, view
 from city.registry.people import Staff
 from city.registry.view import MunicipalityView, Registry
-from city.reports.handling import Desk
+from city.reports.changing import Desk
 
 
 def bearer(request: Request) -> str:

@@ -518,6 +518,13 @@ class DeskReport(BaseModel):
     created_at: datetime
     updated_at: datetime
     deadline_at: datetime
+    promised_at: datetime | None
+    paused_at: datetime | None
+    person_id: int | None
+    people: int
+    parent: UUID | None
+    escalation: int
+    rating: int | None
 
 
 class DeskPage(BaseModel):
@@ -552,9 +559,10 @@ class DeskPhoto(BaseModel):
 class DeliveryOut(BaseModel):
     """A message and its fate."""
 
+    kind: str
     channel: str
     subject: str
-    state: Literal["queued", "sent", "refused"]
+    state: Literal["queued", "sent", "refused", "dropped"]
     attempts: int
     problem: str | None
     created_at: datetime

@@ -29,8 +29,8 @@ from city.registry.tables import Appointment, Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
 from city.reports import handling, trained
+from city.reports.changing import Desk, locked
 from city.reports.classification import FORMAT, Classifier, UnusableModel
-from city.reports.handling import Desk
 from city.reports.intake import receive
 from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
@@ -439,7 +439,7 @@ def _put_report(
     )
     if received.is_repeat:
         return
-    report = handling.locked(session, municipality.id, received.report_id)
+    report = locked(session, municipality.id, received.report_id)
     steps = _Steps(session, told, municipality, office, report)
     moments = _moments(told, created_at, now)
     try:

@@ -8,7 +8,8 @@ import dramatiq
 
 from city.database import provincial, writing
 from city.errors import Unavailable
-from city.messages import notification
+from city.messages import notification, posting
+from city.messages.kinds import KINDS
 from city.records import hotspots
 from city.registry import view
 from city.reports import handling, photos
@@ -29,6 +30,18 @@ def tell_reporter(municipality_id: int, report_id: str) -> None:
         notification.queue(session, municipality, UUID(report_id))
     with writing(municipality_id) as session:
         problem = notification.deliver(session, municipality, UUID(report_id))
+    if problem:
+        raise Unavailable("mail.silent", problem=problem)
+
+
+@dramatiq.actor(max_retries=60)
+def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> None:
+    """Write to whoever is to get a letter of this kind about this."""
+    with writing(municipality_id) as session:
+        municipality = view.fresh(session).municipalities[municipality_id]
+        posting.queue(session, municipality, kind, KINDS[kind], about)
+    with writing(municipality_id) as session:
+        problem = posting.deliver(session, municipality, kind, KINDS[kind], about)
     if problem:
         raise Unavailable("mail.silent", problem=problem)
 

@@ -29,7 +29,7 @@ from api.schemas import (
 from city.records import worklist
 from city.records.worklist import WorklistFilter
 from city.reports import handling, photos
-from city.reports.handling import Desk
+from city.reports.changing import Desk
 from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])

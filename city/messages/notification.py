@@ -6,46 +6,21 @@ finds nothing left to tell. The mail's words are not kept: the delivery says whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from functools import cache
-from pathlib import Path
 from uuid import UUID
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from sqlalchemy import func, select
 
 from city.database import WriteSession
-from city.errors import Unavailable
+from city.messages.letter import Letter, as_mail
+from city.messages.posting import post
 from city.messages.tables import Delivery
-from city.outside.mail import MailRefused, mailer
 from city.registry.view import MunicipalityView
 from city.reports.lifecycle import State
 from city.reports.receipts import receipt_token
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.settings import settings
 from city.texts import text
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """What a mail says, in the reporter's language."""
-
-    subject: str
-    heading: str
-    happened: list[str]
-    next_step: str
-    facts: list[tuple[str, str]]
-    link: str
-    footer: str
-
-    def plain(self) -> str:
-        """As plain text."""
-        lines = [self.heading, "", *self.happened, "", self.next_step, ""]
-        lines += [f"{name}: {value}" for name, value in self.facts]
-        return "\n".join([*lines, "", self.link, "", "-- ", self.footer, ""])
 
 
 def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> UUID | None:
@@ -89,22 +64,13 @@ def deliver(session: WriteSession, municipality: MunicipalityView, report_id: UU
         .where(
             Delivery.municipality_id == municipality.id,
             Delivery.report_id == report_id,
+            Delivery.kind == "report",
             Delivery.state == "queued",
         )
         .order_by(Delivery.entry_id)
         .with_for_update()
     ).all()
-    problem = None
-    for delivery in waiting:
-        delivery.attempts += 1
-        try:
-            delivery.receipt = mailer().send(_mail(session, municipality, delivery))
-            delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
-        except MailRefused as error:
-            delivery.state, delivery.problem = "refused", str(error)
-        except Unavailable as error:
-            problem = delivery.problem = str(error)
-    return problem
+    return post(waiting, lambda delivery: _mail(session, municipality, delivery))
 
 
 def _reporter(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> Reporter | None:
@@ -139,26 +105,7 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         )
     )
     entries = _entries(session, municipality, report.id, after=before or 0, upto=delivery.entry_id)
-    letter = compose(municipality, report, entries, delivery.language)
-    message = EmailMessage()
-    message["Subject"] = letter.subject
-    message["From"] = settings().mail_from
-    message["To"] = delivery.address
-    message["Date"] = format_datetime(datetime.now(UTC))
-    domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
-    message["Message-ID"] = f"<{delivery.id}@{domain}>"
-    message["Auto-Submitted"] = "auto-generated"
-    if municipality.email:
-        message["Reply-To"] = municipality.email
-    message.set_content(letter.plain())
-    message.add_alternative(
-        _html().render(
-            letter=letter, language=delivery.language, button=text("mail.button", language=delivery.language)
-        ),
-        subtype="html",
-    )
-    message["Content-Language"] = delivery.language  # last: each content takes earlier headers of this family away
-    return message
+    return as_mail(municipality, delivery, compose(municipality, report, entries, delivery.language))
 
 
 def compose(municipality: MunicipalityView, report: Report, entries: list[TimelineEntry], language: str) -> Letter:
@@ -184,6 +131,7 @@ def compose(municipality: MunicipalityView, report: Report, entries: list[Timeli
         facts=facts,
         link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
         footer=text("mail.footer", language=language, **values),
+        button=text("mail.button", language=language),
     )
 
 
@@ -209,9 +157,3 @@ def _happened(entry: TimelineEntry, language: str, values: dict[str, str]) -> li
     if entry.note:
         lines.append(f"«{entry.note}»" if language == "it" else f"“{entry.note}”")
     return lines
-
-
-@cache
-def _html() -> Template:
-    folder = FileSystemLoader(Path(__file__).parent)
-    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("mail.html.jinja")

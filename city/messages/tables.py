@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKeyConstraint, Index, SmallInteger, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from city.database import Base
@@ -19,16 +21,26 @@ class Delivery(Base):
         ForeignKeyConstraint(
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
-        CheckConstraint("state IN ('queued', 'sent', 'refused')", name="state"),
+        CheckConstraint("state IN ('queued', 'sent', 'refused', 'dropped')", name="state"),
         Index("delivery_once_unique", "municipality_id", "entry_id", "report_id", "address", unique=True),
+        CheckConstraint("kind = 'report' OR once IS NOT NULL", name="once"),
+        Index("delivery_kind_once_unique", "municipality_id", "once", unique=True),
         Index("delivery_report_index", "municipality_id", "report_id"),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
-    report_id: Mapped[UUID]
-    entry_id: Mapped[int] = mapped_column(BigInteger)
-    """The timeline entry that it tells of."""
+    kind: Mapped[str] = mapped_column(server_default="report")
+    """What it is about: `report` tells the reporter what has happened; the others stand in `kinds.py`."""
+    report_id: Mapped[UUID | None]
+    entry_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The timeline entry that it tells of, where it is of the kind `report`."""
+    about: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    """What the letter is composed of when it is sent: ids only."""
+    once: Mapped[str | None]
+    """Kind, what it is about, and to whom: so that no job that comes twice writes twice."""
+    person_id: Mapped[int | None]
+    """To which of the staff."""
     channel: Mapped[str] = mapped_column(server_default="email")
     address: Mapped[str]
     language: Mapped[str]

@@ -10,6 +10,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
 from city.reports import handling
+from city.reports.changing import locked
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.receipts import opens
@@ -40,8 +41,8 @@ def move(
     session: WriteSession, municipality: MunicipalityView, number: str, token: str, to: State, *, reason: str | None
 ) -> Report:
     """Withdraw the report, or reopen what was called solved. Raises NotFound, Conflict, InvalidInput."""
-    report = handling.locked(session, municipality.id, opened(session, municipality, number, token).id)
-    return handling.move_by_reporter(session, report, to, reason)
+    report = locked(session, municipality.id, opened(session, municipality, number, token).id)
+    return handling.move_by_reporter(session, municipality, report, to, reason)
 
 
 def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:

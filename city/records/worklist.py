@@ -22,8 +22,9 @@ _DESK_ROW = """
   report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
   lon, lat, address, address_source, left(description, 300) AS description, language, source, is_public, is_emergency,
   master_id,
-  created_at, updated_at, deadline_at, version,
-  (is_open AND deadline_at < now()) AS is_late,
+  created_at, updated_at, deadline_at, promised_at, paused_at, person_id, people, parent_id,
+  escalation, rating, version,
+  (is_open AND deadline_at < coalesce(paused_at, now())) AS is_late,
   (SELECT count(*) FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
    AND duplicate.master_id = report.id) AS duplicates,
   (SELECT count(*) FROM photo WHERE photo.municipality_id = report.municipality_id
@@ -58,7 +59,7 @@ class WorklistFilter:
         for clause, name, value in (
             ("report.state = ANY(%(states)s)", "states", [state.value for state in self.states] or None),
             ("is_open = %(is_open)s", "is_open", self.is_open),
-            ("(is_open AND deadline_at < now()) = %(is_late)s", "is_late", self.is_late),
+            ("(is_open AND deadline_at < coalesce(paused_at, now())) = %(is_late)s", "is_late", self.is_late),
             ("is_emergency = %(is_emergency)s", "is_emergency", self.is_emergency),
             ("category_id = %(category_id)s", "category_id", category and category.id),
             ("group_slug = %(group)s", "group", self.group),
@@ -211,6 +212,13 @@ def _listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, An
         "created_at": _iso(row["created_at"]),
         "updated_at": _iso(row["updated_at"]),
         "deadline_at": _iso(row["deadline_at"]),
+        "promised_at": _iso(row["promised_at"]),
+        "paused_at": _iso(row["paused_at"]),
+        "person_id": row["person_id"],
+        "people": row["people"],
+        "parent": str(row["parent_id"]) if row["parent_id"] else None,
+        "escalation": row["escalation"],
+        "rating": row["rating"],
     }
 
 
@@ -227,13 +235,13 @@ def _photos(session: ReadSession, municipality: MunicipalityView, report_id: UUI
 def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
     """The fate of every message; the address itself is a right of its own and not repeated here."""
     rows = session.raw.execute(
-        "SELECT channel, subject, state, attempts, problem, created_at, sent_at FROM delivery"
-        " WHERE municipality_id = %s AND report_id = %s ORDER BY entry_id",
+        "SELECT kind, channel, subject, state, attempts, problem, created_at, sent_at FROM delivery"
+        " WHERE municipality_id = %s AND report_id = %s ORDER BY created_at, entry_id",
         (municipality.id, report_id),
     )
-    names = ("channel", "subject", "state", "attempts", "problem")
+    names = ("kind", "channel", "subject", "state", "attempts", "problem")
     return [
-        dict(zip(names, row[:5], strict=True)) | {"created_at": _iso(row[5]), "sent_at": _iso(row[6])} for row in rows
+        dict(zip(names, row[:6], strict=True)) | {"created_at": _iso(row[6]), "sent_at": _iso(row[7])} for row in rows
     ]
 
 

@@ -6,7 +6,6 @@ and lets `journey` say what follows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -15,63 +14,20 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
-from city.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionRequired, VersionConflict
-from city.registry.people import Right, Staff
+from city.errors import Conflict, InvalidInput
+from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
-from city.reports import journey
+from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import deadline
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.routing import route
-from city.reports.tables import Photo, Report, TimelineEntry, TrainingPair
+from city.reports.tables import Photo, Report, TrainingPair
 from city.reports.timeline import note_down
 from geo.place import Place
 
 UNSORTED: Final = frozenset({State.TRIAGE, State.RECEIVED, State.REOPENED})
 """States in which naming the department is what moves the report on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Who works, in which municipality, in whose transaction."""
-
-    session: WriteSession
-    municipality: MunicipalityView
-    staff: Staff
-
-    def open(self, report_id: UUID, version: int | None, right: Right) -> Report:
-        """The report, locked, for somebody with this right who has read this version of it.
-
-        Raises NotFound, Forbidden, PreconditionRequired, VersionConflict.
-        """
-        report = locked(self.session, self.municipality.id, report_id)
-        self.check(report, right)
-        if version is None:
-            raise PreconditionRequired("reports.if_match_needed", field="If-Match")
-        if report.version != version:
-            raise VersionConflict("reports.version_conflict", current=report.version, given=version)
-        return report
-
-    def check(self, report: Report, right: Right) -> None:
-        """Raises Forbidden where the report is another department's or crew's."""
-        self.staff.needs(right)
-        if not self.staff.may(
-            right,
-            department_id=report.department_id,
-            crew_id=report.crew_id,
-            front_desk_id=self.municipality.fallback.id,
-        ):
-            raise Forbidden("people.not_this_report")
-
-
-def locked(session: WriteSession, municipality_id: int, report_id: UUID) -> Report:
-    """The report, locked to the end of the transaction. Raises NotFound."""
-    report = session.scalar(
-        select(Report).where(Report.municipality_id == municipality_id, Report.id == report_id).with_for_update()
-    )
-    if report is None:
-        raise NotFound("reports.not_found", value=str(report_id))
-    return report
 
 
 def move(
@@ -85,42 +41,24 @@ def move(
     if here is State.DUPLICATE:
         raise Conflict("reports.by_splitting")
     reason = cleaned(reason, field="reason")
-    check_move(here, to, _mover(desk, report), reason)
-    _enter(report, to)
-    _tell(desk.session, report, desk.staff, "moved", here=here, to=to, note=reason)
+    check_move(here, to, desk.mover(report), reason)
+    enter(desk.municipality, report, to)
+    tell(desk.session, report, "moved", staff=desk.staff, here=here, to=to, note=reason)
     note = cleaned(internal_note, field="internal_note")
     if note:
         note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
     return report
 
 
-def _mover(desk: Desk, report: Report) -> Mover:
-    is_desk = desk.staff.may(
-        Right.DESK,
-        department_id=report.department_id,
-        crew_id=report.crew_id,
-        front_desk_id=desk.municipality.fallback.id,
-    )
-    return Mover.DESK if is_desk else Mover.CREW
-
-
-def move_by_reporter(session: WriteSession, report: Report, to: State, reason: str | None) -> Report:
+def move_by_reporter(
+    session: WriteSession, municipality: MunicipalityView, report: Report, to: State, reason: str | None
+) -> Report:
     """Withdraw, or reopen what was called solved: for whoever holds the receipt token."""
     here = State(report.state)
     reason = cleaned(reason, field="reason")
     check_move(here, to, Mover.CITIZEN, reason)
-    _enter(report, to)
-    note_down(
-        session,
-        report,
-        "moved",
-        actor="citizen",
-        is_public=True,
-        from_state=here.value,
-        to_state=to.value,
-        note=reason,
-    )
-    journey.after_public_change(session, report.municipality_id, report.id)
+    enter(municipality, report, to)
+    tell(session, report, "moved", actor="citizen", here=here, to=to, note=reason)
     return report
 
 
@@ -130,9 +68,9 @@ def add_update(desk: Desk, report_id: UUID, version: int | None, words: str, *, 
     note = cleaned(words, field="text")
     if note is None:
         raise InvalidInput("reports.nothing_to_say", field="text")
-    _touch(report)
+    touch(report)
     if is_public:
-        _tell(desk.session, report, desk.staff, "update", note=note)
+        tell(desk.session, report, "update", staff=desk.staff, note=note)
     else:
         note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
     return report
@@ -141,7 +79,7 @@ def add_update(desk: Desk, report_id: UUID, version: int | None, words: str, *, 
 def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note: str | None = None) -> Report:
     """Correct the category: the report is routed anew, its deadline counted anew, and the classifier learns from it."""
     report = desk.open(report_id, version, Right.DESK)
-    _check_open(report)
+    check_open(report)
     category = desk.municipality.category(slug)
     before = desk.municipality.category_ids[report.category_id]
     department_before = report.department_id
@@ -159,13 +97,13 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
         report.crew_id = routing.crew.id if routing.crew else None
     here = State(report.state)
     there = State.ASSIGNED if here in UNSORTED and not routing.problem else here
-    _enter(report, there)
+    enter(desk.municipality, report, there)
     _learn(desk, report, category)
-    _tell(
+    tell(
         desk.session,
         report,
-        desk.staff,
         "recategorised",
+        staff=desk.staff,
         here=here,
         to=there,
         note=cleaned(note, field="note"),
@@ -199,7 +137,7 @@ def _learn(desk: Desk, report: Report, category: CategoryView) -> None:
 def hand_to(desk: Desk, report_id: UUID, version: int | None, department: str, reason: str | None) -> Report:
     """Correct the department, whatever the rules say; the reason is read by the reporter."""
     report = desk.open(report_id, version, Right.DESK)
-    _check_open(report)
+    check_open(report)
     chosen = desk.municipality.department(department)
     reason = cleaned(reason, field="reason")
     if reason is None:
@@ -211,12 +149,12 @@ def hand_to(desk: Desk, report_id: UUID, version: int | None, department: str, r
     report.triage_reason = None
     here = State(report.state)
     there = State.ASSIGNED if here in UNSORTED else here
-    _enter(report, there)
-    _tell(
+    enter(desk.municipality, report, there)
+    tell(
         desk.session,
         report,
-        desk.staff,
         "rerouted",
+        staff=desk.staff,
         here=here,
         to=there,
         note=reason,
@@ -228,12 +166,12 @@ def hand_to(desk: Desk, report_id: UUID, version: int | None, department: str, r
 def give_to_crew(desk: Desk, report_id: UUID, version: int | None, crew: str | None) -> Report:
     """Give the report to a crew of its department, or (None) take it back."""
     report = desk.open(report_id, version, Right.DESK)
-    _check_open(report)
+    check_open(report)
     chosen = desk.municipality.crew(crew) if crew else None
     if chosen and chosen.department_id != report.department_id:
         raise Conflict("reports.crew_of_other_department", field="crew", crew=chosen.slug)
     report.crew_id = chosen.id if chosen else None
-    _touch(report)
+    touch(report)
     note_down(desk.session, report, "crew", staff=desk.staff, is_public=False, details={"crew": crew})
     return report
 
@@ -254,12 +192,12 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
         raise Conflict("reports.master_is_over", field="master", number=master.number)
     here = State(report.state)
     check_move(here, State.DUPLICATE, Mover.DESK, None)
-    for own in _duplicates_of(desk.session, report):
+    for own in duplicates_of(desk.session, report):
         own.master_id = master.id
-        _touch(own)
+        touch(own)
     report.master_id = master.id
-    _enter(report, State.DUPLICATE)
-    _touch(master)
+    enter(desk.municipality, report, State.DUPLICATE)
+    touch(master)
     note_down(
         desk.session,
         master,
@@ -268,11 +206,11 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
         is_public=False,
         details={"duplicate": report.number},
     )
-    _tell(
+    tell(
         desk.session,
         report,
-        desk.staff,
         "merged",
+        staff=desk.staff,
         here=here,
         to=State.DUPLICATE,
         details={"master": master.number, "master_state": master.state},
@@ -288,13 +226,13 @@ def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) 
     master = locked(desk.session, desk.municipality.id, report.master_id)
     check_move(State.DUPLICATE, State.REOPENED, Mover.DESK, reason)
     report.master_id = None
-    _enter(report, State.REOPENED)
+    enter(desk.municipality, report, State.REOPENED)
     note_down(desk.session, master, "split", staff=desk.staff, is_public=False, details={"duplicate": report.number})
-    _tell(
+    tell(
         desk.session,
         report,
-        desk.staff,
         "split",
+        staff=desk.staff,
         here=State.DUPLICATE,
         to=State.REOPENED,
         note=cleaned(reason, field="reason"),
@@ -320,7 +258,7 @@ def release(
         for photo in photos:
             photo.is_public = photo.id in photo_ids
         details["photos"] = sorted(str(photo_id) for photo_id in photo_ids)
-    _touch(report)
+    touch(report)
     note_down(desk.session, report, "released", staff=desk.staff, is_public=False, details=details)
     return report
 
@@ -337,64 +275,3 @@ def republish(session: WriteSession, municipality: MunicipalityView, category: C
         .values(is_public=category.is_public, is_coarse=category.is_coarse, version=Report.version + 1)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _check_open(report: Report) -> None:
-    if not State(report.state).is_open:
-        raise Conflict("reports.over", state=report.state)
-
-
-def _enter(report: Report, state: State) -> None:
-    if report.state == State.TRIAGE.value and state is not State.TRIAGE:
-        report.triage_reason = None
-    report.state, report.is_open = state.value, state.is_open
-    _touch(report)
-
-
-def _touch(report: Report) -> None:
-    report.version += 1
-    report.updated_at = datetime.now(UTC)
-
-
-def _duplicates_of(session: WriteSession, report: Report) -> list[Report]:
-    return list(
-        session.scalars(
-            select(Report)
-            .where(Report.municipality_id == report.municipality_id, Report.master_id == report.id)
-            .order_by(Report.id)
-            .with_for_update()
-        )
-    )
-
-
-def _tell(
-    session: WriteSession,
-    report: Report,
-    staff: Staff,
-    what: str,
-    *,
-    here: State | None = None,
-    to: State | None = None,
-    note: str | None = None,
-    details: dict[str, object] | None = None,
-) -> TimelineEntry:
-    """A public entry; what happens to a master, everybody who reported the same trouble hears too."""
-    states = {"from_state": here.value if here else None, "to_state": to.value if to else None}
-    entry = note_down(
-        session, report, what, staff=staff, is_public=True, note=note, details=dict(details or {}), **states
-    )
-    journey.after_public_change(session, report.municipality_id, report.id)
-    if what in {"moved", "update"}:
-        for duplicate in _duplicates_of(session, report):
-            note_down(
-                session,
-                duplicate,
-                f"master_{what}",
-                staff=staff,
-                is_public=True,
-                note=note,
-                details={"master": report.number},
-                **states,
-            )
-            journey.after_public_change(session, duplicate.municipality_id, duplicate.id)
-    return entry

@@ -5,6 +5,7 @@
 | a report with photos came in   | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
 | a category's privacy changed   | `republish_category`                                          |
+| somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
 """
@@ -41,6 +42,13 @@ def after_public_change(session: WriteSession, municipality_id: int, report_id: 
     if session.happened_at is not None:
         return
     promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any) -> None:
+    """Write letters of this kind about this (ids, short values; `report_id` as text); nothing where it is history."""
+    if session.happened_at is not None:
+        return
+    promise(session, "send_letters", municipality_id=municipality_id, kind=kind, about=about)
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

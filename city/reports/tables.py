@@ -37,9 +37,12 @@ class Report(Base):
     __table_args__ = (
         ForeignKeyConstraint(["municipality_id", "department_id"], ["department.municipality_id", "department.id"]),
         ForeignKeyConstraint(["municipality_id", "crew_id"], ["crew.municipality_id", "crew.id"]),
+        ForeignKeyConstraint(["municipality_id", "person_id"], ["person.municipality_id", "person.id"]),
         ForeignKeyConstraint(["municipality_id", "master_id"], ["report.municipality_id", "report.id"]),
+        ForeignKeyConstraint(["municipality_id", "parent_id"], ["report.municipality_id", "report.id"]),
         CheckConstraint(f"state = ANY ('{{{','.join(STATES)}}}'::text[])", name="state"),
         CheckConstraint("(state = 'duplicate') = (master_id IS NOT NULL)", name="master"),
+        CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
         Index("report_worklist_index", "municipality_id", "created_at", "id"),
         Index("report_department_index", "municipality_id", "department_id", "state"),
         Index(
@@ -47,6 +50,18 @@ class Report(Base):
             "municipality_id",
             "master_id",
             postgresql_where=text("master_id IS NOT NULL"),
+        ),
+        Index(
+            "report_parent_index",
+            "municipality_id",
+            "parent_id",
+            postgresql_where=text("parent_id IS NOT NULL"),
+        ),
+        Index(
+            "report_person_index",
+            "municipality_id",
+            "person_id",
+            postgresql_where=text("person_id IS NOT NULL"),
         ),
         Index("report_cell_index", "municipality_id", "cell"),
         Index("report_public_cell_index", "is_open", "cell", postgresql_where=text("is_public")),
@@ -68,6 +83,8 @@ class Report(Base):
     suggestions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     department_id: Mapped[int]
     crew_id: Mapped[int | None]
+    person_id: Mapped[int | None]
+    """Who at the desk looks after it."""
     routing: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """Why this department: rule, version and the facts used."""
     triage_reason: Mapped[str | None]
@@ -101,11 +118,29 @@ class Report(Base):
     """Of `created_at` on the municipality's calendar, as yyyymm: the map counts by it."""
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     deadline_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """By when it has to be solved; moved on by as long as the clock was paused."""
+    promised_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Another date that staff have promised; it is told instead of the deadline, and whoever misses the deadline is
+    late all the same."""
+    paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when the clock is paused: the report waits for somebody else."""
+    escalation: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """How many steps of the ladder it has climbed."""
     answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When staff first said or did something that the reporter could see. Kept from the timeline by a trigger."""
     solved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it was solved, unless it was reopened since. Kept from the timeline by a trigger."""
+    reopened_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was last reopened. Kept from the timeline by a trigger."""
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the reporter confirmed that it is solved."""
+    rating: Mapped[int | None] = mapped_column(SmallInteger)
+    """What the reporter thinks of how it was dealt with, 1 to 5."""
     master_id: Mapped[UUID | None]
+    people: Mapped[int] = mapped_column(server_default="1")
+    """How many reports say the same: a master with its duplicates."""
+    parent_id: Mapped[UUID | None]
+    """The report of which this one is a part of the work: a child is never public and counts in no figure."""
     version: Mapped[int] = mapped_column(server_default="1")
 
 

@@ -19,7 +19,7 @@ from city.database import provincial, writing
 from city.records import hotspots
 from city.registry import people, view
 from city.reports import handling, intake
-from city.reports.handling import Desk
+from city.reports.changing import Desk, locked
 from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
 from city.settings import PROJECT
@@ -57,7 +57,7 @@ def report(client: TestClient) -> Report:
             for after, state in ((answered_after, State.IN_PROGRESS), (solved_after, State.RESOLVED)):
                 if after is not None:
                     session.happened_at = created_at + timedelta(hours=after)
-                    row = handling.locked(session, municipality.id, received.report_id)
+                    row = locked(session, municipality.id, received.report_id)
                     handling.move(
                         Desk(session, municipality, clerk), received.report_id, row.version, state, reason="Fatto."
                     )

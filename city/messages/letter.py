@@ -1,0 +1,84 @@
+"""What a mail says, and how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from city.messages.tables import Delivery
+from city.registry.view import MunicipalityView
+from city.settings import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes along."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mail says, in the language of whoever gets it; everything here is plain text."""
+
+    subject: str
+    heading: str
+    happened: list[str]
+    next_step: str
+    """The line that stands out; empty: none."""
+    facts: list[tuple[str, str]]
+    link: str
+    """Where the button leads; empty: no button."""
+    footer: str
+    button: str
+    attachments: Sequence[Attachment] = field(default=())
+
+    def plain(self) -> str:
+        """As plain text."""
+        lines = [self.heading, "", *self.happened, ""]
+        if self.next_step:
+            lines += [self.next_step, ""]
+        lines += [f"{name}: {value}" for name, value in self.facts]
+        if self.link:
+            lines += ["", self.link]
+        return "\n".join([*lines, "", "-- ", self.footer, ""])
+
+    def page(self, language: str) -> str:
+        """As HTML."""
+        return _template().render(letter=self, language=language)
+
+
+def as_mail(municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> EmailMessage:
+    """The letter, ready to be sent to the delivery's address under the delivery's own Message-ID."""
+    message = EmailMessage()
+    message["Subject"] = letter.subject
+    message["From"] = settings().mail_from
+    message["To"] = delivery.address
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
+    message["Message-ID"] = f"<{delivery.id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    if municipality.email:
+        message["Reply-To"] = municipality.email
+    message.set_content(letter.plain())
+    message.add_alternative(letter.page(delivery.language), subtype="html")
+    for attachment in letter.attachments:
+        maintype, _, subtype = attachment.media_type.partition("/")
+        message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
+    message["Content-Language"] = delivery.language  # last: each content takes earlier headers of this family away
+    return message
+
+
+@cache
+def _template() -> Template:
+    folder = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("mail.html.jinja")

@@ -1,0 +1,105 @@
+"""Letters of every kind but the reporter's: who gets them is found, each is put down once, composed when it is sent.
+
+A kind says two things: to whom its letters go, and what they say. Both read the rows as they are then; a job carries
+ids only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from city.database import WriteSession
+from city.errors import Unavailable
+from city.messages.letter import Letter, as_mail
+from city.messages.recipients import Recipient
+from city.messages.tables import Delivery
+from city.outside.mail import MailRefused, mailer
+from city.registry.view import MunicipalityView
+
+About = Mapping[str, Any]
+"""What a letter is about: ids and other short values, as a job carries them. `report_id` names its report, if any."""
+
+
+class Kind(NamedTuple):
+    """A kind of letter."""
+
+    recipients: Callable[[WriteSession, MunicipalityView, About], Iterable[Recipient]]
+    compose: Callable[[WriteSession, MunicipalityView, Delivery], Letter | None]
+    """None where there is nothing to say any more: the letter is then not sent."""
+
+
+def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind: Kind, about: About) -> None:
+    """Put down a letter for each who is to get one; those put down before stay as they are."""
+    known = orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode()
+    report_id = about.get("report_id")
+    rows = [
+        {
+            "municipality_id": municipality.id,
+            "kind": name,
+            "report_id": UUID(report_id) if report_id else None,
+            "about": dict(about),
+            "once": f"{name} {known} {to.address.lower()}",
+            "person_id": to.person_id,
+            "address": to.address,
+            "language": to.language,
+            "subject": "",
+        }
+        for to in kind.recipients(session, municipality, about)
+    ]
+    if rows:
+        session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
+
+
+def deliver(session: WriteSession, municipality: MunicipalityView, name: str, kind: Kind, about: About) -> str | None:
+    """Send what is put down of this, each once; what kept it from being sent, or None."""
+    waiting = session.scalars(
+        select(Delivery)
+        .where(
+            Delivery.municipality_id == municipality.id,
+            Delivery.kind == name,
+            Delivery.about == dict(about),
+            Delivery.state == "queued",
+        )
+        .order_by(Delivery.id)
+        .with_for_update()
+    ).all()
+
+    def composed(delivery: Delivery) -> EmailMessage | None:
+        letter = kind.compose(session, municipality, delivery)
+        if letter is None:
+            return None
+        delivery.subject = letter.subject
+        return as_mail(municipality, delivery, letter)
+
+    return post(waiting, composed)
+
+
+def post(waiting: Iterable[Delivery], composed: Callable[[Delivery], EmailMessage | None]) -> str | None:
+    """Send locked deliveries; what kept one from being sent, or None.
+
+    They stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
+    a crash in that moment is known as the same one.
+    """
+    problem = None
+    for delivery in waiting:
+        message = composed(delivery)
+        if message is None:
+            delivery.state = "dropped"
+            continue
+        delivery.attempts += 1
+        try:
+            delivery.receipt = mailer().send(message)
+            delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
+        except MailRefused as error:
+            delivery.state, delivery.problem = "refused", str(error)
+        except Unavailable as error:
+            problem = delivery.problem = str(error)
+    return problem

@@ -1,0 +1,155 @@
+"""What every change of a report is made of: who works on which version, the row locked, the state entered, people told.
+
+The stations that change reports (`handling` and those beside it) call nothing else to do so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from city.database import ReadSession, WriteSession
+from city.errors import Conflict, Forbidden, NotFound, PreconditionRequired, VersionConflict
+from city.registry.people import Right, Staff
+from city.registry.view import MunicipalityView
+from city.reports import journey
+from city.reports.deadlines import resumed
+from city.reports.lifecycle import Mover, State
+from city.reports.tables import Report, TimelineEntry
+from city.reports.timeline import note_down
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who works, in which municipality, in whose transaction."""
+
+    session: WriteSession
+    municipality: MunicipalityView
+    staff: Staff
+
+    def open(self, report_id: UUID, version: int | None, right: Right) -> Report:
+        """The report, locked, for somebody with this right who has read this version of it.
+
+        Raises NotFound, Forbidden, PreconditionRequired, VersionConflict.
+        """
+        report = locked(self.session, self.municipality.id, report_id)
+        self.check(report, right)
+        if version is None:
+            raise PreconditionRequired("reports.if_match_needed", field="If-Match")
+        if report.version != version:
+            raise VersionConflict("reports.version_conflict", current=report.version, given=version)
+        return report
+
+    def check(self, report: Report, right: Right) -> None:
+        """Raises Forbidden where the report is another department's or crew's."""
+        self.staff.needs(right)
+        if not self.may(report, right):
+            raise Forbidden("people.not_this_report")
+
+    def may(self, report: Report, right: Right) -> bool:
+        """Whether they may do this with the report."""
+        return self.staff.may(
+            right,
+            department_id=report.department_id,
+            crew_id=report.crew_id,
+            front_desk_id=self.municipality.fallback.id,
+        )
+
+    def mover(self, report: Report) -> Mover:
+        """As whom they move the report."""
+        return Mover.DESK if self.may(report, Right.DESK) else Mover.CREW
+
+
+def locked(session: WriteSession, municipality_id: int, report_id: UUID) -> Report:
+    """The report, locked to the end of the transaction. Raises NotFound."""
+    report = session.scalar(
+        select(Report).where(Report.municipality_id == municipality_id, Report.id == report_id).with_for_update()
+    )
+    if report is None:
+        raise NotFound("reports.not_found", value=str(report_id))
+    return report
+
+
+def check_open(report: Report) -> None:
+    """Raises Conflict where nobody has to do anything with the report any more."""
+    if not State(report.state).is_open:
+        raise Conflict("reports.over", state=report.state)
+
+
+def enter(municipality: MunicipalityView, report: Report, state: State) -> None:
+    """Put the report into `state`, which `lifecycle` has allowed."""
+    if report.state == State.TRIAGE.value and state is not State.TRIAGE:
+        report.triage_reason = None
+    if report.paused_at is not None and state is not State.WAITING:
+        report.deadline_at = resumed(report.deadline_at, report.paused_at, datetime.now(UTC), municipality)
+        report.paused_at = None
+    elif report.paused_at is None and state is State.WAITING:
+        report.paused_at = datetime.now(UTC)
+    report.state, report.is_open = state.value, state.is_open
+    touch(report)
+
+
+def touch(report: Report) -> None:
+    """Note that the report is another version now."""
+    report.version += 1
+    report.updated_at = datetime.now(UTC)
+
+
+def duplicates_of(session: ReadSession, report: Report) -> list[Report]:
+    """The reports that hang on this one, locked."""
+    return list(
+        session.scalars(
+            select(Report)
+            .where(Report.municipality_id == report.municipality_id, Report.master_id == report.id)
+            .order_by(Report.id)
+            .with_for_update()
+        )
+    )
+
+
+def tell(
+    session: WriteSession,
+    report: Report,
+    what: str,
+    *,
+    staff: Staff | None = None,
+    actor: str | None = None,
+    here: State | None = None,
+    to: State | None = None,
+    note: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> TimelineEntry:
+    """A public entry, by `staff` or by `actor`; what happens to a master, everybody who reported it hears too."""
+    states = {"from_state": here.value if here else None, "to_state": to.value if to else None}
+    entry = note_down(
+        session,
+        report,
+        what,
+        staff=staff,
+        actor=actor,
+        is_public=True,
+        note=note,
+        details=dict(details or {}),
+        **states,
+    )
+    journey.after_public_change(session, report.municipality_id, report.id)
+    if what in {"moved", "update"}:
+        for duplicate in duplicates_of(session, report):
+            note_down(
+                session,
+                duplicate,
+                f"master_{what}",
+                staff=staff,
+                actor=actor,
+                is_public=True,
+                note=note,
+                details={"master": report.number},
+                **states,
+            )
+            journey.after_public_change(session, duplicate.municipality_id, duplicate.id)
+    return entry
