@@ -14,7 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
 from api.limits import BodyLimit
-from api.routes import addresses, administration, desk, health, insight, registry, rehearsal, reports, session, tiles
+from api.routes import (
+    addresses,
+    administration,
+    desk,
+    health,
+    insight,
+    registry,
+    rehearsal,
+    reports,
+    session,
+    tiles,
+    worklists,
+)
 from api.schemas import Problem, ReportIn
 from api.tile_front import TileFront
 from api.tile_keeping import TileKeeper
@@ -94,7 +106,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(insight.MOST_KEPT)
-    desks = (session, desk, administration, rehearsal)
+    desks = (session, worklists, desk, administration, rehearsal)
     for errand in (reports, registry, addresses, *desks, insight, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)

@@ -10,25 +10,24 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from api.access import IfMatch, Work, Workplace, etag
-from api.routes.reports import jpeg, read_bounds
-from api.schemas import (
+from api.desk_schemas import (
     CategoryIn,
     CrewIn,
     DepartmentIn,
     DeskPage,
     DeskReportFull,
-    Line,
     MasterIn,
-    Moment,
     MoveIn,
+    PersonIn,
     ReleaseIn,
-    Slug,
     SplitIn,
     UpdateIn,
 )
+from api.routes.reports import jpeg, read_bounds
+from api.schemas import Line, Moment, Slug
 from city.records import worklist
 from city.records.worklist import WorklistFilter
-from city.reports import handling, photos
+from city.reports import assignment, handling, photos
 from city.reports.changing import Desk
 from city.reports.lifecycle import State
 
@@ -122,6 +121,18 @@ def hand_over(work: Workplace, report_id: UUID, body: DepartmentIn, version: IfM
 def give_to_crew(work: Workplace, report_id: UUID, body: CrewIn, version: IfMatch) -> Response:
     """Give the report to a crew of its department, or take it back."""
     return _change(work, report_id, lambda desk: handling.give_to_crew(desk, report_id, version, body.crew))
+
+
+@router.put("/reports/{report_id}/person", response_model=DeskReportFull)
+def assign(work: Workplace, report_id: UUID, body: PersonIn, version: IfMatch) -> Response:
+    """Give the report to a colleague of its department, or to nobody."""
+    return _change(work, report_id, lambda desk: assignment.assign(desk, report_id, version, body.person))
+
+
+@router.post("/reports/{report_id}/take", response_model=DeskReportFull)
+def take(work: Workplace, report_id: UUID, version: IfMatch) -> Response:
+    """Look after the report oneself, if nobody else does."""
+    return _change(work, report_id, lambda desk: assignment.take(desk, report_id, version))
 
 
 @router.put("/reports/{report_id}/master", response_model=DeskReportFull)

@@ -24,6 +24,8 @@ _DESK_ROW = """
   master_id,
   created_at, updated_at, deadline_at, promised_at, paused_at, person_id, people, parent_id,
   escalation, rating, version,
+  (SELECT name FROM person WHERE person.municipality_id = report.municipality_id
+   AND person.id = report.person_id) AS person,
   (is_open AND deadline_at < coalesce(paused_at, now())) AS is_late,
   (SELECT count(*) FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
    AND duplicate.master_id = report.id) AS duplicates,
@@ -215,6 +217,7 @@ def _listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, An
         "promised_at": _iso(row["promised_at"]),
         "paused_at": _iso(row["paused_at"]),
         "person_id": row["person_id"],
+        "person": row["person"],
         "people": row["people"],
         "parent": str(row["parent_id"]) if row["parent_id"] else None,
         "escalation": row["escalation"],

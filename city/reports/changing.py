@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, NotFound, PreconditionRequired, VersionConflict
+from city.registry.colleagues import colleagues, looks_after
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import journey
@@ -98,6 +99,31 @@ def touch(report: Report) -> None:
     """Note that the report is another version now."""
     report.version += 1
     report.updated_at = datetime.now(UTC)
+
+
+def pass_on(
+    session: WriteSession,
+    municipality: MunicipalityView,
+    report: Report,
+    *,
+    department_id: int,
+    crew_id: int | None,
+    staff: Staff | None = None,
+) -> None:
+    """Let a department and one of its crews (or none) answer for the locked report; wherever they change, they do here.
+
+    Who looked after it at the desk does so no more where the new department is not theirs. `staff` is whoever passes
+    it on, None: the program itself.
+    """
+    report.department_id, report.crew_id = department_id, crew_id
+    if report.person_id is None:
+        return
+    person = next(iter(colleagues(session, municipality, [report.person_id])), None)
+    if person is not None and looks_after(person, municipality, department_id):
+        return
+    details = {"from": report.person_id, "to": None, "name": None, "department": municipality.by_id[department_id].slug}
+    report.person_id = None
+    note_down(session, report, "person", staff=staff, is_public=False, details=details)
 
 
 def duplicates_of(session: ReadSession, report: Report) -> list[Report]:

@@ -17,7 +17,7 @@ from city.database import WriteSession
 from city.errors import Conflict, InvalidInput
 from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
-from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, tell, touch
+from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import deadline
 from city.reports.lifecycle import Mover, State, check_move
@@ -91,10 +91,9 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     report.decided_by, report.confidence = "staff", None
     report.is_public, report.is_coarse = category.is_public, category.is_coarse
     report.deadline_at = deadline(report.created_at, category.deadline_days, desk.municipality.time_zone)
-    report.department_id, report.routing = routing.department.id, routing.as_json()
-    report.triage_reason = routing.problem
-    if department_before != report.department_id:
-        report.crew_id = routing.crew.id if routing.crew else None
+    report.routing, report.triage_reason = routing.as_json(), routing.problem
+    if department_before != routing.department.id:
+        _pass_on(desk, report, routing.department.id, routing.crew.id if routing.crew else None)
     here = State(report.state)
     there = State.ASSIGNED if here in UNSORTED and not routing.problem else here
     enter(desk.municipality, report, there)
@@ -115,6 +114,10 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
         },
     )
     return report
+
+
+def _pass_on(desk: Desk, report: Report, department_id: int, crew_id: int | None) -> None:
+    pass_on(desk.session, desk.municipality, report, department_id=department_id, crew_id=crew_id, staff=desk.staff)
 
 
 def _learn(desk: Desk, report: Report, category: CategoryView) -> None:
@@ -144,7 +147,7 @@ def hand_to(desk: Desk, report_id: UUID, version: int | None, department: str, r
         raise InvalidInput("lifecycle.reason_needed", field="reason", there=chosen.slug)
     before = desk.municipality.by_id[report.department_id]
     if report.department_id != chosen.id:
-        report.department_id, report.crew_id = chosen.id, None
+        _pass_on(desk, report, chosen.id, None)
     report.routing = {**report.routing, "corrected_by": desk.staff.person_id, "problem": None}
     report.triage_reason = None
     here = State(report.state)
@@ -170,7 +173,7 @@ def give_to_crew(desk: Desk, report_id: UUID, version: int | None, crew: str | N
     chosen = desk.municipality.crew(crew) if crew else None
     if chosen and chosen.department_id != report.department_id:
         raise Conflict("reports.crew_of_other_department", field="crew", crew=chosen.slug)
-    report.crew_id = chosen.id if chosen else None
+    _pass_on(desk, report, report.department_id, chosen.id if chosen else None)
     touch(report)
     note_down(desk.session, report, "crew", staff=desk.staff, is_public=False, details={"crew": crew})
     return report

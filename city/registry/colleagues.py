@@ -1,0 +1,62 @@
+"""The colleagues of a municipality with all their posts: who may be given a report, and who may be named in a note."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from city.database import ReadSession
+from city.errors import NotFound
+from city.registry.people import Post, Right, Staff
+from city.registry.tables import Appointment, Person
+from city.registry.view import MunicipalityView
+
+
+def colleagues(
+    session: ReadSession, municipality: MunicipalityView, person_ids: Collection[int] | None = None
+) -> list[Staff]:
+    """All who work here, or those of `person_ids` who still do, by name. Two statements."""
+    wanted = select(Person).where(Person.municipality_id == municipality.id, Person.is_active)
+    if person_ids is not None:
+        wanted = wanted.where(Person.id.in_(person_ids))
+    persons = session.scalars(wanted.order_by(Person.name, Person.id)).all()
+    posts: dict[int, list[Post]] = defaultdict(list)
+    for person_id, role, department_id, crew_id in session.execute(
+        select(Appointment.person_id, Appointment.role, Appointment.department_id, Appointment.crew_id)
+        .where(
+            Appointment.municipality_id == municipality.id, Appointment.person_id.in_([person.id for person in persons])
+        )
+        .order_by(Appointment.id)
+    ):
+        posts[person_id].append(Post(role, department_id, crew_id))
+    return [
+        Staff(
+            person_id=person.id,
+            name=person.name,
+            email=person.email,
+            language=person.language,
+            home_id=person.municipality_id,
+            posts=tuple(posts[person.id]),
+        )
+        for person in persons
+    ]
+
+
+def colleague(session: ReadSession, municipality: MunicipalityView, person_id: int) -> Staff:
+    """Who works here under this id. Raises NotFound (field `person`)."""
+    found = colleagues(session, municipality, [person_id])
+    if not found:
+        raise NotFound("colleagues.unknown", field="person", value=person_id)
+    return found[0]
+
+
+def looks_after(staff: Staff, municipality: MunicipalityView, department_id: int) -> bool:
+    """Whether reports of that department may be given to them."""
+    return staff.may(Right.DESK, department_id=department_id, crew_id=None, front_desk_id=municipality.fallback.id)
+
+
+def handle(staff: Staff) -> str:
+    """What a note says after the @ to name them: the part of their address before its @, in small letters."""
+    return staff.email.partition("@")[0].lower()
