@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from api.schemas import Named, PlaceOut
+from city.records.lines import Across, By
 
 Reason = Literal["few", "none", "not_reached"]
 
@@ -55,11 +56,16 @@ class Months(Told):
 
 
 class Figures(BaseModel):
-    """Figures of one period; where one is None, `reasons` says why."""
+    """Figures of the reports that came in a period, as they are now; where one is None, `reasons` says why."""
 
     received: int | None
     open: int | None
     solved: int | None
+    confirmed: Annotated[int | None, Field(description="Solved, and the reporter said so too")]
+    reopened: Annotated[int | None, Field(description="Came back after they were thought solved")]
+    late: Annotated[int | None, Field(description="Solved after the deadline, or open past it")]
+    late_open: Annotated[int | None, Field(description="Of the late ones those still open")]
+    rated: Annotated[int | None, Field(description="The reporter said how it was dealt with, 1 to 5")]
     answer_median_hours: Annotated[
         float | None, Field(description="Half of the reports had a first answer within; those still waiting count")
     ]
@@ -69,24 +75,84 @@ class Figures(BaseModel):
     late_share: Annotated[
         float | None, Field(description="Of those solved or past their deadline, the share that was late; 0 to 1")
     ]
+    confirmed_share: Annotated[float | None, Field(description="Of those solved, the share confirmed")]
+    reopened_share: Annotated[float | None, Field(description="Of those thought solved once, the share reopened")]
+    satisfied_share: Annotated[float | None, Field(description="Of those rated, the share with 4 or 5")]
     reasons: dict[str, Reason]
 
 
-class FigureRow(Figures):
-    """A zone, department, category or group; key None: in no zone of the layer."""
+class LineOut(BaseModel):
+    """What a line of a table stands for."""
 
     key: str | None
     name: Named | None
+
+
+class FigureRow(Figures):
+    """A zone, department, category, group or month, or the total; key None: in no zone of the layer."""
+
+    key: str | None
+    name: Named | None
+    across: Annotated[LineOut | None, Field(description="Where `across` is asked for: of the pair, what it crosses")]
     before: Figures
 
 
 class FigureTable(Told):
     """Figures side by side, and those of the period before."""
 
-    by: Literal["zone", "department", "category", "group"]
+    by: By
+    across: Across | None
     layer: str | None
     period_before: PeriodOut
     rows: list[FigureRow]
+
+
+class FlowRow(BaseModel):
+    """A month: what came in, what was done; None for one to four, and for what would give them away."""
+
+    month: Annotated[str, Field(examples=["2026-03"])]
+    received: int | None
+    solved: int | None
+    reopened: int | None
+
+
+class Flow(Told):
+    """What came in and what was done, month by month."""
+
+    rows: list[FlowRow]
+
+
+class AgeingRow(BaseModel):
+    """What lay open in a zone, department, category or group, or in all."""
+
+    key: str | None
+    name: Named | None
+    open: int | None
+    late: Annotated[int | None, Field(description="Past the deadline, as it is now, at that moment")]
+    median_days: int | None
+    p90_days: int | None
+    oldest_days: int | None
+    classes: Annotated[list[int | None], Field(description="How many in each of `classes` of the table")]
+
+
+class AgeClass(BaseModel):
+    """Ages in whole days, both included; `to` None: no end."""
+
+    from_: Annotated[int, Field(alias="from")]
+    to: int | None
+
+
+class AgeingTable(BaseModel):
+    """What lay open at the end of a day (of today: what lies open now), and for how long."""
+
+    municipality: str | None
+    audience: Literal["public", "staff"]
+    day: date
+    least: int
+    by: By
+    layer: str | None
+    classes: list[AgeClass]
+    rows: list[AgeingRow]
 
 
 class PlaceAgain(BaseModel):

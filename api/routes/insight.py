@@ -6,34 +6,37 @@ reports sees all that they may read.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.access import bearer, staff_at
-from api.figures import FigureTable, Hotspots, Months, Recurrence
+from api.figures import AgeingTable, FigureTable, Flow, Hotspots, Months, Recurrence
 from api.problems import language_of
 from api.routes.reports import GeoJson
 from api.schemas import Slug
+from api.tables import TableStyle, as_csv
 from city.database import ReadSession, public, reading
 from city.errors import InvalidInput
 from city.records import figures, hotspots, insight, kept, recurrence, sheets
-from city.records.figures import FIGURES, By, Question
+from city.records.ageing import CLASSES, AgeingQuestion, ageing, day_of
+from city.records.figures import FIGURES, Figure, Question
 from city.records.insight import LEAST, Period, Scope, Sieve
 from city.records.kept import Kept
+from city.records.lines import Across, By
 from city.records.recurrence import Again
 from city.records.sheets import LARGEST_WIDTH, SMALLEST_WIDTH, USUAL_WIDTH, Sheet, Subject
 from city.registry import view
 from city.registry.people import Staff
 from city.reports.lifecycle import State
+from city.texts import text
 
 MOST_KEPT: Final = 256
 """Answers that a process keeps; a picture is some hundred kilobytes."""
@@ -45,9 +48,6 @@ router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
 Day = Annotated[str | None, Query(max_length=10, description="YYYY-MM or YYYY-MM-DD, included", examples=["2026-01"])]
 From = Annotated[str | None, Query(alias="from", max_length=10, description="YYYY-MM or YYYY-MM-DD, included")]
-Format = Annotated[
-    Literal["json", "csv"] | None, Query(alias="format", description="csv is given for Accept: text/csv too")
-]
 Language = Annotated[Literal["it", "en"] | None, Query()]
 
 
@@ -114,26 +114,77 @@ class _Sieve:
 Sieved = Annotated[_Sieve, Depends()]
 
 
+class _Table:
+    """Whether a table for spreadsheets is wanted, how it is written, and in which language."""
+
+    def __init__(
+        self,
+        request: Request,
+        form: Annotated[
+            Literal["json", "csv"] | None, Query(alias="format", description="csv is given for Accept: text/csv too")
+        ] = None,
+        style: Annotated[
+            TableStyle, Query(description="of a csv; spreadsheet: semicolons and the language's decimal sign")
+        ] = "rfc4180",
+        language: Language = None,
+    ) -> None:
+        self.is_wanted = form == "csv" or (form is None and "text/csv" in request.headers.get("accept", ""))
+        self.style, self.language = style, language or language_of(request)
+        self.key = (style, self.language) if self.is_wanted else None
+
+    def ready(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Ready:
+        """The table. For spreadsheets, the heads that have words are said in words."""
+        heads = [self._said(name) for name in head] if self.style == "spreadsheet" else head
+        body = as_csv(heads, rows, self.style, self.language)
+        return Ready(body, "text/csv", _tag(body))
+
+    def _said(self, name: str) -> str:
+        plain = name.removeprefix("before_")
+        said = text(f"insight.{'figure' if plain in WORDED else 'head'}.{plain}", language=self.language)
+        return said if plain == name else text("insight.head.before", language=self.language, what=said)
+
+
+Tabled = Annotated[_Table, Depends()]
+WORDED: Final = frozenset(FIGURES)
+"""What has words as a figure; the other heads have words of their own."""
+
+
 @router.get("/months", response_model=Months, responses=SAME | AS_CSV)
 def count_months(
-    request: Request, viewer: Viewing, sieved: Sieved, start: From = None, to: Day = None, form: Format = None
+    request: Request, viewer: Viewing, sieved: Sieved, table: Tabled, start: From = None, to: Day = None
 ) -> Response:
     """Reports by month and category group: received, and of these open and solved now."""
     scope = viewer.scope()
     period, sieve = Period.read(start, to, scope.zone, viewer.now), sieved.chosen
-    as_csv = _wants_csv(request, form)
 
     def make(session: ReadSession, scope: Scope) -> Ready:
         rows = insight.months(session, scope, period, sieve)
-        if as_csv:
-            return _csv(list(rows[0]) if rows else [], ([*row.values()] for row in rows))
+        if table.is_wanted:
+            return table.ready(list(rows[0]) if rows else [], ([*row.values()] for row in rows))
         groups = [
             {"slug": g.slug, "name": {"it": g.name.it, "en": g.name.en}, "colour": g.colour}
             for g in scope.groups.values()
         ]
         return _json(_told(scope, period) | {"groups": groups, "rows": rows})
 
-    return _answer(request, viewer, ("months", period, sieve, as_csv), make)
+    return _answer(request, viewer, ("months", period, sieve, table.key), make)
+
+
+@router.get("/flow", response_model=Flow, responses=SAME | AS_CSV)
+def count_flow(
+    request: Request, viewer: Viewing, sieved: Sieved, table: Tabled, start: From = None, to: Day = None
+) -> Response:
+    """What came in, what was solved and what was reopened, month by month: whether the pile grows."""
+    scope = viewer.scope()
+    period, sieve = Period.read(start, to, scope.zone, viewer.now), sieved.chosen
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        rows = insight.flow(session, scope, period, sieve)
+        if table.is_wanted:
+            return table.ready(["month", *insight.FLOWS], ([*row.values()] for row in rows))
+        return _json(_told(scope, period) | {"rows": rows})
+
+    return _answer(request, viewer, ("flow", period, sieve, table.key), make)
 
 
 @router.get("/zones", response_model=FigureTable, responses=SAME | AS_CSV)
@@ -141,27 +192,69 @@ def compare_zones(
     request: Request,
     viewer: Viewing,
     sieved: Sieved,
+    table: Tabled,
     by: Annotated[By, Query()] = "zone",
+    across: Annotated[Across | None, Query(description="a row for each pair, such as zone and department")] = None,
     layer: Annotated[Slug | None, Query(description="the zone layer, for by=zone")] = None,
     start: From = None,
     to: Day = None,
-    form: Format = None,
-    language: Language = None,
 ) -> Response:
-    """Figures by zone, department, category or group, beside those of the period before. Medians, never averages."""
+    """Figures by zone, department, category, group or month, beside those of the period before. Medians, never
+    averages.
+    """
     scope = viewer.scope()
     period, sieve = Period.read(start, to, scope.zone, viewer.now), sieved.chosen
-    as_csv, spoken = _wants_csv(request, form), language or language_of(request)
 
     def make(session: ReadSession, scope: Scope) -> Ready:
-        rows = figures.figures(session, scope, Question(by, layer, period, sieve, viewer.now))
-        if as_csv:
-            return _csv(*_figures_csv(rows, spoken))
+        rows = figures.figures(session, scope, Question(by, layer, period, sieve, viewer.now, across))
+        if table.is_wanted:
+            return table.ready(*_figures_table(rows, table.language, is_crossed=across is not None))
+        asked = {"by": by, "across": across, "layer": layer, "period_before": period.before().as_json()}
+        return _json(_told(scope, period) | asked | {"rows": rows})
+
+    return _answer(request, viewer, ("zones", by, across, layer, period, sieve, table.key), make)
+
+
+@router.get("/ageing", response_model=AgeingTable, responses=SAME | AS_CSV)
+def show_ageing(
+    request: Request,
+    viewer: Viewing,
+    sieved: Sieved,
+    table: Tabled,
+    by: Annotated[
+        Literal["zone", "department", "category", "group", "total"], Query(description="what is told side by side")
+    ] = "total",
+    layer: Annotated[Slug | None, Query(description="the zone layer, for by=zone")] = None,
+    at: Annotated[
+        str | None,
+        Query(max_length=10, description="YYYY-MM-DD or YYYY-MM, whose end is looked at; without: now"),
+    ] = None,
+) -> Response:
+    """What lay open, and for how long already."""
+    scope = viewer.scope()
+    asked = AgeingQuestion(by, layer, day_of(scope, at, viewer.now), sieved.chosen, viewer.now)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        rows = ageing(session, scope, asked)
+        if table.is_wanted:
+            return table.ready(*_ageing_table(rows, table))
+        starts = (0, *CLASSES)
+        ends = (*(edge - 1 for edge in CLASSES), None)
         return _json(
-            _told(scope, period) | {"by": by, "layer": layer, "period_before": period.before().as_json(), "rows": rows}
+            {
+                "municipality": scope.municipality.slug if scope.municipality else None,
+                "audience": "public" if scope.is_public else "staff",
+                "day": asked.day.isoformat(),
+                "least": LEAST,
+                "by": by,
+                "layer": layer,
+                "classes": [{"from": first, "to": last} for first, last in zip(starts, ends, strict=True)],
+                "rows": rows,
+            }
         )
 
-    return _answer(request, viewer, ("zones", by, layer, period, sieve, as_csv and spoken), make)
+    key = ("ageing", by, layer, asked.day, sieved.chosen, table.key)
+    return _answer(request, viewer, key, make)
 
 
 @router.get("/recurrence", response_model=Recurrence, responses=SAME)
@@ -212,19 +305,7 @@ def draw_map(
     kind: Literal["png", "svg"],
     by: Annotated[Subject, Query()] = "heat",
     layer: Annotated[Slug | None, Query(description="whose zones are drawn")] = None,
-    figure: Annotated[
-        Literal[
-            "received",
-            "open",
-            "solved",
-            "answer_median_hours",
-            "answer_p90_hours",
-            "solve_median_hours",
-            "solve_p90_hours",
-            "late_share",
-        ],
-        Query(description="for by=zones"),
-    ] = "received",
+    figure: Annotated[Figure, Query(description="for by=zones")] = "received",
     start: From = None,
     to: Day = None,
     language: Language = None,
@@ -301,16 +382,17 @@ def _tag(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def _wants_csv(request: Request, form: str | None) -> bool:
-    return form == "csv" or (form is None and "text/csv" in request.headers.get("accept", ""))
-
-
-def _figures_csv(rows: list[dict[str, Any]], language: str) -> tuple[list[str], Iterator[list[object]]]:
-    head = ["key", "name", *FIGURES, "reasons", *(f"before_{name}" for name in FIGURES), "before_reasons"]
+def _figures_table(
+    rows: list[dict[str, Any]], language: str, *, is_crossed: bool
+) -> tuple[list[str], Iterator[list[object]]]:
+    crossing = ["across_key", "across_name"] if is_crossed else []
+    head = ["key", "name", *crossing, *FIGURES, "reasons", *(f"before_{name}" for name in FIGURES), "before_reasons"]
 
     def lines() -> Iterator[list[object]]:
         for row in rows:
-            line: list[object] = [row["key"], row["name"] and row["name"][language]]
+            line: list[object] = []
+            for named in (row, row["across"]) if is_crossed else (row,):
+                line += [named["key"], named["name"] and named["name"][language]]
             for period in (row, row["before"]):
                 line += [period[name] for name in FIGURES]
                 line.append(" ".join(f"{name}={reason}" for name, reason in period["reasons"].items()))
@@ -319,17 +401,14 @@ def _figures_csv(rows: list[dict[str, Any]], language: str) -> tuple[list[str], 
     return head, lines()
 
 
-def _csv(head: list[str], rows: Iterator[list[object]]) -> Ready:
-    """RFC 4180, UTF-8 with the mark by which spreadsheets know it."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(head)
-    for row in rows:
-        writer.writerow([_harmless(value) for value in row])
-    body = b"\xef\xbb\xbf" + out.getvalue().encode()
-    return Ready(body, "text/csv", _tag(body))
+def _ageing_table(rows: list[dict[str, Any]], table: _Table) -> tuple[list[str], Iterator[list[object]]]:
+    figures = ("open", "late", "median_days", "p90_days", "oldest_days")
+    classes = [f"days_{first}_{last}" for first, last in pairwise((0, *CLASSES))] + [f"days_{CLASSES[-1]}"]
+    head = ["key", "name", *figures, *classes]
 
+    def lines() -> Iterator[list[object]]:
+        for row in rows:
+            name = row["name"] and row["name"][table.language]
+            yield [row["key"], name, *(row[figure] for figure in figures), *row["classes"]]
 
-def _harmless(value: object) -> object:
-    """A name that a spreadsheet would take for a formula gets a quote in front."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
+    return head, lines()

@@ -1,4 +1,4 @@
-"""Figures by zone, department, category or group: how many, how quickly, how late; and the period before beside them.
+"""Figures by zone, department, category, group or month: how many, how quickly, how late; and the period before beside.
 
 Medians and 90th percentiles, never averages: one report that lay for a year says nothing about all others. Where there
 are too few reports for a figure, or the share asked for has not been reached, there is None and the reason.
@@ -8,46 +8,71 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
 
 from city.database import ReadSession
-from city.errors import InvalidInput
-from city.records.insight import LEAST, SOLVED, VOID, Period, Scope, Sieve, told
+from city.records.insight import LEAST, SOLVED, VOID, Period, Scope, Sieve
+from city.records.lines import KEYS, Across, By, Line, lines
 from city.records.waiting import Waits
-from city.registry.view import MunicipalityView, Named
+from city.records.withholding import of_line, of_table
 
-By = Literal["zone", "department", "category", "group"]
 FEW: Final = "few"
 NOT_REACHED: Final = "not_reached"
 NONE_YET: Final = "none"
-FIGURES: Final = (
+Figure = Literal[
     "received",
     "open",
     "solved",
+    "confirmed",
+    "reopened",
+    "late",
+    "late_open",
+    "rated",
     "answer_median_hours",
     "answer_p90_hours",
     "solve_median_hours",
     "solve_p90_hours",
     "late_share",
-)
-
-_KEYS: Final[dict[str, str]] = {
-    "zone": "report.zone_ids",
-    "department": "report.department_id",
-    "category": "report.category_id",
-    "group": "report.group_slug",
-}
-
+    "confirmed_share",
+    "reopened_share",
+    "satisfied_share",
+]
+FIGURES: Final[tuple[str, ...]] = get_args(Figure)
+COUNTS: Final = FIGURES[:8]
+WAITS: Final = FIGURES[8:12]
+SHARES: Final = FIGURES[12:]
 
 STEPS: Final = 50
 """Waits are counted in steps that grow with them, so many to each e-fold: few different ones, each right to 1 %."""
 SHORTEST_HOURS: Final = 0.1
+CONTENT: Final = 4
+"""From this rating on, of 1 to 5, a reporter is satisfied."""
 
-OPEN, SOLUTION, DUE, LATE = 1, 2, 4, 8
-"""What a report is, as bits of one number: fewer columns to group by."""
+COUNT, ANSWER, SOLUTION = 0, 1, 2
+"""What a row of the statement counts."""
+
+_LATE_OPEN: Final = "(report.is_open AND report.deadline_at < coalesce(report.paused_at, %(now)s))"
+_DUE: Final = f"(report.state <> ALL(%(void)s) AND (report.solved_at IS NOT NULL OR {_LATE_OPEN}))"
+_SOLVED: Final = "(report.state = ANY(%(solved)s))"
+FLAGS: Final[dict[str, str]] = {
+    "open": "report.is_open",
+    "solved": _SOLVED,
+    "due": _DUE,
+    "late": f"({_DUE} AND (report.solved_at IS NULL OR report.solved_at > report.deadline_at))",
+    "late_open": _LATE_OPEN,
+    "confirmed": f"(report.confirmed_at IS NOT NULL AND {_SOLVED})",
+    "reopened": "(report.reopened_at IS NOT NULL)",
+    "ended": f"({_SOLVED} OR report.reopened_at IS NOT NULL)",
+    "rated": "(report.rating IS NOT NULL)",
+    "satisfied": f"(coalesce(report.rating, 0) >= {CONTENT})",
+}
+"""What a report is, each a bit of one number: fewer columns to group by. `due`: solved, or not solved though the
+deadline has passed: of the others nobody knows yet whether they will be late. `ended`: thought solved at least once."""
 
 
 def _step(end: str) -> str:
@@ -61,12 +86,10 @@ def hours_of(step: int) -> float:
     return SHORTEST_HOURS * math.expm1((step + 0.5) / STEPS)
 
 
+_WHAT: Final = " + ".join(f"{1 << bit} * ({flag})::integer" for bit, flag in enumerate(FLAGS.values()))
 _COUNTED: Final = f"""
-SELECT {{key}} AS key, report.created_at >= %(start_at)s AS is_now,
-  {OPEN} * report.is_open::integer + {SOLUTION} * (report.state = ANY(%(solved)s))::integer
-    + CASE WHEN report.state <> ALL(%(void)s)
-             AND (report.solved_at IS NOT NULL OR (report.is_open AND report.deadline_at < %(now)s))
-           THEN {DUE} + {LATE} * (coalesce(report.solved_at, %(now)s) > report.deadline_at)::integer ELSE 0 END AS what,
+SELECT {{key}} AS key, {{across}} AS across, report.created_at >= %(start_at)s AS is_now,
+  {_WHAT} AS what,
   CASE WHEN report.answered_at IS NOT NULL THEN {_step("report.answered_at")}
        WHEN report.is_open THEN -1 - {_step("%(now)s::timestamptz")} END AS answer,
   CASE WHEN report.state = ANY(%(void)s) THEN NULL
@@ -75,48 +98,63 @@ SELECT {{key}} AS key, report.created_at >= %(start_at)s AS is_now,
 FROM report
 WHERE {{scope}} AND report.created_at >= %(before_at)s AND report.created_at < %(end_at)s{{sieve}}
 """  # noqa: S608
-_GROUPED: Final = """
-WITH counted AS NOT MATERIALIZED ({counted})
-SELECT key, is_now, what, answer, NULL::integer AS solution, count(*) FROM counted GROUP BY 1, 2, 3, 4
+_GROUPED: Final = f"""
+WITH counted AS NOT MATERIALIZED ({{counted}})
+SELECT {COUNT}, key, across, is_now, what, count(*) FROM counted GROUP BY 2, 3, 4, 5
 UNION ALL
-SELECT key, is_now, NULL, NULL, solution, count(*) FROM counted WHERE solution IS NOT NULL GROUP BY 1, 2, 5
-"""
-"""Two passes, which PostgreSQL makes side by side; one pass with both waits would have a group for nearly each report.
+SELECT {ANSWER}, key, across, is_now, answer, count(*) FROM counted WHERE answer IS NOT NULL GROUP BY 2, 3, 4, 5
+UNION ALL
+SELECT {SOLUTION}, key, across, is_now, solution, count(*) FROM counted WHERE solution IS NOT NULL GROUP BY 2, 3, 4, 5
+"""  # noqa: S608
+"""Three passes, which PostgreSQL makes side by side; one pass with the waits would have a group for nearly each report.
 A wait that lasts is counted as -1 minus its step."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted of one zone (or department, …) in one period."""
+    """What was counted of one line in one period."""
 
     received: int = 0
-    open: int = 0
-    solved: int = 0
-    due: int = 0
-    """Solved, or not solved though the deadline has passed: of the others nobody knows yet."""
-    late: int = 0
+    flags: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FLAGS, 0))
     answers: Waits = field(default_factory=Waits)
     solutions: Waits = field(default_factory=Waits)
 
-    def figures(self, scope: Scope) -> dict[str, Any]:
+    def add(self, kind: int, value: int, count: int) -> None:
+        """A row of the statement."""
+        if kind == COUNT:
+            self.received += count
+            for bit, flag in enumerate(FLAGS):
+                self.flags[flag] += count * (value >> bit & 1)
+        else:
+            waits = self.answers if kind == ANSWER else self.solutions
+            waits.add(value if value >= 0 else -1 - value, count, is_over=value >= 0)
+
+    def figures(self, *, is_told: bool) -> dict[str, Any]:
         """The figures by name; where one is None, `reasons` says why: `few`, `not_reached` or `none`."""
-        if not told(scope, self.received):
+        if not is_told:
             return dict.fromkeys(FIGURES) | {"reasons": dict.fromkeys(FIGURES, FEW)}
-        figures: dict[str, Any] = {"received": self.received, "open": self.open, "solved": self.solved}
+        figures: dict[str, Any] = {"received": self.received} | {name: self.flags[name] for name in COUNTS[1:]}
         reasons = {}
-        for name, waits, share in (
-            ("answer_median_hours", self.answers, 0.5),
-            ("answer_p90_hours", self.answers, 0.9),
-            ("solve_median_hours", self.solutions, 0.5),
-            ("solve_p90_hours", self.solutions, 0.9),
+        for name, waits, share in zip(
+            WAITS,
+            (self.answers, self.answers, self.solutions, self.solutions),
+            (0.5, 0.9, 0.5, 0.9),
+            strict=True,
         ):
             step = waits.until(share) if len(waits) >= LEAST else None
             figures[name] = None if step is None else round(hours_of(step), 1)
             if step is None:
                 reasons[name] = NOT_REACHED if len(waits) >= LEAST else _too_few(len(waits))
-        figures["late_share"] = round(self.late / self.due, 4) if self.due >= LEAST else None
-        if self.due < LEAST:
-            reasons["late_share"] = _too_few(self.due)
+        for name, part, whole in zip(
+            SHARES,
+            ("late", "confirmed", "reopened", "satisfied"),
+            ("due", "solved", "ended", "rated"),
+            strict=True,
+        ):
+            number = self.flags[whole]
+            figures[name] = round(self.flags[part] / number, 4) if number >= LEAST else None
+            if number < LEAST:
+                reasons[name] = _too_few(number)
         return figures | {"reasons": reasons}
 
 
@@ -126,60 +164,82 @@ def _too_few(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: figures by what (of which zone layer), of which reports, and what time it is."""
+    """What is asked: figures by what (of which zone layer), of which reports, what time it is; and across what else."""
 
     by: By
     layer: str | None
     period: Period
     sieve: Sieve
     now: datetime
+    across: Across | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the answer: its key (None: in no zone of the layer) and its name."""
-
-    key: str | None
-    name: Named | None
-
-
-Tallies = dict[tuple[Line, bool], Tally]
+Cell = tuple[Line, Line | None]
 
 
 def figures(session: ReadSession, scope: Scope, asked: Question) -> list[dict[str, Any]]:
-    """One row for each zone of `layer` (department, category or group), with most reports first; one statement.
+    """One row for each line, with most reports first, months in their order; one statement.
 
-    Each has `key`, `name`, the figures, `reasons`, and the same of the period before under `before`.
-    Raises InvalidInput where the layer is not there, or the municipality is not said.
+    Each has `key`, `name`, `across` (key and name, or None), the figures, `reasons`, and the same of the period before
+    under `before`. Across something else there is a row for each pair of which there are reports.
+    Raises InvalidInput where the layer is not there, the municipality is not said, or months are asked of odd days.
     """
-    municipality = scope.municipality
-    if municipality is None:
-        raise InvalidInput("insight.which_municipality", field="municipality")
-    lines_of = _lines(municipality, scope, asked)
-    tallies: defaultdict[tuple[Line, bool], Tally] = defaultdict(Tally)
-    for key, is_now, *row in _counted(session, scope, asked):
-        for line in lines_of(key):
-            _add(tallies[line, is_now], *row)
-    lines = {line for line, _ in tallies} | set(lines_of.all)
-    shown = sorted(lines, key=lambda line: (-tallies[line, True].received, line.key or "\uffff"))
-    return [
-        {"key": line.key, "name": line.name and {"it": line.name.it, "en": line.name.en}}
-        | tallies[line, True].figures(scope)
-        | {"before": tallies[line, False].figures(scope)}
-        for line in shown
+    shown = lines(scope, asked.by, asked.layer, asked.period)
+    across = lines(scope, asked.across, None, asked.period) if asked.across else None
+    tallies: defaultdict[tuple[Cell, bool], Tally] = defaultdict(Tally)
+    for kind, key, other, is_now, value, count in _counted(session, scope, asked):
+        for line in shown(key):
+            for cross in across(other) if across else (None,):
+                tallies[(line, cross), is_now].add(kind, value, count)
+    cells: dict[Cell, None] = {} if across else dict.fromkeys((line, None) for line in shown.all)
+    cells |= dict.fromkeys(cell for cell, _ in tallies)
+    hidden = {is_now: _withheld(scope, {cell: tallies[cell, is_now].received for cell in cells}) for is_now in _BOTH}
+    rows = [
+        cell[0].as_json()
+        | {"across": cell[1] and cell[1].as_json()}
+        | tallies[cell, True].figures(is_told=cell not in hidden[True])
+        | {"before": tallies[cell, False].figures(is_told=cell not in hidden[False])}
+        for cell in cells
     ]
+    return sorted(rows, key=_by_time if asked.by == "month" else _by_number)
 
 
-def layers(municipality: MunicipalityView) -> list[str]:
-    """The slugs of the zone layers that have zones here."""
-    return sorted({municipality.zones[key].layer for key in municipality.index.keys})
+_BOTH: Final = (True, False)
+
+
+def _by_time(row: dict[str, Any]) -> tuple[str, str]:
+    return row["key"], (row["across"] or {}).get("key", "")
+
+
+def _by_number(row: dict[str, Any]) -> tuple[float, str, str]:
+    """Most reports first; what is not told stands where its number tells nothing."""
+    received = NOT_TOLD_AS if row["received"] is None else row["received"]
+    return -received, row["key"] or "\uffff", (row["across"] or {}).get("key", "")
+
+
+NOT_TOLD_AS: Final = 0.5
+"""Between those told and those of which there are none."""
+
+
+def _withheld(scope: Scope, numbers: dict[Cell, int]) -> set[Cell]:
+    """Of which cells nothing is told: those with one to four reports, and what would give them away."""
+    if not scope.is_public or not numbers:
+        return set()
+    rows = {line: at for at, line in enumerate(dict.fromkeys(line for line, _ in numbers))}
+    columns = {cross: at for at, cross in enumerate(dict.fromkeys(cross for _, cross in numbers))}
+    table = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    for (line, cross), number in numbers.items():
+        table[rows[line], columns[cross]] = number
+    withheld = of_line(table[:, 0])[:, np.newaxis] if list(columns) == [None] else of_table(table)
+    return {(line, cross) for line, cross in numbers if withheld[rows[line], columns[cross]]}
 
 
 def _counted(session: ReadSession, scope: Scope, asked: Question) -> Iterable[tuple[Any, ...]]:
     period = asked.period
     clause, values = scope.clause()
     sieved, more = asked.sieve.clauses(scope)
-    query = _GROUPED.format(counted=_COUNTED.format(key=_KEYS[asked.by], scope=clause, sieve=sieved))
+    across = KEYS[asked.across] if asked.across else "NULL::integer"
+    query = _GROUPED.format(counted=_COUNTED.format(key=KEYS[asked.by], across=across, scope=clause, sieve=sieved))
     return session.raw.execute(
         query,
         values
@@ -193,60 +253,3 @@ def _counted(session: ReadSession, scope: Scope, asked: Question) -> Iterable[tu
             "void": list(VOID),
         },
     )
-
-
-def _add(tally: Tally, what: int | None, answer: int | None, solution: int | None, count: int) -> None:
-    """A row of the statement: of its first pass (`what` is told) or of its second."""
-    if what is not None:
-        tally.received += count
-        tally.open += count * bool(what & OPEN)
-        tally.solved += count * bool(what & SOLUTION)
-        tally.due += count * bool(what & DUE)
-        tally.late += count * bool(what & LATE)
-    for waits, step in ((tally.answers, answer), (tally.solutions, solution)):
-        if step is not None:
-            waits.add(step if step >= 0 else -1 - step, count, is_over=step >= 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """Which lines a key of the statement counts for; `all` are shown also with no report."""
-
-    all: tuple[Line, ...]
-    of: Callable[[Any], tuple[Line, ...]]
-
-    def __call__(self, key: Any) -> tuple[Line, ...]:
-        return self.of(key)
-
-
-def _lines(municipality: MunicipalityView, scope: Scope, asked: Question) -> _Lines:
-    if asked.by == "zone":
-        return _zone_lines(municipality, asked.layer, asked.period)
-    if asked.by == "department":
-        named = {d.id: Line(d.slug, d.name) for d in municipality.departments.values()}
-    elif asked.by == "category":
-        seen = [c for c in municipality.categories.values() if c.is_public or not scope.is_public]
-        named = {c.id: Line(c.slug, c.name) for c in seen}
-    else:
-        groups = {slug: Line(slug, group.name) for slug, group in scope.groups.items()}
-        return _Lines(tuple(groups.values()), lambda key: (groups[key],))
-    return _Lines(tuple(named.values()), lambda key: (named[key],) if key in named else ())
-
-
-def _zone_lines(municipality: MunicipalityView, layer: str | None, period: Period) -> _Lines:
-    known = layers(municipality)
-    if layer is None or layer not in known:
-        raise InvalidInput("insight.which_layer", field="layer", value=layer or "-", known=", ".join(known) or "-")
-    # A layer that was redrawn has several zones of one code: reports keep those of their time, the figures are one.
-    newest = sorted((z for z in municipality.zones.values() if z.layer == layer), key=lambda zone: zone.valid_from)
-    by_code = {zone.code: Line(zone.code, Named(zone.name, zone.name)) for zone in newest}
-    by_id = {zone.id: by_code[zone.code] for zone in newest}
-    in_force = {
-        z.code for z in newest if z.valid_from < period.after and (z.valid_until or period.after) > period.first
-    }
-    nowhere = (Line(None, None),)
-
-    def of(zone_ids: list[int]) -> tuple[Line, ...]:
-        return tuple(dict.fromkeys(by_id[key] for key in zone_ids if key in by_id)) or nowhere
-
-    return _Lines(tuple(line for code, line in by_code.items() if code in in_force), of)

@@ -38,7 +38,7 @@ ORDER BY hotspot_run.computed_at NULLS FIRST, municipality.id LIMIT 1
 _COUNTED: Final = """
 SELECT floor((lon - %(west)s) / %(column_degrees)s)::integer, floor((lat - %(south)s) / %(row_degrees)s)::integer,
   group_slug, is_public, count(*)
-FROM report WHERE created_at >= %(starts_at)s AND state <> ALL(%(void)s){own} GROUP BY 1, 2, 3, 4
+FROM report WHERE created_at >= %(starts_at)s AND state <> ALL(%(void)s) AND parent_id IS NULL{own} GROUP BY 1, 2, 3, 4
 """
 _KEEP: Final = """
 INSERT INTO hotspot (municipality_id, is_public, group_slug, cell_column, cell_row, cell_metres, shape, lon, lat,

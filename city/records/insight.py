@@ -12,15 +12,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from city.database import ReadSession
 from city.errors import InvalidInput
+from city.records.withholding import LEAST as LEAST
+from city.records.withholding import of_line, of_table
 from city.records.worklist import scope_of
 from city.registry.people import Right, Staff
 from city.registry.view import GroupView, MunicipalityView, Registry
 from city.reports.lifecycle import State
 
-LEAST: Final = 5
-"""Fewer reports than these are not told to the public, and are too few for a median."""
 SOLVED: Final = (State.RESOLVED.value, State.CLOSED.value)
 VOID: Final = (State.REJECTED.value, State.DUPLICATE.value, State.WITHDRAWN.value)
 """States of what was no trouble of its own."""
@@ -33,7 +35,10 @@ _DAY: Final = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose reports (of one municipality, or None: of all), for whose eyes (None: anybody's)."""
+    """Whose reports (of one municipality, or None: of all), for whose eyes (None: anybody's).
+
+    A part of another report's work is no report of a citizen: it is never public, and counts for nobody.
+    """
 
     registry: Registry
     municipality: MunicipalityView | None
@@ -64,7 +69,7 @@ class Scope:
         self.staff.needs(Right.READ)
         scope, values = scope_of(self.staff, self.municipality)
         return (
-            f"report.municipality_id = %(municipality_id)s AND {scope}",
+            f"report.municipality_id = %(municipality_id)s AND report.parent_id IS NULL AND {scope}",
             values | {"municipality_id": self.municipality.id},
         )
 
@@ -90,12 +95,12 @@ class Period:
         Raises InvalidInput naming `from` or `to`.
         """
         today = now.astimezone(zone).date()
-        after = _after(end) if end else _months_later(today.replace(day=1), 1)
-        first = _first(start, "from") if start else _months_later(_month_of(after), -USUAL_MONTHS)
+        after = _after(end) if end else months_later(today.replace(day=1), 1)
+        first = _first(start, "from") if start else months_later(_month_of(after), -USUAL_MONTHS)
         by_month = first.day == 1 and after.day == 1
         if not first < after:
             raise InvalidInput("insight.backwards", field="to", first=start or first, last=end or today)
-        if first < _months_later(after, -MOST_MONTHS):
+        if first < months_later(after, -MOST_MONTHS):
             raise InvalidInput("insight.too_long", field="from", most=MOST_MONTHS)
         return cls(first, after, zone, by_month)
 
@@ -118,13 +123,13 @@ class Period:
         """The period just before, as long as this one: as many months, or as many days."""
         if self.by_month:
             months = (self.after.year - self.first.year) * 12 + self.after.month - self.first.month
-            return Period(_months_later(self.first, -months), self.first, self.zone, self.by_month)
+            return Period(months_later(self.first, -months), self.first, self.zone, self.by_month)
         return Period(self.first - (self.after - self.first), self.first, self.zone, self.by_month)
 
     def months(self) -> list[date]:
         """The first day of each of its months."""
         found = [self.first.replace(day=1)]
-        while (following := _months_later(found[-1], 1)) < self.after:
+        while (following := months_later(found[-1], 1)) < self.after:
             found.append(following)
         return found
 
@@ -177,7 +182,7 @@ class Sieve:
 def months(session: ReadSession, scope: Scope, period: Period, sieve: Sieve) -> list[dict[str, Any]]:
     """For every month and category group: how many reports came in, and how many of these are open or solved now.
 
-    To the public, one to four are told as None.
+    To the public, one to four are told as None, and so is what would give them away.
     """
     clause, values = scope.clause()
     sieved, more = sieve.clauses(scope)
@@ -191,22 +196,51 @@ def months(session: ReadSession, scope: Scope, period: Period, sieve: Sieve) -> 
         values | more | {"edges": edges, "solved": list(SOLVED), "start_at": period.start_at, "end_at": period.end_at},
     )
     counted = {(bucket, group): numbers for bucket, group, *numbers in found}
-    rows = []
-    for bucket, first in enumerate(firsts, start=1):
-        for group in scope.groups:
-            received, still_open, solved = counted.get((bucket, group), (0, 0, 0))
-            row = {"month": f"{first:%Y-%m}", "group": group, "received": received, "open": still_open}
-            rows.append(row | {"solved": solved} if told(scope, received) else row | _untold())
+    cells = [(bucket, group) for bucket in range(1, len(firsts) + 1) for group in scope.groups]
+    received = np.array([counted.get(cell, (0,))[0] for cell in cells], dtype=np.int64)
+    hidden = of_table(received.reshape(len(firsts), -1)).ravel() if scope.is_public else np.zeros(len(cells), np.bool_)
+    return [
+        {"month": f"{firsts[bucket - 1]:%Y-%m}", "group": group}
+        | dict(
+            zip(
+                ("received", "open", "solved"),
+                (None,) * 3 if few else counted.get((bucket, group), (0, 0, 0)),
+                strict=True,
+            )
+        )
+        for (bucket, group), few in zip(cells, hidden.tolist(), strict=True)
+    ]
+
+
+def flow(session: ReadSession, scope: Scope, period: Period, sieve: Sieve) -> list[dict[str, Any]]:
+    """For every month what came in and what was done: `received`, `solved` and `reopened` in it, each whenever the
+    report itself came. A report counts as solved when it was so last, and as reopened when that happened last.
+
+    To the public, one to four are told as None, and so is what would give them away.
+    """
+    clause, values = scope.clause()
+    sieved, more = sieve.clauses(scope)
+    firsts = period.months()
+    edges = [datetime.combine(first, time(), period.zone) for first in firsts]
+    query = " UNION ALL ".join(
+        f"SELECT '{name}', width_bucket(report.{moment}, %(edges)s::timestamptz[]), count(*) FROM report"  # noqa: S608
+        f" WHERE {clause} AND report.{moment} >= %(start_at)s AND report.{moment} < %(end_at)s{sieved} GROUP BY 2"
+        for name, moment in FLOWS.items()
+    )
+    found = session.raw.execute(
+        query, values | more | {"edges": edges, "start_at": period.start_at, "end_at": period.end_at}
+    )
+    counted = {(name, bucket): number for name, bucket, number in found}
+    rows: list[dict[str, Any]] = [{"month": f"{first:%Y-%m}"} for first in firsts]
+    for name in FLOWS:
+        numbers = np.array([counted.get((name, bucket), 0) for bucket in range(1, len(rows) + 1)], dtype=np.int64)
+        hidden = of_line(numbers) if scope.is_public else np.zeros(len(rows), np.bool_)
+        for row, number, few in zip(rows, numbers.tolist(), hidden.tolist(), strict=True):
+            row[name] = None if few else number
     return rows
 
 
-def told(scope: Scope, number: int) -> bool:
-    """Whether that many reports may be told to whoever asks."""
-    return not scope.is_public or number == 0 or number >= LEAST
-
-
-def _untold() -> dict[str, None]:
-    return {"received": None, "open": None, "solved": None}
+FLOWS: Final = {"received": "created_at", "solved": "solved_at", "reopened": "reopened_at"}
 
 
 def _first(given: str, field: str) -> date:
@@ -220,16 +254,22 @@ def _first(given: str, field: str) -> date:
     return day
 
 
+def read_day(given: str, field: str) -> date:
+    """The day of YYYY-MM-DD, or the last one of YYYY-MM. Raises InvalidInput."""
+    day = _first(given, field)
+    return day if given.count("-") > 1 else months_later(day, 1) - timedelta(days=1)
+
+
 def _after(given: str) -> date:
     day = _first(given, "to")
-    return day + timedelta(days=1) if given.count("-") > 1 else _months_later(day, 1)
+    return day + timedelta(days=1) if given.count("-") > 1 else months_later(day, 1)
 
 
 def _month_of(after: date) -> date:
-    return _months_later((after - timedelta(days=1)).replace(day=1), 1)
+    return months_later((after - timedelta(days=1)).replace(day=1), 1)
 
 
-def _months_later(day: date, months: int) -> date:
+def months_later(day: date, months: int) -> date:
     """The same day so many months later; of a month too short for it the last."""
     count = day.year * 12 + day.month - 1 + months
     following = date(count // 12, count % 12 + 1, 28) + timedelta(days=4)

@@ -18,8 +18,9 @@ from shapely.geometry.base import BaseGeometry
 from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records import hotspots
-from city.records.figures import Question, figures, layers
+from city.records.figures import SHARES, Question, figures
 from city.records.insight import LEAST, Period, Scope, Sieve
+from city.records.lines import layers
 from city.registry.view import MunicipalityView
 from city.texts import text
 from geo.hotspots import CITY_CELL_METRES, PROVINCE_CELL_METRES, Grid
@@ -250,7 +251,7 @@ class _Page:
         value = row[self._sheet.figure] if row else None
         if value is None:
             return None
-        return float(value) * 100 if self._sheet.figure == "late_share" else float(value)
+        return float(value) * 100 if self._sheet.figure in SHARES else float(value)
 
 
 _SPOT_COLOURS: Final = {

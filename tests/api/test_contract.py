@@ -250,7 +250,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
 def visit_insight(witness: Witness) -> None:
     insight = "/api/v1/insight"
     pesaro = {"municipality": "pesaro"}
-    for method in ("months", "recurrence", "hotspots"):
+    for method in ("months", "recurrence", "hotspots", "flow"):
         first = witness.call("GET", f"{insight}/{method}", params=pesaro)
         known = {"If-None-Match": first.headers["etag"]}
         witness.call("GET", f"{insight}/{method}", params=pesaro, headers=known, expected=304)
@@ -258,6 +258,9 @@ def visit_insight(witness: Witness) -> None:
     witness.call("GET", f"{insight}/zones", params=pesaro | {"layer": "pesaro-districts"})
     witness.call("GET", f"{insight}/zones", params=pesaro | {"by": "group", "format": "csv"})
     witness.call("GET", f"{insight}/zones", params=pesaro, expected=422)
+    witness.call("GET", f"{insight}/zones", params=pesaro | {"by": "total", "across": "department"})
+    witness.call("GET", f"{insight}/ageing", params=pesaro | {"by": "department"})
+    witness.call("GET", f"{insight}/ageing", params=pesaro | {"format": "csv", "style": "spreadsheet"})
     for kind in ("png", "svg"):
         witness.call("GET", f"{insight}/map.{{kind}}", at={"kind": kind}, params=pesaro)
 

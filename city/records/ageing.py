@@ -1,0 +1,140 @@
+"""What lay open at a moment, and for how long already: the ages that no median of the solved ones tells.
+
+Whether a report is open now stands on it. Whether it was at a moment gone by stands in its timeline; only those changed
+since then are looked up there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+
+from city.database import ReadSession
+from city.errors import InvalidInput
+from city.records.insight import LEAST, Period, Scope, Sieve, read_day
+from city.records.lines import KEYS, By, Line, lines
+from city.records.withholding import of_table
+from city.reports.lifecycle import State
+
+CLASSES: Final = (7, 30, 90, 180, 365)
+"""Where a class of ages ends, in whole days, and the next begins; the last one has no end."""
+ENDED: Final = [state.value for state in State if not state.is_open]
+
+_OPEN_THEN: Final = """
+(CASE WHEN report.updated_at < %(at)s THEN report.is_open ELSE coalesce((
+  SELECT entry.to_state <> ALL(%(ended)s) FROM timeline_entry AS entry
+  WHERE entry.municipality_id = report.municipality_id AND entry.report_id = report.id AND entry.at < %(at)s
+    AND entry.to_state IS NOT NULL AND entry.what NOT LIKE 'master%%'
+  ORDER BY entry.at DESC, entry.id DESC LIMIT 1), true) END)
+"""
+_COUNTED: Final = """
+SELECT {key} AS key, floor(date_part('epoch', %(at)s - report.created_at) / 86400)::integer AS days,
+  report.deadline_at < coalesce(least(report.paused_at, %(at)s), %(at)s) AS is_late, count(*)
+FROM report
+WHERE {scope} AND report.created_at < %(at)s AND (report.is_open OR report.updated_at >= %(at)s)
+  AND {is_open}{sieve}
+GROUP BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AgeingQuestion:
+    """What is asked: by what (of which zone layer), what was open when `day` ended, of which reports."""
+
+    by: By
+    layer: str | None
+    day: date
+    sieve: Sieve
+    now: datetime
+
+
+def day_of(scope: Scope, at: str | None, now: datetime) -> date:
+    """The day given (YYYY-MM-DD, or YYYY-MM for the month's last one); today, without. Raises InvalidInput."""
+    today = now.astimezone(scope.zone).date()
+    day = read_day(at, "at") if at else today
+    if day > today:
+        raise InvalidInput("insight.future", field="at", value=at)
+    return day
+
+
+@dataclass(slots=True)
+class _Pile:
+    """What lies in one line."""
+
+    days: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    late: int = 0
+
+    def add(self, days: int, count: int, *, is_late: bool) -> None:
+        self.days[max(days, 0)] += count
+        self.late += count * is_late
+
+    def classes(self) -> list[int]:
+        """How many in each class of ages."""
+        found = [0] * (len(CLASSES) + 1)
+        for days, count in self.days.items():
+            found[sum(days >= edge for edge in CLASSES)] += count
+        return found
+
+    def reached_by(self, share: float) -> int | None:
+        """The age in days that this share of them is not older than; None of too few."""
+        ages = sorted(self.days)
+        sums = list(accumulate(self.days[age] for age in ages))
+        if not sums or sums[-1] < LEAST:
+            return None
+        return next(age for age, so_many in zip(ages, sums, strict=True) if so_many >= share * sums[-1])
+
+
+def ageing(session: ReadSession, scope: Scope, asked: AgeingQuestion) -> list[dict[str, Any]]:
+    """One row for each line, most first: `key`, `name`, `open`, `late`, `classes` and ages in days; one statement.
+
+    `late` is by the deadline as it is now: what it was then is not kept.
+    Raises InvalidInput where the layer is not there, or the municipality is not said.
+    """
+    period = Period(asked.day, asked.day + timedelta(days=1), scope.zone, by_month=False)
+    shown = lines(scope, asked.by, asked.layer, period)
+    piles: defaultdict[Line, _Pile] = defaultdict(_Pile, {line: _Pile() for line in shown.all})
+    for key, days, is_late, count in _counted(session, scope, asked):
+        for line in shown(key):
+            piles[line].add(days, count, is_late=is_late)
+    classes = np.array([pile.classes() for pile in piles.values()], dtype=np.int64)
+    hidden = of_table(classes) if scope.is_public else np.zeros(classes.shape, np.bool_)
+    few = of_table(classes.sum(axis=1)[:, np.newaxis])[:, 0] if scope.is_public else np.zeros(len(piles), np.bool_)
+    rows = [
+        _row(line, pile, None if is_few else [None if c else n for n, c in zip(numbers, cells, strict=True)])
+        for (line, pile), numbers, cells, is_few in zip(
+            piles.items(), classes.tolist(), hidden.tolist(), few.tolist(), strict=True
+        )
+    ]
+    return sorted(rows, key=lambda row: (-(0.5 if row["open"] is None else row["open"]), row["key"] or "\uffff"))
+
+
+def _row(line: Line, pile: _Pile, classes: list[int | None] | None) -> dict[str, Any]:
+    if classes is None:
+        nothing = dict.fromkeys(("open", "late", "median_days", "p90_days", "oldest_days"))
+        return line.as_json() | nothing | {"classes": [None] * (len(CLASSES) + 1)}
+    count = sum(pile.days.values())
+    return line.as_json() | {
+        "open": count,
+        "late": pile.late,
+        "median_days": pile.reached_by(0.5),
+        "p90_days": pile.reached_by(0.9),
+        "oldest_days": max(pile.days) if count >= LEAST else None,
+        "classes": classes,
+    }
+
+
+def _counted(session: ReadSession, scope: Scope, asked: AgeingQuestion) -> list[tuple[Any, ...]]:
+    clause, values = scope.clause()
+    sieved, more = asked.sieve.clauses(scope)
+    after = datetime.combine(asked.day + timedelta(days=1), time(), scope.zone).astimezone(UTC)
+    is_past = after <= asked.now
+    query = _COUNTED.format(
+        key=KEYS[asked.by], scope=clause, sieve=sieved, is_open=_OPEN_THEN if is_past else "report.is_open"
+    )
+    moment = {"at": after if is_past else asked.now, "ended": ENDED}
+    return session.raw.execute(query, values | more | moment).fetchall()
