@@ -17,6 +17,7 @@ from api.limits import BodyLimit
 from api.routes import (
     addresses,
     administration,
+    crew,
     desk,
     health,
     insight,
@@ -106,7 +107,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(insight.MOST_KEPT)
-    desks = (session, worklists, desk, administration, rehearsal)
+    desks = (session, worklists, desk, crew, administration, rehearsal)
     for errand in (reports, registry, addresses, *desks, insight, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
@@ -135,7 +136,7 @@ def contract(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "bearer"}}
         for name, path in document["paths"].items():
             for method, operation in path.items():
-                if name.startswith(("/api/v1/desk", "/api/v1/registry")) or (name, method) in {
+                if name.startswith(("/api/v1/desk", "/api/v1/crew", "/api/v1/registry")) or (name, method) in {
                     ("/api/v1/session", "get"),
                     ("/api/v1/session", "delete"),
                 }:

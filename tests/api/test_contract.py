@@ -26,6 +26,7 @@ from city.texts import catalogue
 from tests.trials import PASSWORD, Staffer
 
 CONTRACT: Final = PROJECT / "openapi" / "lampione.json"
+CREW: Final = "squadra.roads-coast@pesaro.example.org"
 CLERK: Final = "operatore.urp@pesaro.example.org"
 ADMINISTRATOR: Final = "amministratore@provincia.example.org"
 LAMP: Final = {"lon": 12.9135, "lat": 43.9098, "description": "Lampione spento davanti al civico 12"}
@@ -63,7 +64,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 def is_for_staff(path: str, method: str) -> bool:
     if path == "/api/v1/session":
         return method != "post"
-    return path.startswith(("/api/v1/desk/", "/api/v1/registry/"))
+    return path.startswith(("/api/v1/desk/", "/api/v1/crew/", "/api/v1/registry/"))
 
 
 def test_staff_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> None:
@@ -237,6 +238,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     for what in ("departments", "rules", "zones", "people"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     visit_insight(witness)
+    visit_crew(witness, signed_in(CREW).headers)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     promised = {
         (method.upper(), path)
@@ -245,6 +247,13 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         if method == "get" or "/registry/" not in path  # what changes the registry is tried on a registry of its own
     }
     assert witness.seen == promised
+
+
+def visit_crew(witness: Witness, crew: dict[str, str]) -> None:
+    day = witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9, "lat": 43.9})
+    known = crew | {"If-None-Match": day.headers["etag"]}
+    witness.call("GET", "/api/v1/crew/day", headers=known, params={"lon": 12.9, "lat": 43.9}, expected=304)
+    witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9}, expected=422)
 
 
 def visit_insight(witness: Witness) -> None:
