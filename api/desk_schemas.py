@@ -193,6 +193,22 @@ class NearReport(BaseModel):
     why: Named
 
 
+class GroupMember(BaseModel):
+    """A report of the same trouble."""
+
+    id: UUID
+    number: str
+    state: State
+    created_at: datetime
+
+
+class Together(BaseModel):
+    """The reports of the same trouble: the master that this one hangs on, and the duplicates that hang on it."""
+
+    master: GroupMember | None
+    duplicates: list[GroupMember]
+
+
 class DeskReportFull(DeskReport):
     """Everything about a report; `reporter` only for those whose right includes it."""
 
@@ -206,6 +222,7 @@ class DeskReportFull(DeskReport):
     photos: list[DeskPhoto]
     deliveries: list[DeliveryOut]
     near_duplicates: list[NearReport]
+    together: Together
     moves: list[State]
     reporter: ReporterOut | None = None
 

@@ -359,6 +359,7 @@ class PublicReport(BaseModel):
     group: str
     department: str
     description: str | None
+    people: int
     photos: list[UUID]
     created_at: datetime
     updated_at: datetime
@@ -402,12 +403,21 @@ class PublicFeatures(BaseModel):
     next: str | None
 
 
+class JoinedTo(BaseModel):
+    """The report that another one hangs on as a duplicate."""
+
+    number: str
+    state: State
+
+
 class HolderReport(BaseModel):
-    """A report as its reporter sees it."""
+    """A report as its reporter sees it; `people` have reported the same trouble."""
 
     id: UUID
     number: str
     state: State
+    master: JoinedTo | None
+    people: int
     is_open: bool
     place: PlaceOut
     municipality: MunicipalityOut

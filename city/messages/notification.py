@@ -12,15 +12,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from city.database import WriteSession
-from city.messages.letter import Letter, as_mail
+from city.messages.letter import as_mail
+from city.messages.news import compose, subject
 from city.messages.posting import post
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
-from city.reports.lifecycle import State
-from city.reports.receipts import receipt_token
 from city.reports.tables import Report, Reporter, TimelineEntry
-from city.settings import settings
-from city.texts import text
 
 
 def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> UUID | None:
@@ -46,7 +43,7 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
         entry_id=entries[-1].id,
         address=reporter.email,
         language=reporter.language,
-        subject=_subject(report, entries, reporter.language),
+        subject=subject(report, entries, reporter.language),
     )
     session.add(delivery)
     session.flush()
@@ -88,6 +85,7 @@ def _entries(
         TimelineEntry.municipality_id == municipality.id,
         TimelineEntry.report_id == report_id,
         TimelineEntry.is_public,
+        ~TimelineEntry.details.has_key("told_by"),
         TimelineEntry.id > after,
     )
     if upto is not None:
@@ -105,55 +103,4 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         )
     )
     entries = _entries(session, municipality, report.id, after=before or 0, upto=delivery.entry_id)
-    return as_mail(municipality, delivery, compose(municipality, report, entries, delivery.language))
-
-
-def compose(municipality: MunicipalityView, report: Report, entries: list[TimelineEntry], language: str) -> Letter:
-    """The letter that tells of `entries`."""
-    department = municipality.by_id[report.department_id].name(language)
-    category = municipality.category_ids[report.category_id].name(language)
-    deadline = municipality.local(report.deadline_at).strftime("%d/%m/%Y")
-    state = _state_then(report, entries)
-    values = {"department": department, "category": category, "deadline": deadline, "municipality": municipality.name}
-    facts = [
-        (text("mail.number", language=language), report.number),
-        (text("mail.category", language=language), category),
-        (text("mail.department", language=language), department),
-        (text("mail.state", language=language), text(f"state.{state.value}", language=language)),
-    ]
-    if report.address:
-        facts.insert(2, (text("mail.place", language=language), report.address))
-    return Letter(
-        subject=_subject(report, entries, language),
-        heading=text("mail.heading", language=language, number=report.number, **values),
-        happened=[line for entry in entries for line in _happened(entry, language, values)],
-        next_step=text(f"next.{state.value}", language=language, **values),
-        facts=facts,
-        link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
-        footer=text("mail.footer", language=language, **values),
-        button=text("mail.button", language=language),
-    )
-
-
-def _state_then(report: Report, entries: list[TimelineEntry]) -> State:
-    """The report's state when the last of `entries` was written: it may have moved on since, and that is told next."""
-    own = [entry.to_state for entry in entries if entry.to_state and not entry.what.startswith("master_")]
-    return State(own[-1] if own else report.state)
-
-
-def _subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
-    if entries[0].what == "received":
-        return text("mail.subject_received", language=language, number=report.number)
-    if moves := [entry.to_state for entry in entries if entry.to_state]:
-        state = text(f"state.{moves[-1]}", language=language)
-        return text("mail.subject_state", language=language, number=report.number, state=state.lower())
-    return text("mail.subject_update", language=language, number=report.number)
-
-
-def _happened(entry: TimelineEntry, language: str, values: dict[str, str]) -> list[str]:
-    state = text(f"state.{entry.to_state}", language=language) if entry.to_state else ""
-    details = {"master": entry.details.get("master", ""), "state": state.lower()}
-    lines = [text(f"happened.{entry.what}", language=language, **details, **values)]
-    if entry.note:
-        lines.append(f"«{entry.note}»" if language == "it" else f"“{entry.note}”")
-    return lines
+    return as_mail(municipality, delivery, compose(session, municipality, report, entries, delivery.language))

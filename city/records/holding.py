@@ -9,7 +9,7 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
-from city.reports import handling
+from city.reports import groups, handling
 from city.reports.changing import locked
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
@@ -54,10 +54,13 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         .where(Photo.municipality_id == municipality.id, Photo.report_id == report.id, Photo.state == "ready")
         .order_by(Photo.position)
     )
+    master = _master(session, report)
     return {
         "id": report.id,
         "number": report.number,
         "state": report.state,
+        "master": master and {"number": master.number, "state": master.state},
+        "people": master.people if master else report.people,
         "is_open": report.is_open,
         "place": {"lon": report.lon, "lat": report.lat},
         "municipality": {"slug": municipality.slug, "name": municipality.name},
@@ -73,12 +76,25 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "updated_at": report.updated_at,
         "deadline_at": report.deadline_at,
         "timeline": history(session, municipality.id, report.id, internal=False),
-        "moves": [
-            there.value
-            for (here, there), allowed in MOVES.items()
-            if here is State(report.state) and Mover.CITIZEN in allowed.movers
-        ],
+        "moves": _moves(session, report),
     }
+
+
+def _master(session: ReadSession, report: Report) -> Report | None:
+    """The report that this one hangs on."""
+    return session.get(Report, (report.municipality_id, report.master_id)) if report.master_id else None
+
+
+def _moves(session: ReadSession, report: Report) -> list[str]:
+    """What the reporter may do: withdraw, if no other waits with them, or reopen."""
+    moves = [
+        there
+        for (here, there), allowed in MOVES.items()
+        if here is State(report.state) and Mover.CITIZEN in allowed.movers
+    ]
+    if State.WITHDRAWN in moves and groups.hangs_on(session, report):
+        moves.remove(State.WITHDRAWN)
+    return [move.value for move in moves]
 
 
 def holds_photo(session: ReadSession, report: Report, photo_id: object) -> None:

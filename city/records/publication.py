@@ -29,7 +29,7 @@ _PUBLIC_ROW: Final = """
   report.id, report.number, report.state, report.is_open, report.lon, report.lat,
   municipality.slug AS municipality, category.slug AS category, report.group_slug AS "group",
   department.slug AS department, report.public_description AS description,
-  report.created_at, report.updated_at, report.deadline_at,
+  report.people, report.created_at, report.updated_at, report.deadline_at,
   (SELECT coalesce(json_agg(photo.id ORDER BY photo.position), '[]') FROM photo
    WHERE photo.municipality_id = report.municipality_id AND photo.report_id = report.id) AS photos
   FROM report
@@ -143,14 +143,15 @@ def one(session: ReadSession, number: str) -> dict[str, Any]:
         (report["id"],),
     )
     timeline = [
-        # What the citizen wrote when withdrawing or reopening is the citizen's own word, not the office's.
+        # What the citizen wrote when withdrawing or reopening is the citizen's own word, not the office's; and what the
+        # office wrote on a report that this one is joined to is read there, if that one is public.
         {
             "at": at.isoformat(),
             "what": what,
             "actor": actor,
             "from_state": here,
             "to_state": there,
-            "note": note if actor == "staff" else None,
+            "note": note if actor == "staff" and not what.startswith("master_") else None,
         }
         for at, what, actor, here, there, note in entries
     ]

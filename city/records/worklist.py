@@ -12,7 +12,7 @@ from city.errors import NotFound
 from city.records.publication import in_box, make_cursor, read_cursor
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
-from city.reports import duplicates
+from city.reports import duplicates, groups
 from city.reports.lifecycle import MOVES, State
 from city.reports.timeline import history
 from geo.cells import Bounds
@@ -156,6 +156,7 @@ def one(
         "photos": _photos(session, municipality, report_id),
         "deliveries": _deliveries(session, municipality, report_id),
         "near_duplicates": _near(session, municipality, report, place),
+        "together": groups.seen(session, municipality.id, report_id, report["master_id"]),
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
     }
     may_contact = staff.may(

@@ -5,13 +5,13 @@ The stations that change reports (`handling` and those beside it) call nothing e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, NotFound, PreconditionRequired, VersionConflict
@@ -21,8 +21,11 @@ from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.deadlines import resumed
 from city.reports.lifecycle import Mover, State
-from city.reports.tables import Report, TimelineEntry
+from city.reports.tables import Report, Reporter, TimelineEntry
 from city.reports.timeline import note_down
+
+TURNS: Final = frozenset({State.RESOLVED, State.CLOSED, State.REOPENED})
+"""States of a master of which its duplicates' reporters are told as of a move, however it came to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,16 @@ class Desk:
 
 
 def locked(session: WriteSession, municipality_id: int, report_id: UUID) -> Report:
-    """The report, locked to the end of the transaction. Raises NotFound."""
+    """The report, locked to the end of the transaction. Raises NotFound.
+
+    Its key stays free (FOR NO KEY UPDATE): else whoever changes a duplicate would wait at its master, by the foreign
+    key, for somebody who has locked the master and waits for the duplicate.
+    """
     report = session.scalar(
-        select(Report).where(Report.municipality_id == municipality_id, Report.id == report_id).with_for_update()
+        select(Report)
+        .where(Report.municipality_id == municipality_id, Report.id == report_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)  # one seen before the lock may have changed while we waited for it
     )
     if report is None:
         raise NotFound("reports.not_found", value=str(report_id))
@@ -133,7 +143,8 @@ def duplicates_of(session: ReadSession, report: Report) -> list[Report]:
             select(Report)
             .where(Report.municipality_id == report.municipality_id, Report.master_id == report.id)
             .order_by(Report.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
         )
     )
 
@@ -151,7 +162,6 @@ def tell(
     details: Mapping[str, Any] | None = None,
 ) -> TimelineEntry:
     """A public entry, by `staff` or by `actor`; what happens to a master, everybody who reported it hears too."""
-    states = {"from_state": here.value if here else None, "to_state": to.value if to else None}
     entry = note_down(
         session,
         report,
@@ -159,23 +169,66 @@ def tell(
         staff=staff,
         actor=actor,
         is_public=True,
+        from_state=here.value if here else None,
+        to_state=to.value if to else None,
         note=note,
         details=dict(details or {}),
-        **states,
     )
     journey.after_public_change(session, report.municipality_id, report.id)
-    if what in {"moved", "update"}:
-        for duplicate in duplicates_of(session, report):
-            note_down(
-                session,
-                duplicate,
-                f"master_{what}",
-                staff=staff,
-                actor=actor,
-                is_public=True,
-                note=note,
-                details={"master": report.number},
-                **states,
-            )
-            journey.after_public_change(session, duplicate.municipality_id, duplicate.id)
+    _tell_group(session, report, entry, staff)
     return entry
+
+
+def _tell_group(session: WriteSession, master: Report, entry: TimelineEntry, staff: Staff | None) -> None:
+    """Write what happened to a master into the history of each report that hangs on it.
+
+    Who stands behind several of them is written to once: the other entries say by which report that person is told.
+    What a citizen wrote stays with the citizen's own report.
+    """
+    duplicates = duplicates_of(session, master)
+    if not duplicates:
+        return
+    addresses = addresses_of(session, master.municipality_id, [master.id, *(one.id for one in duplicates)])
+    told_by = {addresses[master.id]: master.number} if master.id in addresses else {}
+    name = _retold(entry)
+    moved = name == "master_moved"
+    for duplicate in duplicates:
+        address = addresses.get(duplicate.id)
+        details = {key: value for key, value in entry.details.items() if key != "routing"}
+        details |= {"master": master.number, "what": entry.what}
+        if not moved:
+            details |= {"category_id": master.category_id, "department_id": master.department_id}
+        if address in told_by:
+            details["told_by"] = told_by[address]
+        note_down(
+            session,
+            duplicate,
+            name,
+            staff=staff,
+            actor=entry.actor,
+            is_public=True,
+            from_state=entry.from_state if moved else None,
+            to_state=entry.to_state if moved else None,
+            note=None if entry.actor == "citizen" else entry.note,
+            details=details,
+        )
+        if address is not None and address not in told_by:
+            told_by[address] = duplicate.number
+            journey.after_public_change(session, duplicate.municipality_id, duplicate.id)
+
+
+def _retold(entry: TimelineEntry) -> str:
+    """Under which name what happened to a master is told to those whose report hangs on it."""
+    if entry.what == "update":
+        return "master_update"
+    return "master_moved" if entry.what == "moved" or entry.to_state in TURNS else "master_news"
+
+
+def addresses_of(session: ReadSession, municipality_id: int, report_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The reporters' e-mail addresses, in small letters, of those reports whose reporter gave one."""
+    found = session.execute(
+        select(Reporter.report_id, func.lower(Reporter.email).label("address")).where(
+            Reporter.municipality_id == municipality_id, Reporter.report_id.in_(report_ids), Reporter.email != ""
+        )
+    )
+    return {row.report_id: row.address for row in found}

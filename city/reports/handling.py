@@ -20,6 +20,7 @@ from city.registry.view import CategoryView, MunicipalityView
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import deadline
+from city.reports.groups import hangs_on, lock_group, recount
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.routing import route
 from city.reports.tables import Photo, Report, TrainingPair
@@ -57,6 +58,8 @@ def move_by_reporter(
     here = State(report.state)
     reason = cleaned(reason, field="reason")
     check_move(here, to, Mover.CITIZEN, reason)
+    if to is State.WITHDRAWN and (others := hangs_on(session, report)):
+        raise Conflict("reports.others_hang_on_it", number=report.number, others=others)
     enter(municipality, report, to)
     tell(session, report, "moved", actor="citizen", here=here, to=to, note=reason)
     return report
@@ -183,9 +186,7 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
     """Hang the report on `master_id` as a duplicate; its own duplicates go along."""
     if report_id == master_id:
         raise Conflict("reports.merge_with_itself", field="master")
-    # Both rows are locked in the order of their ids, so that two merges the other way round cannot lock each other.
-    for key in sorted((report_id, master_id)):
-        locked(desk.session, desk.municipality.id, key)
+    lock_group(desk.session, desk.municipality.id, report_id, master_id)
     report = desk.open(report_id, version, Right.DESK)
     master = locked(desk.session, desk.municipality.id, master_id)
     desk.check(master, Right.DESK)
@@ -195,12 +196,13 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
         raise Conflict("reports.master_is_over", field="master", number=master.number)
     here = State(report.state)
     check_move(here, State.DUPLICATE, Mover.DESK, None)
-    for own in duplicates_of(desk.session, report):
-        own.master_id = master.id
-        touch(own)
-    report.master_id = master.id
+    own = duplicates_of(desk.session, report)
+    for one in [report, *own]:
+        one.master_id = master.id
     enter(desk.municipality, report, State.DUPLICATE)
     touch(master)
+    recount(desk.session, report)
+    recount(desk.session, master)
     note_down(
         desk.session,
         master,
@@ -209,20 +211,17 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
         is_public=False,
         details={"duplicate": report.number},
     )
-    tell(
-        desk.session,
-        report,
-        "merged",
-        staff=desk.staff,
-        here=here,
-        to=State.DUPLICATE,
-        details={"master": master.number, "master_state": master.state},
-    )
+    for one in own:
+        touch(one)
+    where = {"master": master.number, "master_state": master.state}
+    for one, before in [(report, here), *((one, State.DUPLICATE) for one in own)]:
+        tell(desk.session, one, "merged", staff=desk.staff, here=before, to=State.DUPLICATE, details=where)
     return report
 
 
 def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) -> Report:
     """Make a duplicate a report of its own again."""
+    lock_group(desk.session, desk.municipality.id, report_id)
     report = desk.open(report_id, version, Right.DESK)
     if report.master_id is None:
         raise Conflict("reports.not_a_duplicate", number=report.number)
@@ -230,6 +229,9 @@ def split(desk: Desk, report_id: UUID, version: int | None, reason: str | None) 
     check_move(State.DUPLICATE, State.REOPENED, Mover.DESK, reason)
     report.master_id = None
     enter(desk.municipality, report, State.REOPENED)
+    touch(master)
+    recount(desk.session, report)
+    recount(desk.session, master)
     note_down(desk.session, master, "split", staff=desk.staff, is_public=False, details={"duplicate": report.number})
     tell(
         desk.session,

@@ -138,7 +138,7 @@ class Report(Base):
     """What the reporter thinks of how it was dealt with, 1 to 5."""
     master_id: Mapped[UUID | None]
     people: Mapped[int] = mapped_column(server_default="1")
-    """How many reports say the same: a master with its duplicates."""
+    """How many people say the same: who reported a master and its duplicates, each once."""
     parent_id: Mapped[UUID | None]
     """The report of which this one is a part of the work: a child is never public and counts in no figure."""
     version: Mapped[int] = mapped_column(server_default="1")

@@ -80,6 +80,7 @@ export function panel({ say, language, calendar, names, onChange }) {
       ...fact(say("map.state"), element("span", { class: "state" }, say(`state.${found.state}`))),
       ...fact(say("map.reported"), `${calendar.day(found.created_at)} (${calendar.age(found.created_at)})`),
       ...(found.is_open ? fact(say("map.deadline"), calendar.day(found.deadline_at)) : []),
+      ...(found.people > 1 ? fact(say("map.people"), say("map.people_number", { people: found.people })) : []),
     )
     return [
       found.description ? element("p", {}, found.description) : null,
