@@ -1,6 +1,7 @@
 """Who may come in: named aliases for route signatures. A route without one is open to everybody.
 
 Signed        somebody signed in
+Enrolling     the same, or somebody who must set up a second factor before anything else
 Workplace     somebody signed in, and the municipality they mean to work in
 IfMatch       the version of the report that a change was made from
 """
@@ -16,7 +17,7 @@ from fastapi import Depends, Header, Query, Request
 
 from city.database import ReadSession, provincial, reading, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
-from city.registry import people, view
+from city.registry import signing_in, view
 from city.registry.people import Staff
 from city.registry.view import MunicipalityView, Registry
 from city.reports.changing import Desk
@@ -32,10 +33,17 @@ def bearer(request: Request) -> str:
 
 def _signed(token: Annotated[str, Depends(bearer)]) -> Staff:
     with provincial() as session:
-        return people.signed_in(session, token)
+        return signing_in.signed_in(session, token)
 
 
+def _enrolling(token: Annotated[str, Depends(bearer)]) -> Staff:
+    with provincial() as session:
+        return signing_in.signed_in(session, token, to_enrol=True)
+
+
+Token = Annotated[str, Depends(bearer)]
 Signed = Annotated[Staff, Depends(_signed)]
+Enrolling = Annotated[Staff, Depends(_enrolling)]
 
 
 @dataclass(frozen=True, slots=True)

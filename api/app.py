@@ -21,6 +21,7 @@ from api.routes import (
     desk,
     health,
     insight,
+    people,
     registry,
     rehearsal,
     reports,
@@ -39,6 +40,9 @@ from city.reports import trained
 from city.settings import settings
 
 VERSION: Final = "0.1.0"
+
+_FOR_STAFF: Final = ("/api/v1/crew", "/api/v1/desk", "/api/v1/registry", "/api/v1/session")
+_FOR_ALL: Final = {("/api/v1/session", "post"), ("/api/v1/session/resets", "post"), ("/api/v1/session/resets", "put")}
 
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -107,7 +111,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(insight.MOST_KEPT)
-    desks = (session, worklists, desk, crew, administration, rehearsal)
+    desks = (session, worklists, desk, crew, administration, people, rehearsal)
     for errand in (reports, registry, addresses, *desks, insight, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
@@ -136,10 +140,7 @@ def contract(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "bearer"}}
         for name, path in document["paths"].items():
             for method, operation in path.items():
-                if name.startswith(("/api/v1/desk", "/api/v1/crew", "/api/v1/registry")) or (name, method) in {
-                    ("/api/v1/session", "get"),
-                    ("/api/v1/session", "delete"),
-                }:
+                if name.startswith(_FOR_STAFF) and (name, method) not in _FOR_ALL:
                     operation["security"] = [{"staff": []}]
         app.openapi_schema = document
     return app.openapi_schema

@@ -29,6 +29,7 @@ STATUS: Final[dict[type[errors.LampioneError], int]] = {
     errors.UnsupportedPhoto: 415,
     errors.TooLarge: 413,
     errors.NotAuthenticated: 401,
+    errors.CodeNeeded: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
@@ -112,7 +113,7 @@ def status_of(error: errors.LampioneError) -> int:
 def from_city(request: Request, error: errors.LampioneError) -> Response:
     """An error of the city, by the table."""
     status = status_of(error)
-    headers = {"Retry-After": "10"} if status in {429, 503} else {}
+    headers = {"Retry-After": str(error.values.get("seconds", 10))} if status in {429, 503} else {}
     return problem(request, status, error.sentence(language_of(request)), field=error.field, headers=headers)
 
 

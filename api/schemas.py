@@ -169,13 +169,6 @@ class SuggestionIn(PlaceIn):
     text: Words
 
 
-class SessionIn(Strict):
-    """Who signs in."""
-
-    email: Annotated[Line, StringConstraints(max_length=254)]
-    password: Annotated[str, StringConstraints(max_length=200)]
-
-
 class HolderMoveIn(Strict):
     """What the reporter may do: withdraw, or reopen with a reason."""
 
@@ -434,25 +427,6 @@ class HolderReport(BaseModel):
     deadline_at: datetime
     timeline: list[PublicTimelineEntry]
     moves: list[State]
-
-
-class SessionOut(BaseModel):
-    """A sign-in. Send the token as `Authorization: Bearer …`."""
-
-    token: str
-    expires_at: datetime
-    name: str
-    roles: list[str]
-
-
-class WhoOut(BaseModel):
-    """Who is signed in."""
-
-    name: str
-    email: str
-    language: str
-    municipality: str | None
-    roles: list[str]
 
 
 class QuestionChoice(BaseModel):

@@ -6,6 +6,7 @@
     │   └── UnsupportedPhoto    a file that is no photo we can take
     ├── TooLarge                more bytes, letters or items than we take
     ├── NotAuthenticated        nobody is signed in, or the token is not (or no longer) good
+    │   └── CodeNeeded          the password is right, and a code is asked for besides
     ├── Forbidden               signed in, but without this right
     ├── NotFound                no such thing, or not for these eyes
     ├── Conflict                the state of things does not allow it
@@ -59,6 +60,10 @@ class TooLarge(LampioneError):
 
 class NotAuthenticated(LampioneError):
     """Nobody is signed in, or the token is not good."""
+
+
+class CodeNeeded(NotAuthenticated):
+    """The password is right, and a code is asked for besides."""
 
 
 class Forbidden(LampioneError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ PROJECT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET: Final = 32
 LIMITS: Final = {
     "threads": (1, 200),
+    "reports_per_hour": (0, 100_000),
     "duplicate_radius_metres": (1, 500),
     "slow_outside_seconds": (0.1, 60),
     "tile_cache_megabytes": (0, 65_536),
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
     """A Nominatim (`https://host/search`) or Photon (`https://host/api`) to ask where our register knows nothing;
     default: none, and nothing typed ever leaves the machine."""
     language: str = "it"
+    second_factor: Literal["nobody", "administrators", "everybody"] = "nobody"
+    """Of whom among the staff a second factor is wanted; everybody may set one up."""
+    reports_per_hour: int = 300
+    """How many reports one network may send in an hour, a quarter of them at once; 0: as many as it likes."""
     threads: int = 16
     """Request threads of one API process; its connection pool has as many connections."""
     tile_cache_megabytes: int = 32

@@ -8,7 +8,7 @@ import dramatiq
 
 from city.database import provincial, writing
 from city.errors import Unavailable
-from city.messages import notification, posting
+from city.messages import notification, password, posting
 from city.messages.kinds import KINDS
 from city.records import hotspots
 from city.registry import view
@@ -44,6 +44,13 @@ def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> N
         problem = posting.deliver(session, municipality, kind, KINDS[kind], about)
     if problem:
         raise Unavailable("mail.silent", problem=problem)
+
+
+@dramatiq.actor(max_retries=10, max_age=3_600_000)  # the link is good for an hour
+def send_password_link(municipality_id: int, reset_id: str) -> None:
+    """Send somebody of the staff the link to a new password."""
+    with writing(municipality_id) as session:
+        password.send(session, UUID(reset_id))
 
 
 @dramatiq.actor

@@ -6,9 +6,10 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+from city import pacing
 from city.database import provincial
 from city.records import hotspots
-from city.registry import people
+from city.registry import signing_in
 from city.reports import photos
 from geo import pyramid
 from workers.chores import Chore
@@ -34,9 +35,10 @@ def sweep_photos() -> None:
 
 
 def forget_sign_ins() -> None:
-    """Forget expired sign-ins."""
+    """Forget expired sign-ins, and who may try again."""
     with provincial() as session:
-        people.forget_expired(session)
+        signing_in.forget_expired(session)
+        pacing.forget_full(session)
 
 
 def find_hotspots() -> None:

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.problems import NAMES, language_of, status_of
-from city.database import reading, writing
+from city.database import provincial, reading, writing
 from city.errors import LampioneError
 from city.records import holding
-from city.registry import view
+from city.registry import signing_in, view
+from city.registry.people import SHORTEST_PASSWORD
 from city.reports.lifecycle import State
 from city.settings import PROJECT
 from city.texts import DEFAULT_LANGUAGE, LANGUAGES, catalogue, text
@@ -100,6 +101,15 @@ def _error_page(request: Request, error: LampioneError) -> Response:
     return _html(shown, status)
 
 
+def _password_page(request: Request, *, problem: str = "", done: bool = False, status: int = 200) -> Response:
+    language = language_of(request)
+    page = _templates().get_template("password.html.jinja")
+    shown = page.render(
+        problem=problem, done=done, shortest=SHORTEST_PASSWORD, language=language, t=partial(text, language=language)
+    )
+    return _html(shown, status)
+
+
 def add_to(app: FastAPI) -> None:
     """Add the pages to the front door; none of them is part of the contract."""
 
@@ -129,6 +139,19 @@ def add_to(app: FastAPI) -> None:
             return RedirectResponse(f"/r/{report.number}?token={token}", 303)
         except LampioneError as error:
             return _error_page(request, error)
+
+    @app.get("/password/{token}", include_in_schema=False)
+    def password_page(request: Request, token: str) -> Response:  # noqa: ARG001  (a look uses nothing up)
+        return _password_page(request)
+
+    @app.post("/password/{token}", include_in_schema=False)
+    def set_password(request: Request, token: str, new: Annotated[str, Form(max_length=200)]) -> Response:
+        try:
+            with provincial() as session:
+                signing_in.reset_password(session, token, new)
+            return _password_page(request, done=True)
+        except LampioneError as error:
+            return _password_page(request, problem=error.sentence(language_of(request)), status=status_of(error))
 
     app.mount("/static/maplibre", _Revalidated(directory=MAPLIBRE, check_dir=False), name="maplibre")
     app.mount("/static", _Revalidated(directory=WEB / "map", check_dir=False), name="static")

@@ -19,15 +19,13 @@ from api.access import Signed
 from api.schemas import Line, Named, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
 from city.errors import Conflict, Forbidden, NotFound
-from city.registry import people, territory, view
+from city.registry import territory, view
 from city.registry.people import Right, Staff
 from city.registry.tables import (
-    Appointment,
     Category,
     Crew,
     Department,
     Municipality,
-    Person,
     RoutingRule,
     Zone,
     ZoneLayer,
@@ -161,17 +159,6 @@ class RulePut(Strict):
         )
 
 
-class PersonPost(Strict):
-    """Somebody who shall sign in, with a role."""
-
-    email: Email
-    name: Name
-    role: Literal["crew", "clerk", "head", "council", "municipality_admin", "province_admin"]
-    password: Annotated[str, StringConstraints(min_length=people.SHORTEST_PASSWORD, max_length=200)]
-    department: Slug | None = None
-    crew: Slug | None = None
-
-
 class DepartmentListed(BaseModel):
     """A department."""
 
@@ -212,15 +199,6 @@ class ZoneListed(BaseModel):
     half_width_metres: float | None
     valid_from: str
     valid_until: str | None
-
-
-class PersonListed(BaseModel):
-    """Somebody who may sign in."""
-
-    name: str
-    email: str
-    is_active: bool
-    roles: list[str]
 
 
 @contextmanager
@@ -401,44 +379,6 @@ def list_zones(owner: Slug, staff: Signed) -> list[ZoneListed]:
             )
             for layer, code, name, half_width, valid_from, valid_until in found
         ]
-
-
-@router.get("/people")
-def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
-    """Who may sign in."""
-    with administering(staff, owner) as (session, home):
-        posts = session.execute(
-            select(Appointment.person_id, Appointment.role).where(Appointment.municipality_id == home.id)
-        ).all()
-        found = session.scalars(select(Person).where(Person.municipality_id == home.id).order_by(Person.name))
-        return [
-            PersonListed(
-                name=one.name,
-                email=one.email,
-                is_active=one.is_active,
-                roles=sorted(role for person_id, role in posts if person_id == one.id),
-            )
-            for one in found
-        ]
-
-
-@router.post("/people", status_code=201)
-def add_person(owner: Slug, body: PersonPost, staff: Signed) -> PersonListed:
-    """Let somebody sign in with a role, or give somebody known another one."""
-    with administering(staff, owner) as (session, home):
-        if body.role == "province_admin" and home.id != PROVINCE:
-            raise Forbidden("people.not_here", municipality=home.name)
-        people.appoint(
-            session,
-            municipality=home.slug,
-            email=body.email,
-            name=body.name,
-            role=body.role,
-            password=body.password,
-            department=body.department,
-            crew=body.crew,
-        )
-    return PersonListed(name=body.name, email=body.email, is_active=True, roles=[body.role])
 
 
 def _rule(rule: RoutingRule, home: Municipality) -> RuleListed:

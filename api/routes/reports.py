@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from api import visitor
 from api.access import ReceiptToken
 from api.limits import LARGEST_JSON
 from api.problems import language_of
@@ -31,6 +32,7 @@ from api.schemas import (
 )
 from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError
+from city.pacing import Sparing
 from city.records import holding, publication
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
@@ -43,6 +45,7 @@ from geo.cells import Bounds
 
 MOST_FILES_READ: Final = 50
 """More photos than are taken, so that the answer can say how many came."""
+_PACE: Final = Sparing("reports")
 
 router = APIRouter(prefix="/api/v1", tags=["reports"])
 
@@ -143,8 +146,12 @@ def report_something(
 ) -> Response:
     """Take a report in: placed, classified, routed and kept in one transaction.
 
-    A repeat under the same `client_reference` answers 200 with the first answer.
+    A repeat under the same `client_reference` answers 200 with the first answer. A network that sends too
+    many is asked to come back later (429, Retry-After).
     """
+    network, per_hour = visitor.network(request), settings().reports_per_hour
+    if network and per_hour:
+        _PACE.take(network, per_hour)
     report, files = handed
     municipality = view.found(lambda registry: registry.at(checked(report.where)))
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []

@@ -57,7 +57,7 @@ class Letter:
         return _template().render(letter=self, language=language)
 
 
-def as_mail(municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> EmailMessage:
+def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: Letter) -> EmailMessage:
     """The letter, ready to be sent to the delivery's address under the delivery's own Message-ID."""
     message = EmailMessage()
     message["Subject"] = letter.subject
@@ -67,7 +67,7 @@ def as_mail(municipality: MunicipalityView, delivery: Delivery, letter: Letter) 
     domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{delivery.id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    if municipality.email:
+    if municipality and municipality.email:
         message["Reply-To"] = municipality.email
     message.set_content(letter.plain())
     message.add_alternative(letter.page(delivery.language), subtype="html")

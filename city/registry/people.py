@@ -1,29 +1,23 @@
-"""Who works here, who is signed in, and what they may do.
-
-Passwords are kept as argon2id; a sign-in is an opaque random token of which only the SHA-256 is kept, so that it can be
-revoked and a stolen table opens nothing. Sign-in happens before the municipality is known, hence `provincial()`.
-"""
+"""Who works here, and what they may do. Passwords are kept as argon2id."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from threading import BoundedSemaphore
 from typing import Final
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
-from city.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
+from city.errors import Conflict, Forbidden, InvalidInput, NotFound
 from city.registry.tables import ROLES, AccessToken, Appointment, Crew, Department, Municipality, Person
 
-TOKEN_LIFE: Final = timedelta(hours=12)
 SHORTEST_PASSWORD: Final = 12
+FEWEST_SIGNS: Final = 5
 
 _hasher: Final = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
 """The parameters OWASP gives for argon2id: 19 MiB, two passes, one lane."""
@@ -72,6 +66,11 @@ class Staff:
     """The municipality that employs them; 0 is the province."""
     posts: tuple[Post, ...]
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles, each once."""
+        return sorted({post.role for post in self.posts})
+
     def works_in(self, municipality_id: int) -> bool:
         """Whether they may act in this municipality at all."""
         return self.home_id == municipality_id or any(post.role == "province_admin" for post in self.posts)
@@ -100,72 +99,51 @@ class Staff:
         return False
 
 
-def hash_password(password: str) -> str:
-    """The argon2id hash of a new password. Raises InvalidInput where it is too short."""
+def hash_password(password: str, email: str = "") -> str:
+    """The argon2id hash of a new password. Raises InvalidInput where it is too short or easily guessed."""
     if len(password) < SHORTEST_PASSWORD:
         raise InvalidInput("people.short_password", field="password", shortest=SHORTEST_PASSWORD)
+    if len(set(password)) < FEWEST_SIGNS or (email and email.strip().lower() in password.lower()):
+        raise InvalidInput("people.weak_password", field="password", fewest=FEWEST_SIGNS)
     with _hashing:
         return _hasher.hash(password)
 
 
 def is_right(password: str, password_hash: str | None) -> bool:
-    """Whether the password is the one hashed."""
+    """Whether the password is the one hashed. Takes as long where there is none."""
     with _hashing:
         return _hasher.verify(password, password_hash or _NOBODY) and password_hash is not None
 
 
-def sign_in(session: WriteSession, email: str, password: str) -> tuple[str, Staff, datetime]:
-    """A new token, who it is, and until when. Takes as long for an unknown address as for a wrong password.
-
-    Raises NotAuthenticated.
-    """
-    person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower(), Person.is_active))
-    with _hashing:
-        is_right = _hasher.verify(password, (person.password_hash if person else None) or _NOBODY)
-    if person is None or person.password_hash is None or not is_right:
-        raise NotAuthenticated("people.wrong_password")
-    token = secrets.token_urlsafe(32)
-    expires_at = datetime.now(UTC) + TOKEN_LIFE
-    session.add(
-        AccessToken(
-            token_hash=_digest(token),
-            municipality_id=person.municipality_id,
-            person_id=person.id,
-            expires_at=expires_at,
-        )
+def revoke_all(session: WriteSession, municipality_id: int, person_id: int, *, but: bytes | None = None) -> None:
+    """Sign somebody out everywhere, except (perhaps) from where they hold the token with the digest `but`."""
+    revoked = update(AccessToken).where(
+        AccessToken.municipality_id == municipality_id,
+        AccessToken.person_id == person_id,
+        AccessToken.revoked_at.is_(None),
     )
+    if but is not None:
+        revoked = revoked.where(AccessToken.token_hash != but)
+    session.execute(revoked.values(revoked_at=func.now()))
+
+
+def person(session: ReadSession, municipality_id: int, person_id: int) -> Person:
+    """Somebody who works there. Raises NotFound."""
+    found = session.get(Person, (municipality_id, person_id))
+    if found is None:
+        raise NotFound("people.no_person", value=person_id)
+    return found
+
+
+def dismiss(session: WriteSession, by: Staff, municipality_id: int, person_id: int, appointment_id: int) -> None:
+    """Take an appointment away. Raises NotFound; Forbidden where it is one's own as administrator."""
+    found = session.get(Appointment, (municipality_id, appointment_id))
+    if found is None or found.person_id != person_id:
+        raise NotFound("people.no_appointment", value=appointment_id)
+    if (municipality_id, person_id) == (by.home_id, by.person_id) and Right.ADMINISTER in _RIGHTS[found.role]:
+        raise Forbidden("people.not_oneself")
+    session.delete(found)
     session.flush()
-    return token, _staff(session, person), expires_at
-
-
-def signed_in(session: ReadSession, token: str) -> Staff:
-    """Who holds `token`. Raises NotAuthenticated where it is unknown, expired or revoked."""
-    person = session.scalar(
-        select(Person)
-        .join(
-            AccessToken,
-            (AccessToken.municipality_id == Person.municipality_id) & (AccessToken.person_id == Person.id),
-        )
-        .where(
-            AccessToken.token_hash == _digest(token),
-            AccessToken.revoked_at.is_(None),
-            AccessToken.expires_at > func.now(),
-            Person.is_active,
-        )
-    )
-    if person is None:
-        raise NotAuthenticated("people.token_not_good")
-    return _staff(session, person)
-
-
-def sign_out(session: WriteSession, token: str) -> None:
-    """Revoke `token`; harmless where it is not good any more."""
-    session.execute(update(AccessToken).where(AccessToken.token_hash == _digest(token)).values(revoked_at=func.now()))
-
-
-def forget_expired(session: WriteSession) -> None:
-    """Forget the sign-ins that are no good any more."""
-    session.execute(delete(AccessToken).where(AccessToken.expires_at < func.now()))
 
 
 def appoint(
@@ -203,7 +181,9 @@ def appoint(
         raise Conflict("people.works_elsewhere", field="email", value=email)
     person.name = name
     if password is not None:
-        password_hash = hash_password(password)
+        password_hash = hash_password(password, email)
+    if password_hash is not None and person.id is not None:
+        revoke_all(session, home_id, person.id)
     if password_hash is not None:
         person.password_hash = password_hash
     session.flush()
@@ -234,7 +214,8 @@ def _find(
     return found
 
 
-def _staff(session: ReadSession, person: Person) -> Staff:
+def staff(session: ReadSession, person: Person) -> Staff:
+    """Somebody, with what they are appointed to."""
     posts = session.execute(
         select(Appointment.role, Appointment.department_id, Appointment.crew_id).where(
             Appointment.municipality_id == person.municipality_id, Appointment.person_id == person.id
@@ -248,7 +229,3 @@ def _staff(session: ReadSession, person: Person) -> Staff:
         home_id=person.municipality_id,
         posts=tuple(Post(*post) for post in posts),
     )
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     SmallInteger,
+    String,
     Text,
     func,
     text,
@@ -325,6 +328,63 @@ class AccessToken(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    id: Mapped[UUID] = mapped_column(server_default=func.gen_random_uuid(), unique=True)
+    """By which its owner names it."""
+    device: Mapped[str] = mapped_column(server_default="")
+    """What the program called itself that signed in."""
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When it was last used, to ten minutes."""
+    is_full: Mapped[bool] = mapped_column(server_default=text("true"))
+    """False: good for setting up a second factor, and for nothing else."""
+
+
+class SecondFactor(Base):
+    """What somebody proves who they are with, besides the password."""
+
+    __tablename__ = "second_factor"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "person_id"], ["person.municipality_id", "person.id"], ondelete="CASCADE"
+        ),
+    )
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(primary_key=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    """Sealed."""
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    """The half minute of the last code taken: none is taken twice."""
+    paper: Mapped[list[str]] = mapped_column(ARRAY(String))
+    """SHA-256 of the paper codes not used yet."""
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PasswordReset(Base):
+    """Somebody asked for a new password; the token of the mail is made from the id."""
+
+    __tablename__ = "password_reset"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "person_id"], ["person.municipality_id", "person.id"], ondelete="CASCADE"
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    municipality_id: Mapped[int]
+    person_id: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PaceRow(Base):
+    """How often somebody has tried; unlogged, for it may be lost."""
+
+    __tablename__ = "pace"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    who: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    full_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class RegistryVersion(Base):

@@ -5,6 +5,7 @@
 | a report with photos came in   | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
 | a category's privacy changed   | `republish_category`                                          |
+| somebody asked for a password  | `send_password_link`                                          |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
@@ -49,6 +50,11 @@ def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any
     if session.happened_at is not None:
         return
     promise(session, "send_letters", municipality_id=municipality_id, kind=kind, about=about)
+
+
+def after_asking_for_password(session: WriteSession, municipality_id: int, reset_id: UUID) -> None:
+    """What follows when somebody of the staff wants a new password."""
+    promise(session, "send_password_link", municipality_id=municipality_id, reset_id=str(reset_id))
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import orjson
+import pyotp
 import pytest
 import schemathesis
 from fastapi import FastAPI, Request
@@ -64,7 +65,8 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 def is_for_staff(path: str, method: str) -> bool:
     if path == "/api/v1/session":
         return method != "post"
-    return path.startswith(("/api/v1/desk/", "/api/v1/crew/", "/api/v1/registry/"))
+    staff = ("/api/v1/crew/", "/api/v1/desk/", "/api/v1/registry/", "/api/v1/session/")
+    return path.startswith(staff) and "/resets" not in path
 
 
 def test_staff_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> None:
@@ -80,6 +82,9 @@ SOMEWHERE: Final = {
     "owner": "pesaro",
     "slug": "roads",
     "rule_id": 1,
+    "person_id": 1,
+    "appointment_id": 1,
+    "sign_in_id": UUID(int=0),
 }
 
 
@@ -239,6 +244,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     visit_insight(witness)
     visit_crew(witness, signed_in(CREW).headers)
+    visit_session(call, staff)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     promised = {
         (method.upper(), path)
@@ -254,6 +260,30 @@ def visit_crew(witness: Witness, crew: dict[str, str]) -> None:
     known = crew | {"If-None-Match": day.headers["etag"]}
     witness.call("GET", "/api/v1/crew/day", headers=known, params={"lon": 12.9, "lat": 43.9}, expected=304)
     witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9}, expected=422)
+
+
+def visit_session(call: Callable[..., httpx.Response], staff: dict[str, str]) -> None:
+    session = "/api/v1/session"
+    devices = call("GET", f"{session}/devices", headers=staff).json()
+    assert [one["is_this"] for one in devices].count(True) == 1
+    there = next(one["id"] for one in devices if not one["is_this"])
+    call("DELETE", f"{session}/devices/{{sign_in_id}}", at={"sign_in_id": there}, headers=staff, expected=204)
+    call("DELETE", f"{session}/devices/{{sign_in_id}}", at={"sign_in_id": there}, headers=staff, expected=404)
+    call("DELETE", f"{session}/devices", headers=staff, expected=204)
+    passwords = {"current": PASSWORD, "new": PASSWORD}
+    call("PUT", f"{session}/password", headers=staff, json=passwords, expected=204)
+    call("POST", f"{session}/resets", json={"email": "nobody@example.org"}, expected=202)
+    call("PUT", f"{session}/resets", json={"token": "x", "new": PASSWORD}, expected=401)
+    secret = call("POST", f"{session}/second-factor", headers=staff, expected=201).json()["secret"]
+    code = pyotp.TOTP(secret).now()
+    paper = call("PUT", f"{session}/second-factor", headers=staff, json={"code": code}).json()["codes"]
+    call(
+        "DELETE",
+        f"{session}/second-factor",
+        headers=staff,
+        json={"password": PASSWORD, "code": paper[0]},
+        expected=204,
+    )
 
 
 def visit_insight(witness: Witness) -> None:

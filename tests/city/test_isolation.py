@@ -18,14 +18,17 @@ from api.app import create_app
 from city.registry import view
 from city.settings import settings
 
-SHARED = {"tile_cell", "tile_delta", "tile_fold"}
-"""Numbers of what is public already: no tenant's secret."""
+SHARED = {"tile_cell", "tile_delta", "tile_fold", "pace"}
+"""Numbers of what is public already, and how often somebody unnamed has tried: no tenant's secret."""
 APPEND_ONLY = {"timeline_entry"}
 READERS_NOTHING = (
     "reporter",
     "person",
     "appointment",
     "access_token",
+    "second_factor",
+    "password_reset",
+    "pace",
     "delivery",
     "job",
     "client_request",
@@ -162,6 +165,11 @@ _ROWS = (
         "INSERT INTO access_token (token_hash, municipality_id, person_id, expires_at)"
         " VALUES (uuid_send(%(id)s), %(town)s, %(person)s, now())"
     ),
+    (
+        "INSERT INTO second_factor (municipality_id, person_id, secret, last_step, paper)"
+        " VALUES (%(town)s, %(person)s, '', 0, '{}')"
+    ),
+    "INSERT INTO password_reset (municipality_id, person_id) VALUES (%(town)s, %(person)s)",
     (
         "INSERT INTO timeline_entry (municipality_id, report_id, what, actor, is_public, note)"
         " VALUES (%(town)s, %(report)s, 'note', 'staff', false, 'fra noi')"

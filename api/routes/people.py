@@ -1,0 +1,157 @@
+"""The administrator's errand with people: who may sign in, as what, and taking it away again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, StringConstraints
+from sqlalchemy import select
+
+from api.access import Signed
+from api.routes.administration import Email, Name, administering
+from api.schemas import Slug, Strict
+from city.database import PROVINCE, ReadSession
+from city.errors import Forbidden
+from city.registry import people, second_factor
+from city.registry.tables import Appointment, Crew, Department, Municipality, Person
+
+router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administration"])
+
+Key = Annotated[int, Path(ge=1, lt=2**31)]
+
+
+class PersonPost(Strict):
+    """Somebody who shall sign in, with a role."""
+
+    email: Email
+    name: Name
+    role: Literal["crew", "clerk", "head", "council", "municipality_admin", "province_admin"]
+    password: Annotated[str, StringConstraints(min_length=people.SHORTEST_PASSWORD, max_length=200)]
+    department: Slug | None = None
+    crew: Slug | None = None
+
+
+class PersonPatch(Strict):
+    """What is to be different; what is left out stays."""
+
+    name: Name | None = None
+    language: Literal["it", "en"] | None = None
+    is_active: bool | None = None
+    """False: signed out everywhere at once, and may not sign in any more."""
+
+
+class AppointmentListed(BaseModel):
+    """One role of somebody, for everything or for one department or crew."""
+
+    id: int
+    role: str
+    department: str | None
+    crew: str | None
+
+
+class PersonListed(BaseModel):
+    """Somebody who may sign in."""
+
+    id: int
+    name: str
+    email: str
+    language: str
+    is_active: bool
+    has_second_factor: bool
+    roles: list[str]
+    appointments: list[AppointmentListed]
+
+
+@router.get("")
+def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
+    """Who may sign in."""
+    with administering(staff, owner) as (session, home):
+        found = session.scalars(
+            select(Person).where(Person.municipality_id == home.id).order_by(Person.name, Person.id)
+        )
+        return [_listed(session, home, one) for one in found]
+
+
+@router.post("", status_code=201)
+def add_person(owner: Slug, body: PersonPost, staff: Signed) -> PersonListed:
+    """Let somebody sign in with a role, or give somebody known another one. A new password ends their sign-ins."""
+    with administering(staff, owner) as (session, home):
+        if body.role == "province_admin" and home.id != PROVINCE:
+            raise Forbidden("people.not_here", municipality=home.name)
+        person_id = people.appoint(
+            session,
+            municipality=home.slug,
+            email=body.email,
+            name=body.name,
+            role=body.role,
+            password=body.password,
+            department=body.department,
+            crew=body.crew,
+        )
+        return _listed(session, home, people.person(session, home.id, person_id))
+
+
+@router.patch("/{person_id}")
+def change_person(owner: Slug, person_id: Key, body: PersonPatch, staff: Signed) -> PersonListed:
+    """Change the name or language of somebody, or whether they may sign in; their history stays."""
+    with administering(staff, owner) as (session, home):
+        person = people.person(session, home.id, person_id)
+        if body.is_active is False and (home.id, person_id) == (staff.home_id, staff.person_id):
+            raise Forbidden("people.not_oneself", field="is_active")
+        for name, value in body.model_dump(exclude_none=True).items():
+            setattr(person, name, value)
+        if not person.is_active:
+            people.revoke_all(session, home.id, person_id)
+        session.flush()
+        return _listed(session, home, person)
+
+
+@router.delete("/{person_id}/appointments/{appointment_id}")
+def end_appointment(owner: Slug, person_id: Key, appointment_id: Key, staff: Signed) -> PersonListed:
+    """Take a role away; it counts from the next request."""
+    with administering(staff, owner) as (session, home):
+        people.dismiss(session, staff, home.id, person_id, appointment_id)
+        return _listed(session, home, people.person(session, home.id, person_id))
+
+
+@router.delete("/{person_id}/devices", status_code=204)
+def sign_out_person(owner: Slug, person_id: Key, staff: Signed) -> None:
+    """Sign somebody out everywhere: a tablet that was lost."""
+    with administering(staff, owner) as (session, home):
+        people.revoke_all(session, home.id, people.person(session, home.id, person_id).id)
+
+
+@router.delete("/{person_id}/second-factor", status_code=204)
+def remove_second_factor(owner: Slug, person_id: Key, staff: Signed) -> None:
+    """Take away the second factor of somebody who has lost phone and paper; they are signed out everywhere."""
+    with administering(staff, owner) as (session, home):
+        person = people.person(session, home.id, person_id)
+        second_factor.remove(session, home.id, person.id)
+        people.revoke_all(session, home.id, person.id)
+
+
+def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonListed:
+    posts = session.execute(
+        select(Appointment.id, Appointment.role, Department.slug, Crew.slug)
+        .outerjoin(
+            Department,
+            (Department.municipality_id == Appointment.municipality_id) & (Department.id == Appointment.department_id),
+        )
+        .outerjoin(Crew, (Crew.municipality_id == Appointment.municipality_id) & (Crew.id == Appointment.crew_id))
+        .where(Appointment.municipality_id == home.id, Appointment.person_id == person.id)
+        .order_by(Appointment.id)
+    ).all()
+    return PersonListed(
+        id=person.id,
+        name=person.name,
+        email=person.email,
+        language=person.language,
+        is_active=person.is_active,
+        has_second_factor=second_factor.has_one(session, person),
+        roles=sorted({role for _, role, _, _ in posts}),
+        appointments=[
+            AppointmentListed(id=number, role=role, department=department, crew=crew)
+            for number, role, department, crew in posts
+        ],
+    )

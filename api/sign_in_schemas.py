@@ -1,0 +1,104 @@
+"""What goes in and out when somebody signs in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, StringConstraints
+
+from api.schemas import Line, Strict
+
+Email = Annotated[Line, StringConstraints(max_length=254)]
+Password = Annotated[str, StringConstraints(max_length=200)]
+Code = Annotated[Line, StringConstraints(min_length=6, max_length=30)]
+
+
+class SessionIn(Strict):
+    """Who signs in."""
+
+    email: Email
+    password: Password
+    code: Code | None = None
+    """Of the authenticator app, or one of the paper codes."""
+
+
+class SessionOut(BaseModel):
+    """A sign-in. Send the token as `Authorization: Bearer …`."""
+
+    token: str
+    expires_at: datetime
+    name: str
+    roles: list[str]
+    must_enrol: bool = False
+    """A second factor is wanted, and has to be set up before anything else."""
+
+
+class WhoOut(BaseModel):
+    """Who is signed in."""
+
+    name: str
+    email: str
+    language: str
+    municipality: str | None
+    roles: list[str]
+
+
+class SignInListed(BaseModel):
+    """One sign-in of one's own."""
+
+    id: UUID
+    device: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    is_this: bool
+    """The one that asks."""
+
+
+class PasswordIn(Strict):
+    """The password one has, and the one to be."""
+
+    current: Password
+    new: Password
+
+
+class ResetAsked(Strict):
+    """Whose password is forgotten."""
+
+    email: Email
+
+
+class ResetIn(Strict):
+    """The token of the mail, and the new password."""
+
+    token: Annotated[Line, StringConstraints(max_length=100)]
+    new: Password
+
+
+class CodeIn(Strict):
+    """A code of the authenticator app."""
+
+    code: Code
+
+
+class FactorOff(Strict):
+    """What is asked for to give the second factor up."""
+
+    password: Password
+    code: Code
+
+
+class FactorBegun(BaseModel):
+    """What an authenticator app is told."""
+
+    secret: str
+    address: str
+    """`otpauth:`, to be shown as a QR code."""
+
+
+class PaperCodes(BaseModel):
+    """Each good for one sign-in without the app."""
+
+    codes: list[str]
