@@ -46,7 +46,7 @@ def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> N
         raise Unavailable("mail.silent", problem=problem)
 
 
-@dramatiq.actor(max_retries=10, max_age=3_600_000)  # the link is good for an hour
+@dramatiq.actor
 def send_password_link(municipality_id: int, reset_id: str) -> None:
     """Send somebody of the staff the link to a new password."""
     with writing(municipality_id) as session:

@@ -18,7 +18,7 @@ from city.texts import text
 def send(session: ReadSession, reset_id: UUID) -> None:
     """Send the link, unless it has been used or has grown old. Raises Unavailable, MailRefused."""
     reset = session.get(PasswordReset, reset_id)
-    if reset is None or reset.used_at is not None:
+    if reset is None or not signing_in.is_good(reset):
         return
     person = session.get_one(Person, (reset.municipality_id, reset.person_id))
     say = partial(text, language=person.language)

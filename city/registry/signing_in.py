@@ -203,13 +203,18 @@ def reset_token(reset_id: UUID) -> str:
     return base64.urlsafe_b64encode(reset_id.bytes + keyed[:16]).decode().rstrip("=")
 
 
+def is_good(reset: PasswordReset) -> bool:
+    """Whether a new password can still be set with it."""
+    return reset.used_at is None and reset.created_at > datetime.now(UTC) - RESET_LIFE
+
+
 def reset_password(session: WriteSession, token: str, new: str) -> Person:
     """Set a new password with the token of a mail, once; every sign-in ends.
 
     The second factor stays. Raises NotAuthenticated, InvalidInput.
     """
     reset = session.get(PasswordReset, _reset_id(token), with_for_update=True)
-    if reset is None or reset.used_at is not None or reset.created_at < datetime.now(UTC) - RESET_LIFE:
+    if reset is None or not is_good(reset):
         raise NotAuthenticated("people.reset_not_good", field="token")
     person = session.get(Person, (reset.municipality_id, reset.person_id))
     if person is None or not person.is_active:

@@ -97,7 +97,7 @@ def test_reports_are_slowed_down_by_network_and_not_from_this_machine(
 ) -> None:
     monkeypatch.setenv("LAMPIONE_REPORTS_PER_HOUR", "40")
     settings.cache_clear()
-    report = COAST | {"description": "lampione spento davanti al civico 12"}
+    report = {"lon": COAST.lon, "lat": COAST.lat, "description": "lampione spento davanti al civico 12"}
 
     def send(visitor: TestClient) -> int:
         return int(visitor.post("/api/v1/reports", json=report).status_code)

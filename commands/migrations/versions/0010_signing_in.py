@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -60,8 +60,7 @@ def upgrade() -> None:
             f"CREATE POLICY tenant ON {table} TO lampione_app"
             " USING (municipality_id = current_municipality()) WITH CHECK (municipality_id = current_municipality())"
         )
-        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO lampione_province")
-    op.execute("GRANT SELECT, DELETE ON password_reset TO lampione_app")
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO lampione_app, lampione_province")
     op.execute("GRANT SELECT, INSERT, UPDATE ON pace TO lampione_app")
     op.execute("GRANT SELECT, DELETE ON pace TO lampione_province")
 
