@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from city.registry.working_time import CALENDAR_DAYS, Unit
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
 from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import State
@@ -446,6 +447,15 @@ class QuestionOut(BaseModel):
     choices: list[QuestionChoice] = Field(default_factory=list)
 
 
+class DeadlineSpan(Strict):
+    """How much time there is to solve something: days count from the day after and end at midnight; working hours are
+    office hours, to the minute.
+    """
+
+    amount: Annotated[int, Field(ge=1, le=3650)]
+    unit: Unit = CALENDAR_DAYS
+
+
 class CategoryListed(BaseModel):
     """A category one may choose."""
 
@@ -453,7 +463,7 @@ class CategoryListed(BaseModel):
     group: str
     name: Named
     is_public: bool
-    deadline_days: int
+    deadline: DeadlineSpan
     questions: list[QuestionOut]
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from city.errors import InvalidInput
 from city.registry.view import LAST_RESORT, CategoryView, GroupView, Named
+from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import duplicates, trained
 from city.reports.likeness import Wording
 from city.reports.training import GROUP_PREFIX, read_labels
@@ -204,9 +205,9 @@ class _Library:
 
 
 def _categories() -> dict[str, CategoryView]:
-    nameless = Named("", "")
+    nameless, someday = Named("", ""), Span(1, CALENDAR_DAYS)
     return {
-        slug: CategoryView(number, slug, GroupView(group, nameless, "", ""), nameless, "public", 0, [], {}, True)
+        slug: CategoryView(number, slug, GroupView(group, nameless, "", ""), nameless, "public", someday, [], {}, True)
         for number, (slug, group) in enumerate(seeding.groups_of_categories().items())
     }
 

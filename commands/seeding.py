@@ -28,6 +28,7 @@ from city.registry.publishing import Publication
 from city.registry.tables import Appointment, Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
+from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import handling, trained
 from city.reports.changing import Desk, locked
 from city.reports.classification import FORMAT, Classifier, UnusableModel
@@ -238,12 +239,16 @@ def _put_taxonomy(session: WriteSession) -> None:
             group=group["slug"],
             name_it=category["name"]["it"],
             name_en=category["name"]["en"],
-            deadline_days=category["deadline"],
+            deadline=_span(category),
             privacy=category.get("privacy", "public"),
             questions=category.get("questions", []),
             emergency_words=category.get("emergency", {}),
             position=position,
         )
+
+
+def _span(given: Mapping[str, Any]) -> Span:
+    return Span(given["deadline"], given.get("unit", CALENDAR_DAYS))
 
 
 def _put_overrides(session: WriteSession) -> None:
@@ -256,7 +261,7 @@ def _put_overrides(session: WriteSession) -> None:
             name_it=name.get("it"),
             name_en=name.get("en"),
             privacy=override.get("privacy"),
-            deadline_days=override.get("deadline"),
+            deadline=_span(override) if "deadline" in override else None,
             is_active=False if override.get("hidden") else None,
         )
 

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from api.access import Signed
-from api.schemas import Line, Named, Slug, Strict
+from api.schemas import DeadlineSpan, Line, Named, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
 from city.errors import Conflict, Forbidden, NotFound
 from city.registry import territory, view
@@ -31,6 +31,7 @@ from city.registry.tables import (
     ZoneLayer,
 )
 from city.registry.territory import DepartmentFields
+from city.registry.working_time import Span
 from city.reports import journey
 from city.reports.rules import RuleFields, save_rule
 
@@ -85,7 +86,7 @@ class OverridePut(Strict):
 
     name: NamedIn | None = None
     privacy: Literal["public", "coarse", "hidden"] | None = None
-    deadline_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    deadline: DeadlineSpan | None = None
     is_active: bool | None = None
 
 
@@ -118,7 +119,7 @@ class CategoryPut(Strict):
 
     group: Slug
     name: NamedIn
-    deadline_days: Annotated[int, Field(ge=1, le=3650)]
+    deadline: DeadlineSpan
     privacy: Literal["public", "coarse", "hidden"] = "public"
     questions: Annotated[list[QuestionPut], Field(max_length=20)] = Field(default_factory=list)
     emergency_words: EmergencyWords = Field(default_factory=EmergencyWords)
@@ -273,7 +274,7 @@ def put_override(owner: Slug, slug: Slug, body: OverridePut, staff: Signed) -> N
             name_it=body.name.it if body.name else None,
             name_en=body.name.en if body.name else None,
             privacy=body.privacy,
-            deadline_days=body.deadline_days,
+            deadline=Span(body.deadline.amount, body.deadline.unit) if body.deadline else None,
             is_active=body.is_active,
         )
         journey.after_privacy_change(session, home.id, slug)
@@ -299,7 +300,7 @@ def put_category(owner: Slug, slug: Slug, body: CategoryPut, staff: Signed) -> N
             group=body.group,
             name_it=body.name.it,
             name_en=body.name.en,
-            deadline_days=body.deadline_days,
+            deadline=Span(body.deadline.amount, body.deadline.unit),
             privacy=body.privacy,
             questions=[question.model_dump() for question in body.questions],
             emergency_words=body.emergency_words.model_dump(),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from api.schemas import (
     CategoriesOut,
     CategoryListed,
+    DeadlineSpan,
     GroupListed,
     MunicipalityListed,
     MunicipalityOut,
@@ -74,7 +75,7 @@ def list_categories(
                 group=c.group.slug,
                 name=Named(it=c.name.it, en=c.name.en),
                 is_public=c.is_public,
-                deadline_days=c.deadline_days,
+                deadline=DeadlineSpan(amount=c.deadline.amount, unit=c.deadline.unit),
                 questions=[QuestionOut.model_validate(question) for question in c.questions],
             )
             for c in offered

@@ -13,6 +13,7 @@ from city.errors import Forbidden, InvalidInput
 from city.registry.people import Right, Staff
 from city.registry.view import CrewView, MunicipalityView
 from city.reports import field_form
+from city.reports.deadlines import LATE
 from city.reports.imaging import DERIVATIVES
 from city.reports.lifecycle import MOVES, Mover, State
 from geo.nearby import FLAT_SQL, flat_values
@@ -28,7 +29,7 @@ JOBS: Final = (State.ASSIGNED, State.PLANNED, State.IN_PROGRESS, State.WAITING, 
 _JOBS_SQL = f"""
 SELECT id, number, version, state, category_id, department_id, lon, lat, address, description, language, answers,
        is_emergency, people, created_at, deadline_at, promised_at, paused_at, parent_id,
-       (deadline_at < coalesce(paused_at, now())) AS is_late, count(*) OVER () AS all_jobs
+       {LATE} AS is_late, count(*) OVER () AS all_jobs
 FROM report
 WHERE municipality_id = %(municipality_id)s AND crew_id = %(crew_id)s AND is_open AND state = ANY(%(states)s)
 ORDER BY is_emergency DESC,

@@ -20,6 +20,7 @@ from city.records.insight import LEAST, SOLVED, VOID, Period, Scope, Sieve
 from city.records.lines import KEYS, Across, By, Line, lines
 from city.records.waiting import Waits
 from city.records.withholding import of_line, of_table
+from city.reports import deadlines
 
 FEW: Final = "few"
 NOT_REACHED: Final = "not_reached"
@@ -56,7 +57,7 @@ CONTENT: Final = 4
 COUNT, ANSWER, SOLUTION = 0, 1, 2
 """What a row of the statement counts."""
 
-_LATE_OPEN: Final = "(report.is_open AND report.deadline_at < coalesce(report.paused_at, %(now)s))"
+_LATE_OPEN: Final = deadlines.late("%(now)s")
 _DUE: Final = f"(report.state <> ALL(%(void)s) AND (report.solved_at IS NOT NULL OR {_LATE_OPEN}))"
 _SOLVED: Final = "(report.state = ANY(%(solved)s))"
 FLAGS: Final[dict[str, str]] = {

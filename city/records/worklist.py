@@ -13,12 +13,13 @@ from city.records.publication import in_box, make_cursor, read_cursor
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
+from city.reports.deadlines import LATE
 from city.reports.lifecycle import MOVES, State
 from city.reports.timeline import history
 from geo.cells import Bounds
 from geo.place import Place
 
-_DESK_ROW = """
+_DESK_ROW = f"""
   report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
   lon, lat, address, address_source, left(description, 300) AS description, language, source, is_public, is_emergency,
   master_id,
@@ -26,12 +27,12 @@ _DESK_ROW = """
   escalation, rating, version,
   (SELECT name FROM person WHERE person.municipality_id = report.municipality_id
    AND person.id = report.person_id) AS person,
-  (is_open AND deadline_at < coalesce(paused_at, now())) AS is_late,
+  {LATE} AS is_late,
   (SELECT count(*) FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
    AND duplicate.master_id = report.id) AS duplicates,
   (SELECT count(*) FROM photo WHERE photo.municipality_id = report.municipality_id
    AND photo.report_id = report.id) AS photos
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class WorklistFilter:
         for clause, name, value in (
             ("report.state = ANY(%(states)s)", "states", [state.value for state in self.states] or None),
             ("is_open = %(is_open)s", "is_open", self.is_open),
-            ("(is_open AND deadline_at < coalesce(paused_at, now())) = %(is_late)s", "is_late", self.is_late),
+            (f"{LATE} = %(is_late)s", "is_late", self.is_late),
             ("is_emergency = %(is_emergency)s", "is_emergency", self.is_emergency),
             ("category_id = %(category_id)s", "category_id", category and category.id),
             ("group_slug = %(group)s", "group", self.group),

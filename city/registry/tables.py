@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from city.database import Base
+from city.registry.working_time import CALENDAR_DAYS, UNITS
 from geo.columns import area_column, shape_column
 
 ROLES = ("crew", "clerk", "head", "council", "municipality_admin", "province_admin")
@@ -59,6 +60,8 @@ class Municipality(Base):
     patron_day: Mapped[str | None]
     """Month and day of the patron saint, `MM-DD`."""
     patron_name: Mapped[str | None]
+    office_hours: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    """The week: `day` (ISO), `opens`, `closes`. Empty: as the province has it; there: the usual week."""
     email: Mapped[str | None]
     accepts_anonymous: Mapped[bool] = mapped_column(server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -180,6 +183,16 @@ class Zone(Base):
     valid_until: Mapped[date | None]
 
 
+class ClosingDay(Base):
+    """A day on which the offices of a municipality are closed besides; one of the province's closes all of them."""
+
+    __tablename__ = "closing_day"
+
+    municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
 class CategoryGroup(Base):
     """The upper level of the categories."""
 
@@ -202,7 +215,8 @@ class Category(Base):
     __tablename__ = "category"
     __table_args__ = (
         CheckConstraint("privacy IN ('public', 'coarse', 'hidden')", name="privacy"),
-        CheckConstraint("deadline_days BETWEEN 1 AND 3650", name="deadline"),
+        CheckConstraint("deadline_amount BETWEEN 1 AND 3650", name="deadline"),
+        CheckConstraint(f"deadline_unit IN {UNITS!r}", name="deadline_unit"),
         Index("category_slug_unique", "municipality_id", "slug", unique=True),
         Index("category_id_unique", "id", unique=True),
     )
@@ -214,7 +228,9 @@ class Category(Base):
     name_it: Mapped[str]
     name_en: Mapped[str]
     privacy: Mapped[str] = mapped_column(server_default="public")
-    deadline_days: Mapped[int] = mapped_column(SmallInteger)
+    deadline_amount: Mapped[int] = mapped_column(SmallInteger)
+    deadline_unit: Mapped[str] = mapped_column(server_default=CALENDAR_DAYS)
+    """What `deadline_amount` counts."""
     questions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     emergency_words: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default="{}")
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -227,7 +243,9 @@ class CategoryOverride(Base):
     __tablename__ = "category_override"
     __table_args__ = (
         CheckConstraint("privacy IN ('public', 'coarse', 'hidden')", name="privacy"),
-        CheckConstraint("deadline_days BETWEEN 1 AND 3650", name="deadline"),
+        CheckConstraint("deadline_amount BETWEEN 1 AND 3650", name="deadline"),
+        CheckConstraint(f"deadline_unit IN {UNITS!r}", name="deadline_unit"),
+        CheckConstraint("(deadline_amount IS NULL) = (deadline_unit IS NULL)", name="deadline_whole"),
     )
 
     municipality_id: Mapped[int] = mapped_column(ForeignKey("municipality.id", ondelete="CASCADE"), primary_key=True)
@@ -235,7 +253,8 @@ class CategoryOverride(Base):
     name_it: Mapped[str | None]
     name_en: Mapped[str | None]
     privacy: Mapped[str | None]
-    deadline_days: Mapped[int | None] = mapped_column(SmallInteger)
+    deadline_amount: Mapped[int | None] = mapped_column(SmallInteger)
+    deadline_unit: Mapped[str | None]
     is_active: Mapped[bool | None]
 
 

@@ -33,6 +33,7 @@ from city.registry.tables import (
     Zone,
     ZoneLayer,
 )
+from city.registry.working_time import Span
 from geo.place import WGS84
 
 Row = TypeVar("Row", bound=Base)
@@ -235,7 +236,7 @@ def put_category(
     group: str,
     name_it: str,
     name_en: str,
-    deadline_days: int,
+    deadline: Span,
     privacy: str = "public",
     questions: Sequence[Mapping[str, Any]] = (),
     emergency_words: Mapping[str, Sequence[str]] | None = None,
@@ -255,7 +256,8 @@ def put_category(
         "name_it": name_it,
         "name_en": name_en,
         "privacy": privacy,
-        "deadline_days": deadline_days,
+        "deadline_amount": deadline.amount,
+        "deadline_unit": deadline.unit,
         "questions": [dict(question) for question in questions],
         "emergency_words": {language: list(words) for language, words in (emergency_words or {}).items()},
         "position": position,
@@ -271,7 +273,7 @@ def put_override(
     name_it: str | None = None,
     name_en: str | None = None,
     privacy: str | None = None,
-    deadline_days: int | None = None,
+    deadline: Span | None = None,
     is_active: bool | None = None,
 ) -> CategoryOverride:
     """What a municipality sees differently from the province; None: as the province has it. Raises InvalidInput."""
@@ -282,7 +284,8 @@ def put_override(
         "name_it": name_it,
         "name_en": name_en,
         "privacy": privacy,
-        "deadline_days": deadline_days,
+        "deadline_amount": deadline.amount if deadline else None,
+        "deadline_unit": deadline.unit if deadline else None,
         "is_active": is_active,
     }
     return _put(session, CategoryOverride, {"municipality_id": municipality_id, "slug": slug}, values)

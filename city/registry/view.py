@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
+from city.registry.working_time import STANDARD_WEEK, Patron, Span, WorkingTime, week_of
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
 
@@ -83,7 +84,7 @@ class CategoryView:
     name: Named
     privacy: str
     """`public`; `coarse`: on the map, but only as one of a cell's number; `hidden`."""
-    deadline_days: int
+    deadline: Span
     questions: list[dict[str, Any]]
     emergency_words: dict[str, list[str]]
     is_active: bool
@@ -167,6 +168,7 @@ class MunicipalityView:
     """Words of all categories and languages that bring up 112."""
     forgiving: dict[str, list[ZoneView]] = field(default_factory=dict, repr=False)
     """The zones of the layers that have a tolerance, by layer."""
+    working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)
 
     def category(self, slug: str) -> CategoryView:
         """The active category `slug`. Raises InvalidInput that names the field and what would be right."""
@@ -362,6 +364,11 @@ class _Rows:
         return self._owned[name].get(municipality_id, [])
 
     @cached_property
+    def province(self) -> dict[str, Any]:
+        """The province's own row."""
+        return next(row for row in self.table("municipality") if row["id"] == PROVINCE)
+
+    @cached_property
     def provincial_zones(self) -> dict[int, ZoneView]:
         """The zones of the province, which all municipalities share."""
         return self.zone_views(PROVINCE)
@@ -447,6 +454,18 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             for phrase in phrases
         ),
         forgiving=forgiving(zones.values()),
+        working_time=_working_time(rows, row),
+    )
+
+
+def _working_time(rows: _Rows, row: dict[str, Any]) -> WorkingTime:
+    closing = rows.of("closing_day", PROVINCE, "day") + rows.of("closing_day", row["id"], "day")
+    week = row["office_hours"] or rows.province["office_hours"]
+    return WorkingTime(
+        zone=ZoneInfo(row["time_zone"]),
+        week=week_of(week) if week else STANDARD_WEEK,
+        patron=Patron.of(row["patron_day"], row["patron_name"]) if row["patron_day"] else None,
+        closing={one["day"]: one["name"] for one in closing},
     )
 
 
@@ -471,7 +490,7 @@ def _categories(rows: _Rows, own: int, groups: dict[str, GroupView]) -> dict[str
             group=groups[row["group_slug"]],
             name=Named(seen["name_it"], seen["name_en"]),
             privacy=seen["privacy"],
-            deadline_days=seen["deadline_days"],
+            deadline=Span(seen["deadline_amount"], seen["deadline_unit"]),
             questions=seen["questions"],
             emergency_words=seen["emergency_words"],
             is_active=seen["is_active"],

@@ -96,13 +96,23 @@ def enter(municipality: MunicipalityView, report: Report, state: State) -> None:
     """Put the report into `state`, which `lifecycle` has allowed."""
     if report.state == State.TRIAGE.value and state is not State.TRIAGE:
         report.triage_reason = None
-    if report.paused_at is not None and state is not State.WAITING:
-        report.deadline_at = resumed(report.deadline_at, report.paused_at, datetime.now(UTC), municipality)
-        report.paused_at = None
-    elif report.paused_at is None and state is State.WAITING:
-        report.paused_at = datetime.now(UTC)
+    _keep_time(municipality, report, state, datetime.now(UTC))
     report.state, report.is_open = state.value, state.is_open
     touch(report)
+
+
+def _keep_time(municipality: MunicipalityView, report: Report, state: State, now: datetime) -> None:
+    """Stop the clock where the report waits from now on; let it go on where it no longer waits, or is open again."""
+    stopped_at = report.paused_at
+    if not report.is_open and state.is_open:
+        stopped_at = report.solved_at or report.updated_at
+    if stopped_at is not None and state is not State.WAITING:
+        unit = municipality.category_ids[report.category_id].deadline.unit
+        report.deadline_at = resumed(report.deadline_at, stopped_at, now, unit, municipality.working_time)
+    if state is not State.WAITING:
+        report.paused_at = None
+    elif report.paused_at is None:
+        report.paused_at = stopped_at or now
 
 
 def touch(report: Report) -> None:

@@ -1,29 +1,76 @@
-"""When a report should be solved."""
+"""By when a report should be solved, counted in the unit of its category.
+
+`calendar_days` and `working_days` count from the day after and end with a day of the municipality's clock;
+`working_hours` count office hours to the minute. A pause stops the clock: what was left then is left afterwards.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from city.registry.view import MunicipalityView
+from city.registry.working_time import CALENDAR_DAYS, WORKING_HOURS, Span, Unit, WorkingTime
+
+HOUR_SECONDS: Final = 3600
+SHORTEST_SECONDS: Final = 60
 
 
-def deadline(received_at: datetime, days: int, zone: ZoneInfo) -> datetime:
-    """The last second of the day that is `days` calendar days after `received_at`, by the municipality's clock; UTC.
+def late(now: str = "now()") -> str:
+    """SQL: whether a row of `report` is late; `now` is an expression."""
+    return f"(report.is_open AND report.deadline_at < coalesce(report.paused_at, {now}))"
 
-    A calendar day is counted on the wall clock, so a change to or from daylight-saving time moves nothing.
+
+LATE: Final = late()
+
+
+def deadline(received_at: datetime, span: Span, working_time: WorkingTime) -> datetime:
+    """The last second of a day, so many calendar or working days after `received_at`; or the minute at which so many
+    office hours have passed since. By the municipality's clock; in UTC.
+
+    Days are counted on the wall clock, so a change to or from daylight-saving time moves nothing.
     """
-    return _end_of(received_at.astimezone(zone).date() + timedelta(days=days), zone)
+    if span.unit == WORKING_HOURS:
+        return working_time.later(_to_the_minute(received_at), span.amount * HOUR_SECONDS)
+    day = working_time.local_day(received_at)
+    return _end_of(_days_later(day, span.amount, span.unit, working_time), working_time.zone)
 
 
-def resumed(due_at: datetime, paused_at: datetime, now: datetime, municipality: MunicipalityView) -> datetime:
-    """The deadline after a pause, as much later by the municipality's clock as the pause was long; one missed before
-    stays missed.
+def resumed(due_at: datetime, paused_at: datetime, now: datetime, unit: Unit, working_time: WorkingTime) -> datetime:
+    """The deadline after a pause: as many days, or office hours, as were left when it began are left from `now`.
+
+    One missed before stays missed.
     """
     if due_at <= paused_at:
         return due_at
-    return (municipality.local(due_at) + (now - paused_at)).astimezone(UTC)
+    if unit == WORKING_HOURS:
+        left = working_time.between(_to_the_minute(paused_at), due_at)
+        return max(due_at, working_time.later(_to_the_minute(now), max(left, SHORTEST_SECONDS)))
+    due = due_at.astimezone(working_time.zone)
+    began = working_time.local_day(paused_at)
+    days = (due.date() - began).days if unit == CALENDAR_DAYS else working_time.working_days(began, due.date())
+    day = _days_later(working_time.local_day(now), days, unit, working_time)
+    return max(due_at, datetime.combine(day, due.timetz()).astimezone(UTC))
+
+
+def counted_anew(
+    received_at: datetime, span: Span, pauses: Iterable[tuple[datetime, datetime]], working_time: WorkingTime
+) -> datetime:
+    """The deadline of a report that has had these pauses (begin, end; in order) before."""
+    due = deadline(received_at, span, working_time)
+    for began, ended in pauses:
+        due = resumed(due, began, ended, span.unit, working_time)
+    return due
+
+
+def _days_later(day: date, number: int, unit: Unit, working_time: WorkingTime) -> date:
+    return day + timedelta(days=number) if unit == CALENDAR_DAYS else working_time.working_day(day, number)
+
+
+def _to_the_minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 @lru_cache(maxsize=4096)

@@ -19,12 +19,12 @@ from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, tell, touch
 from city.reports.checks import cleaned
-from city.reports.deadlines import deadline
+from city.reports.deadlines import counted_anew
 from city.reports.groups import hangs_on, lock_group, recount
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.routing import route
 from city.reports.tables import Photo, Report, TrainingPair
-from city.reports.timeline import note_down
+from city.reports.timeline import note_down, stops
 from geo.place import Place
 
 UNSORTED: Final = frozenset({State.TRIAGE, State.RECEIVED, State.REOPENED})
@@ -93,7 +93,8 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     report.category_id, report.group_slug = category.id, category.group.slug
     report.decided_by, report.confidence = "staff", None
     report.is_public, report.is_coarse = category.is_public, category.is_coarse
-    report.deadline_at = deadline(report.created_at, category.deadline_days, desk.municipality.time_zone)
+    pauses = stops(desk.session, report)
+    report.deadline_at = counted_anew(report.created_at, category.deadline, pauses, desk.municipality.working_time)
     report.routing, report.triage_reason = routing.as_json(), routing.problem
     if department_before != routing.department.id:
         _pass_on(desk, report, routing.department.id, routing.crew.id if routing.crew else None)

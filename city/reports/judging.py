@@ -291,7 +291,7 @@ def own(submission: Submission, judgement: Judgement, report_id: UUID, now: date
         "occurred_at": submission.occurred_at,
         "created_at": created_at,
         "month": judgement.municipality.month(created_at),
-        "deadline_at": deadline(created_at, judgement.category.deadline_days, judgement.municipality.time_zone),
+        "deadline_at": deadline(created_at, judgement.category.deadline, judgement.municipality.working_time),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.registry.people import Staff
 from city.registry.tables import Person
+from city.reports.lifecycle import State
 from city.reports.tables import Report, TimelineEntry
 
 
@@ -59,6 +61,30 @@ def history(session: ReadSession, municipality_id: int, report_id: UUID, *, inte
         .order_by(TimelineEntry.id)
     )
     return [_as_json(entry, name, internal=internal) for entry, name in entries]
+
+
+def stops(session: ReadSession, report: Report) -> list[tuple[datetime, datetime]]:
+    """From when to when the report has waited, or was over; without what lasts still."""
+    entries = session.scalars(
+        select(TimelineEntry)
+        .where(
+            TimelineEntry.municipality_id == report.municipality_id,
+            TimelineEntry.report_id == report.id,
+            TimelineEntry.what.not_like("master_%"),
+        )
+        .order_by(TimelineEntry.id)
+    )
+    found: list[tuple[datetime, datetime]] = []
+    stopped_at: datetime | None = None
+    for entry in entries:
+        if entry.to_state is None:
+            continue
+        state = State(entry.to_state)
+        runs = state.is_open and state is not State.WAITING
+        if stopped_at is not None and runs:
+            found.append((stopped_at, entry.at))
+        stopped_at = None if runs else stopped_at or entry.at
+    return found
 
 
 def _as_json(entry: TimelineEntry, name: str | None, *, internal: bool) -> dict[str, Any]:

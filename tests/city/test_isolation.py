@@ -179,12 +179,16 @@ _ROWS = (
         " VALUES (%(town)s, 'own', 'Nostro', 'Ours', 'x', '#000', 99)"
     ),
     (
-        "INSERT INTO category (municipality_id, group_slug, slug, name_it, name_en, deadline_days)"
+        "INSERT INTO category (municipality_id, group_slug, slug, name_it, name_en, deadline_amount)"
         " VALUES (%(town)s, 'roads', 'own', 'Nostra', 'Ours', 5)"
     ),
     (
-        "INSERT INTO category_override (municipality_id, slug, deadline_days)"
-        " VALUES (%(town)s, 'lamp-out', 5) ON CONFLICT DO NOTHING"
+        "INSERT INTO category_override (municipality_id, slug, deadline_amount, deadline_unit)"
+        " VALUES (%(town)s, 'lamp-out', 5, 'working_days') ON CONFLICT DO NOTHING"
+    ),
+    (
+        "INSERT INTO closing_day (municipality_id, day, name) VALUES (%(town)s, '2026-12-24', 'Ponte'),"
+        " (0, '2026-12-31', 'Ponte') ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
     (
@@ -253,6 +257,7 @@ _INHERITED = {
     "category",
     "category_override",
     "routing_rule",
+    "closing_day",
 }
 
 

@@ -147,7 +147,12 @@ def test_somebody_new_may_sign_in_with_the_role_given_and_no_more(visitor: TestC
 
 
 def test_a_municipality_makes_a_category_of_its_own_and_the_province_one_for_all(visitor: TestClient) -> None:
-    beach = {"group": "other", "name": {"it": "Spiaggia", "en": "Beach"}, "deadline_days": 5, "privacy": "public"}
+    beach = {
+        "group": "other",
+        "name": {"it": "Spiaggia", "en": "Beach"},
+        "deadline": {"amount": 5, "unit": "calendar_days"},
+        "privacy": "public",
+    }
     ours = signed(visitor, ADMINISTRATOR)
     assert visitor.put(f"{PESARO}/definitions/beach", json=beach, headers=ours).status_code == 204
     report = reported(visitor, COAST, "ombrelloni abbandonati", category="beach")

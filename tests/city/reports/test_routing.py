@@ -23,6 +23,7 @@ from city.registry.view import (
     RuleView,
     ZoneView,
 )
+from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports.routing import fits, may_tie, route, specificity
 from geo.zones import ZoneIndex
 
@@ -31,7 +32,7 @@ BOUNDED = settings(max_examples=200, deadline=None, database=None)
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=ROME)  # a Wednesday
 
 GROUP = GroupView("roads", Named("Strade", "Roads"), "road", "#000")
-POTHOLE = CategoryView(1, "pothole", GROUP, Named("Buca", "Pothole"), True, 5, [], {}, True)
+POTHOLE = CategoryView(1, "pothole", GROUP, Named("Buca", "Pothole"), "public", Span(5, CALENDAR_DAYS), [], {}, True)
 NORTH = ZoneView(1, "districts", "north", "Nord", date(2020, 1, 1), None)
 LIT = ZoneView(2, "lots", "a", "Lotto A", date(2020, 1, 1), None)
 DEPARTMENTS = {
