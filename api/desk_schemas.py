@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from api.schemas import (
     AddressSource,
     Id,
+    Line,
+    Moment,
     Named,
     PlaceOut,
     PublicTimelineEntry,
@@ -20,7 +22,12 @@ from api.schemas import (
     Words,
     ZoneOut,
 )
+from city.records.saved_filters import LONGEST_NAME
+from city.records.worklists import Order, Worklist, WorklistFilter
+from city.reports.checks import box
 from city.reports.lifecycle import State
+
+PersonId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class MoveIn(Strict):
@@ -61,7 +68,7 @@ class CrewIn(Strict):
 class PersonIn(Strict):
     """Who at the desk looks after the report, by the id that `/desk/people` gives; null: nobody any more."""
 
-    person: Annotated[int, Field(ge=1, le=2**31 - 1)] | None
+    person: PersonId | None
 
 
 class MasterIn(Strict):
@@ -132,10 +139,11 @@ class DeskReport(BaseModel):
 
 
 class DeskPage(BaseModel):
-    """A page of a worklist."""
+    """A page of a list; `total`, where it was asked for: 1001 for more than a thousand, null for not known."""
 
     reports: list[DeskReport]
     next: str | None
+    total: int | None = None
 
 
 class ReporterOut(BaseModel):
@@ -225,6 +233,88 @@ class DeskReportFull(DeskReport):
     together: Together
     moves: list[State]
     reporter: ReporterOut | None = None
+
+
+class ConditionsIn(Strict):
+    """Which reports, as the parameters of the list of reports say it; what is left out is left open."""
+
+    worklist: Annotated[Worklist, Field(strict=False)] | None = None
+    state: Annotated[list[Annotated[State, Field(strict=False)]], Field(max_length=20)] = Field(default_factory=list)
+    is_open: bool | None = None
+    is_late: bool | None = None
+    is_emergency: bool | None = None
+    category: Slug | None = None
+    group: Slug | None = None
+    department: Slug | None = None
+    crew: Slug | None = None
+    person: PersonId | None = None
+    bbox: Annotated[str, StringConstraints(max_length=120)] | None = None
+    created_from: Annotated[Moment, Field(strict=False)] | None = None
+    created_until: Annotated[Moment, Field(strict=False)] | None = None
+    words: Annotated[Line, StringConstraints(max_length=100)] | None = None
+
+    def chosen(self) -> WorklistFilter:
+        """As the worklists take it. Raises InvalidInput for a box that is none."""
+        return WorklistFilter(
+            **self.model_dump(exclude={"state", "bbox"}), states=tuple(self.state), bounds=box(self.bbox)
+        )
+
+
+def conditions_of(chosen: WorklistFilter) -> dict[str, Any]:
+    """The same as `ConditionsIn` has it, JSON values."""
+    written = chosen.as_json()
+    if "states" in written:
+        written["state"] = written.pop("states")
+    if "bounds" in written:
+        written["bbox"] = ",".join(str(degrees) for degrees in written.pop("bounds"))
+    return written
+
+
+class FilterIn(Strict):
+    """A list to be kept; with a department it is shared with everybody there."""
+
+    name: Annotated[Line, StringConstraints(max_length=LONGEST_NAME)]
+    conditions: ConditionsIn
+    order: Annotated[Order, Field(strict=False)] = Order.NEWEST
+    department: Slug | None = None
+
+
+class FilterOut(BaseModel):
+    """A list that somebody keeps; `own`: who asks may change it. Without `conditions` it has to be made anew."""
+
+    id: int
+    name: str
+    own: bool
+    department: str | None
+    order: Order
+    conditions: ConditionsIn | None
+
+
+class FilterCounted(FilterOut):
+    """A kept list and how many reports it holds: 1001 stands for more than a thousand, null for not known."""
+
+    count: int | None
+
+
+class FiltersOut(BaseModel):
+    """The lists one keeps, and those shared with one's departments."""
+
+    filters: list[FilterOut]
+
+
+class WorklistCounted(BaseModel):
+    """A list that everybody at the desk has: 1001 stands for more than a thousand reports, null for not known."""
+
+    name: Worklist
+    title: Named
+    count: int | None
+
+
+class WorklistsOut(BaseModel):
+    """What there is to do."""
+
+    worklists: list[WorklistCounted]
+    filters: list[FilterCounted]
 
 
 class ColleagueOut(BaseModel):

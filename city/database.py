@@ -77,6 +77,34 @@ class ReadSession(Session):
         """From here to the end of the transaction, see and change this municipality's rows."""
         self.raw.execute(_entering(municipality_id))
 
+    @contextmanager
+    def trial(self, *, kept: bool = True) -> Iterator[None]:
+        """A part of this transaction: undone, with its rows, locks and settings, where the block raises or it is not to
+        be `kept`. The transaction goes on; trials may nest.
+
+        It goes past psycopg, which would take the undoing for the whole transaction's and forget its plans.
+        """
+        self.flush()
+        self._say("SAVEPOINT trial")
+        try:
+            yield
+            self.flush()
+        except BaseException:
+            if self.is_active:  # a flush that failed has ended the whole transaction
+                self._undo()
+            raise
+        if kept:
+            self._say("RELEASE SAVEPOINT trial")
+        else:
+            self._undo()
+
+    def _undo(self) -> None:
+        self.expunge_all()
+        self._say("ROLLBACK TO SAVEPOINT trial; RELEASE SAVEPOINT trial")
+
+    def _say(self, command: str) -> None:
+        _checked(self.raw.pgconn.exec_(command.encode()))
+
     def leave(self) -> None:
         """End a look. Nothing can have been written; after a rollback the connection would forget its plans."""
         self.commit()

@@ -36,7 +36,8 @@ from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
     "job, client_request, training_pair, delivery, photo, timeline_entry, reporter, report, tile_cell, tile_delta,"
-    " tile_fold, access_token, second_factor, password_reset, pace, hotspot, hotspot_run"
+    " tile_fold, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
+    " watcher, mention, saved_filter, stack_run"
 )
 
 

@@ -1,20 +1,19 @@
-"""The staff's errand: the worklist, and everything that is done to a report. Every change wants `If-Match`."""
+"""The staff's errand: a report, and everything that is done to a report. Every change wants `If-Match`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from api.access import IfMatch, Work, Workplace, etag
 from api.desk_schemas import (
     CategoryIn,
     CrewIn,
     DepartmentIn,
-    DeskPage,
     DeskReportFull,
     MasterIn,
     MoveIn,
@@ -23,53 +22,12 @@ from api.desk_schemas import (
     SplitIn,
     UpdateIn,
 )
-from api.routes.reports import jpeg, read_bounds
-from api.schemas import Line, Moment, Slug
+from api.routes.reports import jpeg
 from city.records import worklist
-from city.records.worklist import WorklistFilter
 from city.reports import assignment, handling, photos
 from city.reports.changing import Desk
-from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
-
-
-@router.get("/reports", response_model=DeskPage)
-def list_reports(
-    work: Workplace,
-    state: Annotated[list[State] | None, Query(max_length=20)] = None,
-    is_open: Annotated[bool | None, Query()] = None,
-    is_late: Annotated[bool | None, Query()] = None,
-    is_emergency: Annotated[bool | None, Query()] = None,
-    category: Annotated[Slug | None, Query()] = None,
-    group: Annotated[Slug | None, Query()] = None,
-    department: Annotated[Slug | None, Query()] = None,
-    crew: Annotated[Slug | None, Query()] = None,
-    bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
-    created_from: Annotated[Moment | None, Query()] = None,
-    created_until: Annotated[Moment | None, Query()] = None,
-    words: Annotated[Line | None, Query(max_length=100, description="part of number, text or address")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> Response:
-    """The reports that one may read, newest first."""
-    chosen = WorklistFilter(
-        states=tuple(state or ()),
-        is_open=is_open,
-        is_late=is_late,
-        is_emergency=is_emergency,
-        category=category,
-        group=group,
-        department=department,
-        crew=crew,
-        bounds=read_bounds(bbox),
-        created_from=created_from,
-        created_until=created_until,
-        words=words,
-    )
-    with work.looking() as (session, municipality):
-        page = worklist.page(session, municipality, work.staff, chosen, limit=limit, cursor=cursor)
-    return Response(orjson.dumps(page), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 @router.get("/reports/{report_id}", response_model=DeskReportFull, response_model_exclude_unset=True)

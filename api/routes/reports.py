@@ -37,11 +37,10 @@ from city.records import holding, publication
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
 from city.reports import intake, photos
-from city.reports.checks import checked
+from city.reports.checks import box, checked
 from city.reports.lifecycle import State
 from city.settings import settings
 from city.texts import text
-from geo.cells import Bounds
 
 MOST_FILES_READ: Final = 50
 """More photos than are taken, so that the answer can say how many came."""
@@ -214,7 +213,7 @@ class _Filters:
     ) -> None:
         self.limit, self.cursor = limit, cursor
         self.chosen = PublicFilter(
-            bounds=read_bounds(bbox),
+            bounds=box(bbox),
             municipality=view.found(lambda registry: registry.municipality(municipality)) if municipality else None,
             category=category,
             group=group,
@@ -227,19 +226,6 @@ class _Filters:
     def page(self) -> dict[str, Any]:
         with public() as session:
             return publication.page(session, self.chosen, limit=self.limit, cursor=self.cursor)
-
-
-def read_bounds(bbox: str | None) -> Bounds | None:
-    """The box of a `bbox` parameter. Raises InvalidInput."""
-    if bbox is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in bbox.split(","))
-    except ValueError as error:
-        raise InvalidInput("reports.bad_bbox", field="bbox") from error
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # noqa: PLR2004
-        raise InvalidInput("reports.bad_bbox", field="bbox")
-    return Bounds(west, south, east, north)
 
 
 Filters = Annotated[_Filters, Depends()]

@@ -1,25 +1,22 @@
-"""What lies on the desk: lists of reports for staff, and everything about one of them."""
+"""A report as staff see it: a row of a list, and everything about one of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from city.database import ReadSession
 from city.errors import NotFound
-from city.records.publication import in_box, make_cursor, read_cursor
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
 from city.reports.deadlines import LATE
-from city.reports.lifecycle import MOVES, State
+from city.reports.lifecycle import MOVES
 from city.reports.timeline import history
-from geo.cells import Bounds
 from geo.place import Place
 
-_DESK_ROW = f"""
+DESK_ROW: Final = f"""
   report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
   lon, lat, address, address_source, left(description, 300) AS description, language, source, is_public, is_emergency,
   master_id,
@@ -33,89 +30,6 @@ _DESK_ROW = f"""
   (SELECT count(*) FROM photo WHERE photo.municipality_id = report.municipality_id
    AND photo.report_id = report.id) AS photos
 """  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistFilter:
-    """Which reports; None: any."""
-
-    states: tuple[State, ...] = ()
-    is_open: bool | None = None
-    is_late: bool | None = None
-    is_emergency: bool | None = None
-    category: str | None = None
-    group: str | None = None
-    department: str | None = None
-    crew: str | None = None
-    bounds: Bounds | None = None
-    created_from: datetime | None = None
-    created_until: datetime | None = None
-    words: str | None = None
-
-    def clauses(self, municipality: MunicipalityView) -> tuple[list[str], dict[str, Any]]:
-        """SQL conditions and their values. Raises InvalidInput for names that are not there."""
-        category = municipality.category(self.category) if self.category else None
-        department = municipality.department(self.department) if self.department else None
-        crew = municipality.crew(self.crew) if self.crew else None
-        clauses: list[str] = []
-        values: dict[str, Any] = {}
-        for clause, name, value in (
-            ("report.state = ANY(%(states)s)", "states", [state.value for state in self.states] or None),
-            ("is_open = %(is_open)s", "is_open", self.is_open),
-            (f"{LATE} = %(is_late)s", "is_late", self.is_late),
-            ("is_emergency = %(is_emergency)s", "is_emergency", self.is_emergency),
-            ("category_id = %(category_id)s", "category_id", category and category.id),
-            ("group_slug = %(group)s", "group", self.group),
-            ("department_id = %(department_id)s", "department_id", department and department.id),
-            ("crew_id = %(crew_id)s", "crew_id", crew and crew.id),
-            ("created_at >= %(created_from)s", "created_from", self.created_from),
-            ("created_at < %(created_until)s", "created_until", self.created_until),
-            (
-                "(number ILIKE %(words)s OR description ILIKE %(words)s OR address ILIKE %(words)s)",
-                "words",
-                f"%{_unwild(self.words)}%" if self.words else None,
-            ),
-        ):
-            if value is not None:
-                clauses.append(clause)
-                values[name] = value
-        if self.bounds is not None:
-            box, box_values = in_box(self.bounds)
-            clauses.append(box)
-            values |= box_values
-        return clauses, values
-
-
-def page(
-    session: ReadSession,
-    municipality: MunicipalityView,
-    staff: Staff,
-    chosen: WorklistFilter,
-    *,
-    limit: int,
-    cursor: str | None,
-) -> dict[str, Any]:
-    """Reports that `staff` may read, newest first: `reports` and the `next` cursor. One statement of any size."""
-    staff.needs(Right.READ)
-    clauses, values = chosen.clauses(municipality)
-    scope, scope_values = scope_of(staff, municipality)
-    values |= scope_values | {"municipality_id": municipality.id, "limit": limit + 1}
-    if cursor is not None:
-        values["after_at"], values["after_id"] = read_cursor(cursor)
-        clauses.append("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)")
-    where = " AND ".join(["report.municipality_id = %(municipality_id)s", scope, *clauses])
-    found = session.raw.execute(
-        f"SELECT {_DESK_ROW} FROM report WHERE {where}"  # noqa: S608
-        " ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",
-        values,
-    )
-    names = [column.name for column in found.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in found]
-    more = len(rows) > limit
-    return {
-        "reports": [_listed(row, municipality) for row in rows[:limit]],
-        "next": make_cursor(rows[limit - 1]) if more else None,
-    }
 
 
 def one(
@@ -133,7 +47,7 @@ def one(
     staff.needs(Right.READ)
     scope, values = ("true", {}) if just_changed else scope_of(staff, municipality)
     found = session.raw.execute(
-        f"SELECT {_DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
+        f"SELECT {DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
         " zone_ids, occurred_at FROM report"
         f" WHERE report.municipality_id = %(municipality_id)s AND report.id = %(id)s AND {scope}",
         values | {"municipality_id": municipality.id, "id": report_id},
@@ -145,7 +59,7 @@ def one(
     report = dict(zip(names, row, strict=True))
     place = Place(report["lon"], report["lat"])
     zones = (municipality.zones[zone_id] for zone_id in report["zone_ids"] if zone_id in municipality.zones)
-    seen = _listed(report, municipality) | {
+    seen = listed(report, municipality) | {
         "description": report["full_description"],
         "public_description": report["public_description"],
         "answers": report["answers"],
@@ -184,7 +98,8 @@ def scope_of(staff: Staff, municipality: MunicipalityView) -> tuple[str, dict[st
     }
 
 
-def _listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any]:
+def listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any]:
+    """A row of DESK_ROW as JSON values."""
     category = municipality.category_ids[row["category_id"]]
     department = municipality.by_id[row["department_id"]]
     crew = municipality.crew_ids.get(row["crew_id"])
@@ -297,10 +212,6 @@ def _reporter(session: ReadSession, municipality: MunicipalityView, report_id: U
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
-
-
-def _unwild(words: str) -> str:
-    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def holds_photo(

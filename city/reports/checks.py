@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from city.errors import InvalidInput, TooLarge
+from geo.cells import Bounds
 from geo.place import Place
 
 LONGEST_TEXT: Final = 4_000
@@ -22,6 +23,19 @@ def checked(place: Place) -> Place:
     if place.lon == 0 and place.lat == 0:
         raise InvalidInput("intake.null_island", field="place")
     return place
+
+
+def box(bbox: str | None) -> Bounds | None:
+    """The box that `bbox` says as west,south,east,north. Raises InvalidInput."""
+    if bbox is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in bbox.split(","))
+    except ValueError as error:
+        raise InvalidInput("reports.bad_bbox", field="bbox") from error
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # noqa: PLR2004
+        raise InvalidInput("reports.bad_bbox", field="bbox")
+    return Bounds(west, south, east, north)
 
 
 def cleaned(words: str | None, *, field: str, longest: int = LONGEST_TEXT) -> str | None:

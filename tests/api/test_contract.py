@@ -85,6 +85,7 @@ SOMEWHERE: Final = {
     "person_id": 1,
     "appointment_id": 1,
     "sign_in_id": UUID(int=0),
+    "filter_id": 1,
 }
 
 
@@ -223,6 +224,14 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     change("PUT", "person", {"person": None})
     change("PUT", "person", {"person": 2**31 - 1}, expected=404)
     call("GET", "/api/v1/desk/people", headers=staff)
+    call("GET", "/api/v1/desk/worklists", headers=staff)
+    kept = {"name": "Lampioni", "conditions": {"category": "lamp-out"}, "order": "deadline"}
+    at_filter = {"filter_id": call("POST", "/api/v1/desk/filters", headers=staff, json=kept, expected=201).json()["id"]}
+    call("GET", "/api/v1/desk/filters", headers=staff)
+    call("GET", "/api/v1/desk/worklists", headers=staff)
+    call("GET", "/api/v1/desk/reports", headers=staff, params={"filter": at_filter["filter_id"], "total": True})
+    call("PUT", "/api/v1/desk/filters/{filter_id}", at=at_filter, headers=staff, json=kept | {"conditions": {}})
+    call("DELETE", "/api/v1/desk/filters/{filter_id}", at=at_filter, headers=staff, expected=204)
     change("PUT", "publication", {"public_description": "Lampione spento"})
     change("PUT", "master", {"master": other["id"]})
     change("POST", "split", {"reason": "non è la stessa lampada"})

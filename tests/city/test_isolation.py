@@ -35,6 +35,10 @@ READERS_NOTHING = (
     "training_pair",
     "routing_rule",
     "crew",
+    "watcher",
+    "mention",
+    "saved_filter",
+    "stack_run",
 )
 SECRET_COLUMNS = {
     "report": {
@@ -160,6 +164,22 @@ _ROWS = (
     (
         "INSERT INTO delivery (municipality_id, report_id, entry_id, address, language, subject)"
         " VALUES (%(town)s, %(report)s, 1, 'anna@example.org', 'it', 'Ricevuta')"
+    ),
+    (
+        "INSERT INTO watcher (municipality_id, person_id, report_id, told_id)"
+        " VALUES (%(town)s, %(person)s, %(report)s, 1)"
+    ),
+    (
+        "INSERT INTO mention (municipality_id, person_id, entry_id, report_id)"
+        " VALUES (%(town)s, %(person)s, 1, %(report)s)"
+    ),
+    (
+        "INSERT INTO saved_filter (municipality_id, person_id, name, conditions, sorting)"
+        " VALUES (%(town)s, %(person)s, 'buche', '{}', 'newest')"
+    ),
+    (
+        "INSERT INTO stack_run (municipality_id, reference, person_id, request_hash, answer)"
+        " VALUES (%(town)s, %(id)s, %(person)s, '', '{}')"
     ),
     (
         "INSERT INTO access_token (token_hash, municipality_id, person_id, expires_at)"
