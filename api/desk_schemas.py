@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -69,6 +69,19 @@ class PersonIn(Strict):
     """Who at the desk looks after the report, by the id that `/desk/people` gives; null: nobody any more."""
 
     person: PersonId | None
+
+
+class PromiseIn(Strict):
+    """The day by whose end the report will be solved, and what everybody may read about it."""
+
+    day: Annotated[date, Field(strict=False)]
+    words: Words | None = None
+
+
+class PromiseEnd(Strict):
+    """Why a promised date no longer holds; everybody may read it."""
+
+    reason: Words
 
 
 class MasterIn(Strict):

@@ -358,6 +358,7 @@ class PublicReport(BaseModel):
     created_at: datetime
     updated_at: datetime
     deadline_at: datetime
+    promised_at: datetime | None
 
 
 class PublicReportWithTimeline(PublicReport):
@@ -426,6 +427,7 @@ class HolderReport(BaseModel):
     created_at: datetime
     updated_at: datetime
     deadline_at: datetime
+    promised_at: datetime | None
     timeline: list[PublicTimelineEntry]
     moves: list[State]
 

@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from typing import Final
 
 from city import pacing
-from city.database import provincial
+from city.database import provincial, reading, writing
 from city.records import hotspots
-from city.registry import signing_in
-from city.reports import photos
+from city.registry import signing_in, view
+from city.registry.view import MunicipalityView
+from city.reports import clock, photos, promises
 from geo import pyramid
 from workers.chores import Chore
 
 LONGEST_TURN_SECONDS: Final = 2.0
+SLIPS: Final = 50
+"""Each has a transaction of its own."""
 
 
 def fold_tiles() -> None:
@@ -52,8 +55,32 @@ def find_hotspots() -> None:
             hotspots.renew(session, municipality_id)
 
 
+def watch_clocks() -> None:
+    """Notice what has become due: promised dates that have passed."""
+    started = time.monotonic()
+    while time.monotonic() - started < LONGEST_TURN_SECONDS:
+        now = datetime.now(UTC)
+        with provincial() as session:
+            due = clock.due(session, now)
+            registry = view.fresh(session)
+        if not due:
+            return
+        for municipality_id in due:
+            watch_clock(registry.municipalities[municipality_id], now)
+
+
+def watch_clock(municipality: MunicipalityView, now: datetime) -> None:
+    """The same for one municipality, some of it."""
+    with reading(municipality.id) as session:
+        slipping = promises.slipping(session, municipality, now, SLIPS)
+    for report_id in slipping:
+        with writing(municipality.id) as session:
+            promises.slip(session, municipality, report_id, now)
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
+    Chore("watch_clocks", 10, watch_clocks),
     Chore("find_hotspots", 60, find_hotspots),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -19,6 +19,7 @@ from city.errors import LampioneError
 from city.records import holding
 from city.registry import signing_in, view
 from city.registry.people import SHORTEST_PASSWORD
+from city.reports.deadlines import next_step
 from city.reports.lifecycle import State
 from city.settings import PROJECT
 from city.texts import DEFAULT_LANGUAGE, LANGUAGES, catalogue, text
@@ -77,8 +78,11 @@ def _status_page(request: Request, number: str, token: str) -> Response:
         report = holding.opened(session, municipality, number, token)
         seen = holding.as_seen(session, municipality, report)
     page = _templates().get_template("status.html.jinja")
+    told_at = seen["promised_at"] or seen["deadline_at"]
     shown = page.render(
         report=seen,
+        told_at=told_at,
+        next_step=next_step(State(seen["state"]), told_at, datetime.now(UTC)),
         token=token,
         language=language,
         t=partial(text, language=language),

@@ -18,13 +18,15 @@ from api.desk_schemas import (
     MasterIn,
     MoveIn,
     PersonIn,
+    PromiseEnd,
+    PromiseIn,
     ReleaseIn,
     SplitIn,
     UpdateIn,
 )
 from api.routes.reports import jpeg
 from city.records import worklist
-from city.reports import assignment, handling, photos
+from city.reports import assignment, handling, photos, promises
 from city.reports.changing import Desk
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
@@ -91,6 +93,18 @@ def assign(work: Workplace, report_id: UUID, body: PersonIn, version: IfMatch) -
 def take(work: Workplace, report_id: UUID, version: IfMatch) -> Response:
     """Look after the report oneself, if nobody else does."""
     return _change(work, report_id, lambda desk: assignment.take(desk, report_id, version))
+
+
+@router.put("/reports/{report_id}/promise", response_model=DeskReportFull)
+def promise(work: Workplace, report_id: UUID, body: PromiseIn, version: IfMatch) -> Response:
+    """Promise a date in public: whoever reported is told, and told again should it pass."""
+    return _change(work, report_id, lambda desk: promises.promise(desk, report_id, version, body.day, body.words))
+
+
+@router.delete("/reports/{report_id}/promise", response_model=DeskReportFull)
+def take_promise_back(work: Workplace, report_id: UUID, body: PromiseEnd, version: IfMatch) -> Response:
+    """Take a promised date back, with a reason: the deadline is told again."""
+    return _change(work, report_id, lambda desk: promises.take_back(desk, report_id, version, body.reason))
 
 
 @router.put("/reports/{report_id}/master", response_model=DeskReportFull)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+
 from sqlalchemy import select
 
 from city.database import ReadSession
 from city.messages.letter import Letter
 from city.registry.view import MunicipalityView
+from city.reports.deadlines import next_step
 from city.reports.lifecycle import State
 from city.reports.receipts import receipt_token
 from city.reports.tables import Report, TimelineEntry
@@ -19,13 +22,14 @@ def compose(
 ) -> Letter:
     """The letter that tells of `entries`."""
     values = _values(municipality, report.category_id, report.department_id, language)
-    values |= {"deadline": municipality.local(report.deadline_at).strftime("%d/%m/%Y")}
+    told_at = report.promised_at or report.deadline_at
+    values |= {"deadline": municipality.local(told_at).strftime("%d/%m/%Y")}
     state = _state_then(report, entries)
     return Letter(
         subject=subject(report, entries, language),
         heading=text("mail.heading", language=language, number=report.number, **values),
         happened=[line for entry in entries for line in _happened(municipality, entry, language, values)],
-        next_step=text(f"next.{state.value}", language=language, **values),
+        next_step=text(next_step(state, told_at, datetime.now(UTC)), language=language, **values),
         facts=_facts(session, report, state, language, values),
         link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
         footer=text("mail.footer", language=language, **values),
@@ -58,6 +62,8 @@ def _facts(
     if report.address:
         said.append(("place", report.address))
     said += [("department", values["department"]), ("state", text(f"state.{state.value}", language=language))]
+    if report.promised_at is not None and report.is_open:
+        said.append(("promised", values["deadline"]))
     people = report.people
     if report.master_id is not None:
         number, master_state, people = session.execute(
@@ -80,6 +86,8 @@ def _state_then(report: Report, entries: list[TimelineEntry]) -> State:
 def _happened(municipality: MunicipalityView, entry: TimelineEntry, language: str, values: dict[str, str]) -> list[str]:
     state = text(f"state.{entry.to_state}", language=language).lower() if entry.to_state else ""
     filled = values | {"master": entry.details.get("master", ""), "state": state}
+    if until := entry.details.get("until"):
+        filled["until"] = date.fromisoformat(until).strftime("%d/%m/%Y")
     if entry.what == "master_news":
         of_master = _values(municipality, entry.details["category_id"], entry.details["department_id"], language)
         filled["news"] = text(f"happened.{entry.details['what']}", language=language, **filled | of_master)

@@ -75,6 +75,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "created_at": report.created_at,
         "updated_at": report.updated_at,
         "deadline_at": report.deadline_at,
+        "promised_at": report.promised_at,
         "timeline": history(session, municipality.id, report.id, internal=False),
         "moves": _moves(session, report),
     }

@@ -29,7 +29,7 @@ _PUBLIC_ROW: Final = """
   report.id, report.number, report.state, report.is_open, report.lon, report.lat,
   municipality.slug AS municipality, category.slug AS category, report.group_slug AS "group",
   department.slug AS department, report.public_description AS description,
-  report.people, report.created_at, report.updated_at, report.deadline_at,
+  report.people, report.created_at, report.updated_at, report.deadline_at, report.promised_at,
   (SELECT coalesce(json_agg(photo.id ORDER BY photo.position), '[]') FROM photo
    WHERE photo.municipality_id = report.municipality_id AND photo.report_id = report.id) AS photos
   FROM report
@@ -187,4 +187,5 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
     seen["photos"] = [str(photo) for photo in row["photos"]]
     for key in ("created_at", "updated_at", "deadline_at"):
         seen[key] = row[key].isoformat()
+    seen["promised_at"] = row["promised_at"].isoformat() if row["promised_at"] else None
     return seen

@@ -19,6 +19,7 @@ from city.registry.colleagues import colleagues, looks_after
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import journey
+from city.reports.clock import wind
 from city.reports.deadlines import resumed
 from city.reports.lifecycle import Mover, State
 from city.reports.tables import Report, Reporter, TimelineEntry
@@ -98,14 +99,19 @@ def enter(municipality: MunicipalityView, report: Report, state: State) -> None:
         report.triage_reason = None
     _keep_time(municipality, report, state, datetime.now(UTC))
     report.state, report.is_open = state.value, state.is_open
+    wind(report)
     touch(report)
 
 
 def _keep_time(municipality: MunicipalityView, report: Report, state: State, now: datetime) -> None:
-    """Stop the clock where the report waits from now on; let it go on where it no longer waits, or is open again."""
+    """Stop the clock where the report waits from now on; let it go on where it no longer waits, or is open again.
+
+    What was promised before it was over was kept, or its breach told: it says nothing of the time afterwards.
+    """
     stopped_at = report.paused_at
     if not report.is_open and state.is_open:
         stopped_at = report.solved_at or report.updated_at
+        report.promised_at = report.slipped_at = None
     if stopped_at is not None and state is not State.WAITING:
         unit = municipality.category_ids[report.category_id].deadline.unit
         report.deadline_at = resumed(report.deadline_at, stopped_at, now, unit, municipality.working_time)

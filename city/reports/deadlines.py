@@ -13,9 +13,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from city.registry.working_time import CALENDAR_DAYS, WORKING_HOURS, Span, Unit, WorkingTime
+from city.reports.lifecycle import State
 
 HOUR_SECONDS: Final = 3600
 SHORTEST_SECONDS: Final = 60
+DATED: Final = frozenset({State.ASSIGNED, State.PLANNED})
+"""The states of which what comes next is told with a date."""
 
 
 def late(now: str = "now()") -> str:
@@ -35,7 +38,7 @@ def deadline(received_at: datetime, span: Span, working_time: WorkingTime) -> da
     if span.unit == WORKING_HOURS:
         return working_time.later(_to_the_minute(received_at), span.amount * HOUR_SECONDS)
     day = working_time.local_day(received_at)
-    return _end_of(_days_later(day, span.amount, span.unit, working_time), working_time.zone)
+    return end_of(_days_later(day, span.amount, span.unit, working_time), working_time.zone)
 
 
 def resumed(due_at: datetime, paused_at: datetime, now: datetime, unit: Unit, working_time: WorkingTime) -> datetime:
@@ -53,6 +56,11 @@ def resumed(due_at: datetime, paused_at: datetime, now: datetime, unit: Unit, wo
     days = (due.date() - began).days if unit == CALENDAR_DAYS else working_time.working_days(began, due.date())
     day = _days_later(working_time.local_day(now), days, unit, working_time)
     return max(due_at, datetime.combine(day, due.timetz()).astimezone(UTC))
+
+
+def next_step(state: State, told_at: datetime, now: datetime) -> str:
+    """The key of the sentence that says what comes next, where `told_at` is the date that was told."""
+    return "next.overdue" if state in DATED and told_at < now else f"next.{state.value}"
 
 
 def counted_anew(
@@ -74,5 +82,6 @@ def _to_the_minute(moment: datetime) -> datetime:
 
 
 @lru_cache(maxsize=4096)
-def _end_of(day: date, zone: ZoneInfo) -> datetime:
+def end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The last second of a day of the wall clock; UTC."""
     return datetime.combine(day, time(23, 59, 59), tzinfo=zone).astimezone(UTC)

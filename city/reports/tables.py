@@ -79,6 +79,7 @@ class Report(Base):
             "id",
             postgresql_where=text("is_open AND escalation > 0"),
         ),
+        Index("report_clock_index", "clock_at", postgresql_where=text("is_open AND clock_at IS NOT NULL")),
         Index("report_cell_index", "municipality_id", "cell"),
         Index("report_public_cell_index", "is_open", "cell", postgresql_where=text("is_public")),
         Index("report_public_month_index", "month", "cell", postgresql_where=text("is_public")),
@@ -138,10 +139,14 @@ class Report(Base):
     promised_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Another date that staff have promised; it is told instead of the deadline, and whoever misses the deadline is
     late all the same."""
+    slipped_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was noticed, and said, that the promised date had passed; empty again with the next promise."""
     paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Since when the clock is paused: the report waits for somebody else."""
     escalation: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     """How many steps of the ladder it has climbed."""
+    clock_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the clock looks at it next; see `clock`."""
     answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When staff first said or did something that the reporter could see. Kept from the timeline by a trigger."""
     solved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -232,6 +233,10 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/desk/reports", headers=staff, params={"filter": at_filter["filter_id"], "total": True})
     call("PUT", "/api/v1/desk/filters/{filter_id}", at=at_filter, headers=staff, json=kept | {"conditions": {}})
     call("DELETE", "/api/v1/desk/filters/{filter_id}", at=at_filter, headers=staff, expected=204)
+    change("PUT", "promise", {"day": "2000-01-01"}, expected=422)
+    change("PUT", "promise", {"day": (datetime.now(UTC) + timedelta(days=2)).date().isoformat(), "words": "Domani."})
+    change("DELETE", "promise", {"reason": "Manca il materiale."})
+    change("DELETE", "promise", {"reason": "Manca il materiale."}, expected=409)
     change("PUT", "publication", {"public_description": "Lampione spento"})
     change("PUT", "master", {"master": other["id"]})
     change("POST", "split", {"reason": "non è la stessa lampada"})

@@ -79,7 +79,7 @@ export function panel({ say, language, calendar, names, onChange }) {
       {},
       ...fact(say("map.state"), element("span", { class: "state" }, say(`state.${found.state}`))),
       ...fact(say("map.reported"), `${calendar.day(found.created_at)} (${calendar.age(found.created_at)})`),
-      ...(found.is_open ? fact(say("map.deadline"), calendar.day(found.deadline_at)) : []),
+      ...(found.is_open ? expected(found) : []),
       ...(found.people > 1 ? fact(say("map.people"), say("map.people_number", { people: found.people })) : []),
     )
     return [
@@ -95,6 +95,11 @@ export function panel({ say, language, calendar, names, onChange }) {
         element("a", { href: `/api/v1/reports/${found.number}` }, say("map.data")),
       ),
     ].filter((part) => part !== null)
+  }
+
+  function expected(found) {
+    if (found.promised_at) return fact(say("map.promised"), calendar.day(found.promised_at))
+    return fact(say("map.deadline"), calendar.day(found.deadline_at))
   }
 
   function photos(found) {
