@@ -21,6 +21,7 @@ from api.routes import (
     desk,
     health,
     insight,
+    monthly_report,
     people,
     registry,
     rehearsal,
@@ -32,6 +33,7 @@ from api.routes import (
 from api.schemas import Problem, ReportIn
 from api.tile_front import TileFront
 from api.tile_keeping import TileKeeper
+from api.viewing import MOST_KEPT
 from city.database import check_roles, watching
 from city.logs import write_logs
 from city.records.kept import Kept
@@ -110,9 +112,9 @@ def create_app() -> FastAPI:
         },
         separate_input_output_schemas=False,
     )
-    app.state.figures = Kept(insight.MOST_KEPT)
+    app.state.figures = Kept(MOST_KEPT)
     desks = (session, worklists, desk, crew, administration, people, rehearsal)
-    for errand in (reports, registry, addresses, *desks, insight, tiles, health):
+    for errand in (reports, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

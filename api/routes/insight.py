@@ -6,96 +6,33 @@ reports sees all that they may read.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.access import bearer, staff_at
 from api.figures import AgeingTable, FigureTable, Flow, Hotspots, Months, Recurrence
 from api.problems import language_of
 from api.routes.reports import GeoJson
 from api.schemas import Slug
-from api.tables import TableStyle, as_csv
-from city.database import ReadSession, public, reading
+from api.viewing import AS_CSV, SAME, Language, Ready, Table, Tabled, Viewing, answer, tag_of, tagged
+from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records import figures, hotspots, insight, kept, recurrence, sheets
+from city.records import figures, hotspots, insight, recurrence, sheets
 from city.records.ageing import CLASSES, AgeingQuestion, ageing, day_of
 from city.records.figures import FIGURES, Figure, Question
 from city.records.insight import LEAST, Period, Scope, Sieve
-from city.records.kept import Kept
 from city.records.lines import Across, By
 from city.records.recurrence import Again
 from city.records.sheets import LARGEST_WIDTH, SMALLEST_WIDTH, USUAL_WIDTH, Sheet, Subject
-from city.registry import view
-from city.registry.people import Staff
 from city.reports.lifecycle import State
-from city.texts import text
-
-MOST_KEPT: Final = 256
-"""Answers that a process keeps; a picture is some hundred kilobytes."""
-
-SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Nothing has changed"}}
-AS_CSV: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}}}
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
 Day = Annotated[str | None, Query(max_length=10, description="YYYY-MM or YYYY-MM-DD, included", examples=["2026-01"])]
 From = Annotated[str | None, Query(alias="from", max_length=10, description="YYYY-MM or YYYY-MM-DD, included")]
-Language = Annotated[Literal["it", "en"] | None, Query()]
-
-
-class Ready(NamedTuple):
-    """An answer as bytes, and the tag of its content."""
-
-    body: bytes
-    media_type: str
-    tag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """Who asks, and for which municipality (None: all)."""
-
-    municipality: str | None
-    staff: Staff | None
-    now: datetime
-
-    @contextmanager
-    def looking(self) -> Iterator[tuple[ReadSession, Scope]]:
-        """A look with the right eyes."""
-        scope = self.scope()
-        with reading(scope.municipality.id) if self.staff and scope.municipality else public() as session:
-            yield session, scope
-
-    def scope(self) -> Scope:
-        """What they may see. Raises NotFound, Forbidden."""
-
-        def look(registry: view.Registry) -> Scope:
-            chosen = registry.municipality(self.municipality) if self.municipality else None
-            return Scope(registry, chosen, self.staff)
-
-        scope = view.found(look)
-        scope.clause()
-        return scope
-
-
-def _viewer(request: Request, municipality: Annotated[Slug | None, Query()] = None) -> Viewer:
-    now = datetime.now(UTC)
-    if "authorization" not in request.headers:
-        return Viewer(municipality, None, now)
-    work = staff_at(bearer(request), municipality)
-    home = view.found(lambda registry: registry.municipalities[work.municipality_id].slug)
-    return Viewer(home, work.staff, now)
-
-
-Viewing = Annotated[Viewer, Depends(_viewer)]
 
 
 class _Sieve:
@@ -112,41 +49,6 @@ class _Sieve:
 
 
 Sieved = Annotated[_Sieve, Depends()]
-
-
-class _Table:
-    """Whether a table for spreadsheets is wanted, how it is written, and in which language."""
-
-    def __init__(
-        self,
-        request: Request,
-        form: Annotated[
-            Literal["json", "csv"] | None, Query(alias="format", description="csv is given for Accept: text/csv too")
-        ] = None,
-        style: Annotated[
-            TableStyle, Query(description="of a csv; spreadsheet: semicolons and the language's decimal sign")
-        ] = "rfc4180",
-        language: Language = None,
-    ) -> None:
-        self.is_wanted = form == "csv" or (form is None and "text/csv" in request.headers.get("accept", ""))
-        self.style, self.language = style, language or language_of(request)
-        self.key = (style, self.language) if self.is_wanted else None
-
-    def ready(self, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Ready:
-        """The table. For spreadsheets, the heads that have words are said in words."""
-        heads = [self._said(name) for name in head] if self.style == "spreadsheet" else head
-        body = as_csv(heads, rows, self.style, self.language)
-        return Ready(body, "text/csv", _tag(body))
-
-    def _said(self, name: str) -> str:
-        plain = name.removeprefix("before_")
-        said = text(f"insight.{'figure' if plain in WORDED else 'head'}.{plain}", language=self.language)
-        return said if plain == name else text("insight.head.before", language=self.language, what=said)
-
-
-Tabled = Annotated[_Table, Depends()]
-WORDED: Final = frozenset(FIGURES)
-"""What has words as a figure; the other heads have words of their own."""
 
 
 @router.get("/months", response_model=Months, responses=SAME | AS_CSV)
@@ -167,7 +69,7 @@ def count_months(
         ]
         return _json(_told(scope, period) | {"groups": groups, "rows": rows})
 
-    return _answer(request, viewer, ("months", period, sieve, table.key), make)
+    return answer(request, viewer, ("months", period, sieve, table.key), make)
 
 
 @router.get("/flow", response_model=Flow, responses=SAME | AS_CSV)
@@ -184,7 +86,7 @@ def count_flow(
             return table.ready(["month", *insight.FLOWS], ([*row.values()] for row in rows))
         return _json(_told(scope, period) | {"rows": rows})
 
-    return _answer(request, viewer, ("flow", period, sieve, table.key), make)
+    return answer(request, viewer, ("flow", period, sieve, table.key), make)
 
 
 @router.get("/zones", response_model=FigureTable, responses=SAME | AS_CSV)
@@ -212,7 +114,7 @@ def compare_zones(
         asked = {"by": by, "across": across, "layer": layer, "period_before": period.before().as_json()}
         return _json(_told(scope, period) | asked | {"rows": rows})
 
-    return _answer(request, viewer, ("zones", by, across, layer, period, sieve, table.key), make)
+    return answer(request, viewer, ("zones", by, across, layer, period, sieve, table.key), make)
 
 
 @router.get("/ageing", response_model=AgeingTable, responses=SAME | AS_CSV)
@@ -254,7 +156,7 @@ def show_ageing(
         )
 
     key = ("ageing", by, layer, asked.day, sieved.chosen, table.key)
-    return _answer(request, viewer, key, make)
+    return answer(request, viewer, key, make)
 
 
 @router.get("/recurrence", response_model=Recurrence, responses=SAME)
@@ -275,7 +177,7 @@ def find_recurrence(
     def make(session: ReadSession, scope: Scope) -> Ready:
         return _json(_told(scope, period) | recurrence.recurrence(session, scope, period, sieve, again))
 
-    return _answer(request, viewer, ("recurrence", period, sieve, again), make)
+    return answer(request, viewer, ("recurrence", period, sieve, again), make)
 
 
 @router.get("/hotspots", response_model=Hotspots, response_class=GeoJson, responses=SAME)
@@ -290,7 +192,7 @@ def show_hotspots(
         sieve.clauses(scope)
         found = hotspots.features(session, scope, group)
     body = orjson.dumps(found)
-    return _tagged(request, viewer, Ready(body, "application/geo+json", _tag(body)))
+    return tagged(request, viewer, Ready(body, "application/geo+json", tag_of(body)))
 
 
 @router.get(
@@ -321,10 +223,10 @@ def draw_map(
 
     def make(session: ReadSession, scope: Scope) -> Ready:
         body = sheets.draw(session, scope, sheet, kind)
-        return Ready(body, "image/png" if kind == "png" else "image/svg+xml", _tag(body))
+        return Ready(body, "image/png" if kind == "png" else "image/svg+xml", tag_of(body))
 
     key = ("map", kind, by, layer, figure, period, sieved.chosen, spoken, width)
-    return _answer(request, viewer, key, make)
+    return answer(request, viewer, key, make)
 
 
 def _only_groups(sieve: Sieve, start: str | None, to: str | None) -> None:
@@ -333,35 +235,6 @@ def _only_groups(sieve: Sieve, start: str | None, to: str | None) -> None:
     for field, value in chosen.items():
         if value is not None:
             raise InvalidInput("insight.only_groups", field=field)
-
-
-def _answer(
-    request: Request, viewer: Viewer, key: tuple[Hashable, ...], make: Callable[[ReadSession, Scope], Ready]
-) -> Response:
-    """The answer, made anew only where something has happened since it was made last."""
-    scope = viewer.scope()
-    figures_kept: Kept[Ready] = request.app.state.figures
-    # What is looked at is never older than the version it is kept under.
-    version = kept.version(scope.municipality.id if scope.municipality else None)
-
-    def made() -> Ready:
-        with viewer.looking() as (session, seen):
-            return make(session, seen)
-
-    return _tagged(request, viewer, figures_kept.get((*key, scope.key()), version, made))
-
-
-def _tagged(request: Request, viewer: Viewer, ready: Ready) -> Response:
-    """The answer, or 304 where the client has it (RFC 9110, 13.1.2)."""
-    headers = {
-        "ETag": ready.tag,
-        "Cache-Control": "private, no-cache" if viewer.staff else "public, max-age=0, must-revalidate",
-        "Vary": "Authorization, Accept, Accept-Language",
-    }
-    known = request.headers.get("if-none-match", "").split(",")
-    if any(tag.strip().removeprefix("W/") in {ready.tag, "*"} for tag in known):
-        return Response(status_code=304, headers=headers)
-    return Response(ready.body, headers=headers, media_type=ready.media_type)
 
 
 def _told(scope: Scope, period: Period) -> dict[str, Any]:
@@ -375,11 +248,7 @@ def _told(scope: Scope, period: Period) -> dict[str, Any]:
 
 def _json(value: dict[str, Any]) -> Ready:
     body = orjson.dumps(value)
-    return Ready(body, "application/json", _tag(body))
-
-
-def _tag(body: bytes) -> str:
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    return Ready(body, "application/json", tag_of(body))
 
 
 def _figures_table(
@@ -401,7 +270,7 @@ def _figures_table(
     return head, lines()
 
 
-def _ageing_table(rows: list[dict[str, Any]], table: _Table) -> tuple[list[str], Iterator[list[object]]]:
+def _ageing_table(rows: list[dict[str, Any]], table: Table) -> tuple[list[str], Iterator[list[object]]]:
     figures = ("open", "late", "median_days", "p90_days", "oldest_days")
     classes = [f"days_{first}_{last}" for first, last in pairwise((0, *CLASSES))] + [f"days_{CLASSES[-1]}"]
     head = ["key", "name", *figures, *classes]

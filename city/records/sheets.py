@@ -79,7 +79,7 @@ class _Page:
         own = scope.municipality
         alone = own is not None and own.id in self._boundaries
         self._ours = [self._boundaries[own.id]] if own and alone else list(self._boundaries.values())
-        self._layer = _layer(own, sheet.layer) if own else None
+        self._layer = fitting_layer(own, sheet.layer) if own else None
         self._zones = _zone_shapes(own, self._layer, sheet.period) if own and self._layer else {}
 
     def drawn(self) -> Picture:
@@ -291,7 +291,7 @@ def colours(many: int) -> list[str]:
     return list(SCALE[:many])
 
 
-def _layer(municipality: MunicipalityView, wished: str | None) -> str | None:
+def fitting_layer(municipality: MunicipalityView, wished: str | None) -> str | None:
     """The zone layer wished for; else of those that cover most the one with most zones: districts, not roads or parks.
 
     Raises InvalidInput.

@@ -314,6 +314,9 @@ def visit_insight(witness: Witness) -> None:
     witness.call("GET", f"{insight}/zones", params=pesaro | {"by": "total", "across": "department"})
     witness.call("GET", f"{insight}/ageing", params=pesaro | {"by": "department"})
     witness.call("GET", f"{insight}/ageing", params=pesaro | {"format": "csv", "style": "spreadsheet"})
+    for kind in ("html", "csv"):
+        witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": kind}, params=pesaro)
+    witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": "html"}, params=pesaro | {"month": "x"}, expected=422)
     for kind in ("png", "svg"):
         witness.call("GET", f"{insight}/map.{{kind}}", at={"kind": kind}, params=pesaro)
 

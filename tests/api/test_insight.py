@@ -14,10 +14,12 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import select
 
 from city.database import provincial, writing
 from city.records import hotspots
 from city.registry import people, view
+from city.registry.tables import Person
 from city.reports import handling, intake
 from city.reports.changing import Desk, locked
 from city.reports.judging import Contact, Submission
@@ -25,7 +27,7 @@ from city.reports.lifecycle import State
 from city.settings import PROJECT
 from geo.place import Place
 from tests.stories.telling import COAST, INLAND, URP, SignIn, east_of
-from tests.trials import PASSWORD, Staffer
+from tests.trials import Staffer
 from workers.app import broker
 
 COUNCIL: Final = "consiglio@pesaro.example.org"
@@ -38,7 +40,7 @@ def report(client: TestClient) -> Report:
     """Take a report in that came so many hours ago, was answered, and was solved after so many; gives its number."""
     municipality = view.load().municipality("pesaro")
     with provincial() as session:
-        clerk = people.sign_in(session, URP, PASSWORD)[1]
+        clerk = people.staff(session, session.scalars(select(Person).where(Person.email == URP)).one())
 
     def receive(
         place: Place,

@@ -1,0 +1,57 @@
+"""The council's monthly report: the public one for everybody, the staff's for whoever may read reports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.schemas import Slug
+from api.tables import as_csv
+from api.viewing import SAME, Ready, Tabled, Viewing, answer, tag_of
+from city.database import ReadSession
+from city.records import monthly, monthly_page, monthly_parts
+from city.records.insight import Scope
+from city.records.wording import Wording
+
+router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
+
+Kind = Literal["html", "csv"]
+MEDIA: Final = {"html": "text/html", "csv": "text/csv"}
+
+
+@router.get(
+    "/report.{kind}",
+    response_class=Response,
+    responses=SAME | {200: {"content": {media: {} for media in MEDIA.values()}}},
+)
+def make_monthly_report(
+    request: Request,
+    viewer: Viewing,
+    table: Tabled,
+    kind: Kind,
+    month: Annotated[
+        str | None, Query(max_length=10, description="YYYY-MM; without, the last whole month", examples=["2026-10"])
+    ] = None,
+    layer: Annotated[Slug | None, Query(description="whose zones; without, those that divide the town best")] = None,
+) -> Response:
+    """A month of a municipality: figures, charts and maps beside the month before and a year before."""
+    scope = viewer.scope()
+    asked = monthly.month_of(month, scope, viewer.now)
+
+    def make(session: ReadSession, scope: Scope) -> Ready:
+        seen = monthly.gather(session, scope, asked, viewer.now, layer)
+        if kind == "csv":
+            words = Wording(table.language)
+            rows = monthly.table(seen, table.language, lambda section: words.said(f"csv_{section}"))
+            body = as_csv(monthly.TABLE_HEAD, rows, table.style, table.language)
+        else:
+            body = monthly_page.page(monthly_parts.report(session, seen, table.language)).encode()
+        return Ready(body, MEDIA[kind], tag_of(body))
+
+    given = answer(request, viewer, ("report", kind, asked, layer, table.style, table.language), make)
+    if kind == "html":
+        given.headers["Content-Security-Policy"] = monthly_page.POLICY
+    name = f"{scope.municipality.slug if scope.municipality else ''}-{asked.first:%Y-%m}.{kind}"
+    given.headers["Content-Disposition"] = f'{"inline" if kind != "csv" else "attachment"}; filename="{name}"'
+    return given
