@@ -26,6 +26,7 @@ from city.records.saved_filters import LONGEST_NAME
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.reports.checks import box
 from city.reports.lifecycle import State
+from city.reports.mentions import Unknown
 
 PersonId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -36,13 +37,17 @@ class MoveIn(Strict):
     to: Annotated[State, Field(strict=False)]
     reason: Words | None = None
     internal_note: Words | None = None
+    unknown_mentions: Annotated[Unknown, Field(strict=False)] = Unknown.REFUSE
 
 
 class UpdateIn(Strict):
-    """Something said about a report."""
+    """Something said about a report. An internal note may name colleagues with @, by the handles of `/desk/people`;
+    a name that nobody bears is refused, or kept as mere words.
+    """
 
     text: Words
     is_public: bool = False
+    unknown_mentions: Annotated[Unknown, Field(strict=False)] = Unknown.REFUSE
 
 
 class CategoryIn(Strict):
@@ -230,8 +235,19 @@ class Together(BaseModel):
     duplicates: list[GroupMember]
 
 
+class WatcherOut(BaseModel):
+    """Somebody of the staff who watches a report."""
+
+    id: int
+    name: str
+
+
 class DeskReportFull(DeskReport):
     """Everything about a report; `reporter` only for those whose right includes it."""
+
+    watching: bool
+    """Whether who asks watches it."""
+    watchers: list[WatcherOut]
 
     public_description: str | None
     answers: dict[str, Any]

@@ -8,7 +8,7 @@ import dramatiq
 
 from city.database import provincial, writing
 from city.errors import Unavailable
-from city.messages import notification, password, posting
+from city.messages import notification, password, posting, watching
 from city.messages.kinds import KINDS
 from city.records import hotspots
 from city.registry import view
@@ -51,6 +51,18 @@ def send_password_link(municipality_id: int, reset_id: str) -> None:
     """Send somebody of the staff the link to a new password."""
     with writing(municipality_id) as session:
         password.send(session, UUID(reset_id))
+
+
+@dramatiq.actor(max_retries=60)
+def tell_watchers(municipality_id: int, report_id: str) -> None:
+    """Tell those who watch a report what others have done with it."""
+    with writing(municipality_id) as session:
+        municipality = view.fresh(session).municipalities[municipality_id]
+        watching.queue(session, municipality, UUID(report_id))
+    with writing(municipality_id) as session:
+        problem = watching.deliver(session, municipality)
+    if problem:
+        raise Unavailable("mail.silent", problem=problem)
 
 
 @dramatiq.actor

@@ -26,7 +26,7 @@ from api.desk_schemas import (
 )
 from api.routes.reports import jpeg
 from city.records import worklist
-from city.reports import assignment, handling, photos, promises
+from city.reports import assignment, attention, handling, photos, promises
 from city.reports.changing import Desk
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
@@ -46,7 +46,13 @@ def move(work: Workplace, report_id: UUID, body: MoveIn, version: IfMatch) -> Re
         work,
         report_id,
         lambda desk: handling.move(
-            desk, report_id, version, body.to, reason=body.reason, internal_note=body.internal_note
+            desk,
+            report_id,
+            version,
+            body.to,
+            reason=body.reason,
+            internal_note=body.internal_note,
+            unknown_mentions=body.unknown_mentions,
         ),
     )
 
@@ -57,7 +63,9 @@ def add_update(work: Workplace, report_id: UUID, body: UpdateIn, version: IfMatc
     return _change(
         work,
         report_id,
-        lambda desk: handling.add_update(desk, report_id, version, body.text, is_public=body.is_public),
+        lambda desk: handling.add_update(
+            desk, report_id, version, body.text, is_public=body.is_public, unknown_mentions=body.unknown_mentions
+        ),
     )
 
 
@@ -105,6 +113,30 @@ def promise(work: Workplace, report_id: UUID, body: PromiseIn, version: IfMatch)
 def take_promise_back(work: Workplace, report_id: UUID, body: PromiseEnd, version: IfMatch) -> Response:
     """Take a promised date back, with a reason: the deadline is told again."""
     return _change(work, report_id, lambda desk: promises.take_back(desk, report_id, version, body.reason))
+
+
+@router.put("/reports/{report_id}/watch", status_code=204)
+def watch(work: Workplace, report_id: UUID) -> Response:
+    """Hear by mail, from now on, of what others do with the report."""
+    with work.desk() as desk:
+        attention.watch(desk, report_id)
+    return Response(status_code=204)
+
+
+@router.delete("/reports/{report_id}/watch", status_code=204)
+def unwatch(work: Workplace, report_id: UUID) -> Response:
+    """Hear of it no more."""
+    with work.desk() as desk:
+        attention.unwatch(desk, report_id)
+    return Response(status_code=204)
+
+
+@router.post("/reports/{report_id}/seen", status_code=204)
+def mark_seen(work: Workplace, report_id: UUID) -> Response:
+    """Say that one knows all that has happened to it: it leaves the list of those where one was named."""
+    with work.desk() as desk:
+        attention.mark_seen(desk, report_id)
+    return Response(status_code=204)
 
 
 @router.put("/reports/{report_id}/master", response_model=DeskReportFull)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from city.messages import staff_letters
 from city.messages.posting import Kind
 
-KINDS: Final[dict[str, Kind]] = {}
+KINDS: Final[dict[str, Kind]] = {
+    "assigned": staff_letters.ASSIGNED,
+    "mentioned": staff_letters.MENTIONED,
+}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKeyConstraint, Index, SmallInteger, func
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKeyConstraint, Index, SmallInteger, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,6 +26,7 @@ class Delivery(Base):
         CheckConstraint("kind = 'report' OR once IS NOT NULL", name="once"),
         Index("delivery_kind_once_unique", "municipality_id", "once", unique=True),
         Index("delivery_report_index", "municipality_id", "report_id"),
+        Index("delivery_queued_index", "municipality_id", "kind", postgresql_where=text("state = 'queued'")),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)

@@ -67,6 +67,7 @@ def one(
         "routing": report["routing"],
         "zones": [{"layer": zone.layer, "code": zone.code, "name": zone.name} for zone in zones],
         "occurred_at": _iso(report["occurred_at"]),
+        **_watched(session, municipality, staff, report_id),
         "timeline": history(session, municipality.id, report_id, internal=True),
         "photos": _photos(session, municipality, report_id),
         "deliveries": _deliveries(session, municipality, report_id),
@@ -140,6 +141,17 @@ def listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any
         "escalation": row["escalation"],
         "rating": row["rating"],
     }
+
+
+def _watched(session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID) -> dict[str, Any]:
+    rows = session.raw.execute(
+        "SELECT person.id, person.name FROM watcher"
+        " JOIN person ON person.municipality_id = watcher.municipality_id AND person.id = watcher.person_id"
+        " WHERE watcher.municipality_id = %s AND watcher.report_id = %s ORDER BY watcher.since_at, person.id",
+        (municipality.id, report_id),
+    )
+    watchers = [{"id": key, "name": name} for key, name in rows]
+    return {"watching": any(one["id"] == staff.person_id for one in watchers), "watchers": watchers}
 
 
 def _photos(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from city.errors import Conflict
 from city.registry.colleagues import colleague, looks_after
 from city.registry.people import Right, Staff
+from city.reports import attention
 from city.reports.changing import Desk, check_open, touch
 from city.reports.tables import Report, TimelineEntry
 from city.reports.timeline import note_down
@@ -46,7 +47,7 @@ def put(desk: Desk, report: Report, person: Staff | None) -> TimelineEntry | Non
         return None
     report.person_id = after
     touch(report)
-    return note_down(
+    entry = note_down(
         desk.session,
         report,
         "person",
@@ -54,6 +55,9 @@ def put(desk: Desk, report: Report, person: Staff | None) -> TimelineEntry | Non
         is_public=False,
         details={"from": before, "to": after, "name": person.name if person else None},
     )
+    if person is not None:
+        attention.ask(desk, "assigned", person.person_id, entry)
+    return entry
 
 
 def colleague_name(desk: Desk, person_id: int | None) -> str:

@@ -22,6 +22,7 @@ from city.reports.checks import cleaned
 from city.reports.deadlines import counted_anew
 from city.reports.groups import hangs_on, lock_group, recount
 from city.reports.lifecycle import Mover, State, check_move
+from city.reports.mentions import Unknown, write_note
 from city.reports.routing import route
 from city.reports.tables import Photo, Report, TrainingPair
 from city.reports.timeline import note_down, stops
@@ -32,7 +33,14 @@ UNSORTED: Final = frozenset({State.TRIAGE, State.RECEIVED, State.REOPENED})
 
 
 def move(
-    desk: Desk, report_id: UUID, version: int | None, to: State, *, reason: str | None, internal_note: str | None = None
+    desk: Desk,
+    report_id: UUID,
+    version: int | None,
+    to: State,
+    *,
+    reason: str | None,
+    internal_note: str | None = None,
+    unknown_mentions: Unknown = Unknown.KEEP,
 ) -> Report:
     """Move the report along its life; `reason` is read by the reporter, `internal_note` is not."""
     if to is State.DUPLICATE:
@@ -47,7 +55,7 @@ def move(
     tell(desk.session, report, "moved", staff=desk.staff, here=here, to=to, note=reason)
     note = cleaned(internal_note, field="internal_note")
     if note:
-        note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
+        write_note(desk, report, note, unknown=unknown_mentions, field="internal_note")
     return report
 
 
@@ -65,8 +73,16 @@ def move_by_reporter(
     return report
 
 
-def add_update(desk: Desk, report_id: UUID, version: int | None, words: str, *, is_public: bool) -> Report:
-    """Say something about the report, to the reporter too or among colleagues only."""
+def add_update(
+    desk: Desk,
+    report_id: UUID,
+    version: int | None,
+    words: str,
+    *,
+    is_public: bool,
+    unknown_mentions: Unknown = Unknown.KEEP,
+) -> Report:
+    """Say something about the report, to the reporter too or among colleagues only; those may be named with @."""
     report = desk.open(report_id, version, Right.FIELD)
     note = cleaned(words, field="text")
     if note is None:
@@ -75,7 +91,7 @@ def add_update(desk: Desk, report_id: UUID, version: int | None, words: str, *, 
     if is_public:
         tell(desk.session, report, "update", staff=desk.staff, note=note)
     else:
-        note_down(desk.session, report, "note", staff=desk.staff, is_public=False, note=note)
+        write_note(desk, report, note, unknown=unknown_mentions)
     return report
 
 

@@ -4,6 +4,7 @@
 |--------------------------------|---------------------------------------------------------------|
 | a report with photos came in   | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
+| a watched report has news      | `tell_watchers`                                               |
 | a category's privacy changed   | `republish_category`                                          |
 | somebody asked for a password  | `send_password_link`                                          |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
@@ -43,6 +44,13 @@ def after_public_change(session: WriteSession, municipality_id: int, report_id: 
     if session.happened_at is not None:
         return
     promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_entry(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when anything was written into the history of a watched report; nothing where it is history."""
+    if session.happened_at is not None:
+        return
+    promise(session, "tell_watchers", municipality_id=municipality_id, report_id=str(report_id))
 
 
 def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any) -> None:

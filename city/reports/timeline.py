@@ -11,6 +11,8 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.registry.people import Staff
 from city.registry.tables import Person
+from city.reports import journey
+from city.reports.desk_tables import Watcher
 from city.reports.lifecycle import State
 from city.reports.tables import Report, TimelineEntry
 
@@ -45,7 +47,19 @@ def note_down(
         entry.at = session.happened_at
     session.add(entry)
     session.flush()
+    if _is_watched(session, entry):
+        journey.after_entry(session, report.municipality_id, report.id)
     return entry
+
+
+def _is_watched(session: ReadSession, entry: TimelineEntry) -> bool:
+    """Whether anybody but its author waits for news of the report."""
+    watchers = select(Watcher.person_id).where(
+        Watcher.municipality_id == entry.municipality_id, Watcher.report_id == entry.report_id
+    )
+    if entry.person_id is not None:
+        watchers = watchers.where(Watcher.person_id != entry.person_id)
+    return session.scalar(watchers.limit(1)) is not None
 
 
 def history(session: ReadSession, municipality_id: int, report_id: UUID, *, internal: bool) -> list[dict[str, Any]]:

@@ -222,6 +222,9 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     change("PUT", "department", {"department": "urp", "reason": "la prende in carico lo sportello"})
     change("PUT", "crew", {"crew": None})
     change("POST", "take", {})
+    change("POST", "updates", {"text": "@nessuno.affatto"}, expected=422)
+    for method, what in (("PUT", "watch"), ("POST", "seen"), ("DELETE", "watch")):
+        call(method, f"{base}/{what}", at=at, headers=staff, expected=204)
     change("PUT", "person", {"person": None})
     change("PUT", "person", {"person": 2**31 - 1}, expected=404)
     call("GET", "/api/v1/desk/people", headers=staff)
