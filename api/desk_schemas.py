@@ -22,6 +22,7 @@ from api.schemas import (
     Words,
     ZoneOut,
 )
+from api.search_schemas import Searched
 from city.records.saved_filters import LONGEST_NAME
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.reports.checks import box
@@ -162,6 +163,8 @@ class DeskPage(BaseModel):
     reports: list[DeskReport]
     next: str | None
     total: int | None = None
+    searched: Searched | None = None
+    """How `q` was understood; only where there is one."""
 
 
 class ReporterOut(BaseModel):
@@ -280,7 +283,7 @@ class ConditionsIn(Strict):
     bbox: Annotated[str, StringConstraints(max_length=120)] | None = None
     created_from: Annotated[Moment, Field(strict=False)] | None = None
     created_until: Annotated[Moment, Field(strict=False)] | None = None
-    words: Annotated[Line, StringConstraints(max_length=100)] | None = None
+    q: Annotated[Line, StringConstraints(min_length=1, max_length=200)] | None = None
 
     def chosen(self) -> WorklistFilter:
         """As the worklists take it. Raises InvalidInput for a box that is none."""

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from api.search_schemas import Searched
 from city.registry.working_time import CALENDAR_DAYS, Unit
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
 from city.reports.judging import Contact, Submission
@@ -372,6 +373,8 @@ class PublicPage(BaseModel):
 
     reports: list[PublicReport]
     next: str | None
+    searched: Searched | None = None
+    """How `q` was understood; only where there is one."""
 
 
 class PointOut(BaseModel):
@@ -396,6 +399,8 @@ class PublicFeatures(BaseModel):
     type: Literal["FeatureCollection"]
     features: list[PublicFeature]
     next: str | None
+    searched: Searched | None = None
+    """How `q` was understood; only where there is one."""
 
 
 class JoinedTo(BaseModel):

@@ -220,7 +220,7 @@ def draw(connection: Connection[Any], count: int, said: Any = lambda _text: None
     connection.execute(_TOWNS, [towns(count)])
     _copy(connection, reports)
     connection.execute("ALTER TABLE drawn ADD PRIMARY KEY (row); ANALYZE drawn, municipality, department")
-    indexes = _without_indexes(connection)
+    indexes = without_indexes(connection)
     for first in range(0, count, BLOCK):
         connection.execute(
             _INSERT, {"states": list(STATES), "words": list(WORDS), "first": first, "last": first + BLOCK}
@@ -243,7 +243,7 @@ def tidy(connection: Connection[Any]) -> None:
     connection.autocommit = False
 
 
-def _without_indexes(connection: Connection[Any]) -> list[str]:
+def without_indexes(connection: Connection[Any]) -> list[str]:
     """Drop the indexes of `report` that are no constraints; the statements that make them again."""
     rows = connection.execute(
         "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"

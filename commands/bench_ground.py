@@ -143,9 +143,9 @@ def wait_until_ready(address: str, log: Path) -> None:
     raise Unavailable("serving.not_ready", log=log)
 
 
-def drawn(cluster: Cluster, reports: int) -> str:
+def drawn(cluster: Cluster, reports: int, kept_as: str = "tiles") -> str:
     """A database for so many drawn reports, kept between runs and brought to the newest migration."""
-    name = f"tiles_{reports}"
+    name = f"{kept_as}_{reports}"
     if cluster.database_exists(name):
         migrating.migrate(cluster.url("lampione_owner", name))
     else:

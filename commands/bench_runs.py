@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -20,6 +21,7 @@ from bench import (
     nginx,
     peers,
     photos,
+    search,
     tile_service,
     tiles,
     zones,
@@ -59,6 +61,8 @@ TOWN: Final = "padova"
 QUICK_FILE: Final = 20_000
 FULL_FILE: Final = 1_000_000
 """Reports of the imported file."""
+MOST_SEARCHED: Final = 2
+"""Sizes at which words are looked for: no municipality has ten million reports."""
 ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.2
 WARM_UP_SECONDS: Final = 2.0
@@ -191,6 +195,29 @@ def _duplicates(cluster: Cluster, plan: Plan) -> list[Result]:
         return duplicates.measure(owner, view.load().municipalities, told, reports)
 
 
+def _search(cluster: Cluster, plan: Plan) -> list[Result]:
+    """A database for each size, kept between runs."""
+    folder = PROJECT / "seed" / "training"
+    phrases = [(label, text) for path in sorted(folder.glob("it-*.tsv")) for label, text in _lines(path)]
+    found = []
+    for reports in plan.sizes[:MOST_SEARCHED]:
+        name = drawn(cluster, reports, kept_as="search")
+        with (
+            at_work(environment_of(cluster, name)),
+            psycopg.connect(cluster.url(database=name)) as owner,
+            psycopg.connect(cluster.url("lampione_app", name), options="-c jit=off") as app,
+        ):
+            app.prepare_threshold = 2
+            padova = view.held().municipality(TOWN).id
+            found += search.measure(owner, app, search.Town(padova, reports, phrases), plan.said)
+    return found
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    lines = (line.partition("\t") for line in path.read_text("utf-8").splitlines() if "\t" in line)
+    return [(label, text) for label, _, text in lines]
+
+
 def _bulk(cluster: Cluster, plan: Plan) -> list[Result]:
     environment = prepared(cluster, "bulk")
     told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
@@ -258,6 +285,7 @@ KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "tiles": _tiles,
     "zones": _zones,
     "duplicates": _duplicates,
+    "search": _search,
     "bulk": _bulk,
     "classification": _classification,
     "photos": _photos,

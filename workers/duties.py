@@ -8,7 +8,7 @@ from typing import Final
 
 from city import pacing
 from city.database import provincial, reading, writing
-from city.records import hotspots
+from city.records import hotspots, search_index
 from city.registry import signing_in, view
 from city.registry.view import MunicipalityView
 from city.reports import clock, photos, promises
@@ -78,9 +78,23 @@ def watch_clock(municipality: MunicipalityView, now: datetime) -> None:
             promises.slip(session, municipality, report_id, now)
 
 
+def index_words() -> None:
+    """Read the reports that have changed for the search, every municipality in turn, for two seconds."""
+    started = time.monotonic()
+    while time.monotonic() - started < LONGEST_TURN_SECONDS:
+        with provincial() as session:
+            due = search_index.waiting(session.raw)
+        if not due:
+            return
+        for municipality_id in due:
+            with provincial() as session:
+                search_index.catch_up(session.raw, municipality_id)
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
     Chore("watch_clocks", 10, watch_clocks),
+    Chore("index_words", 5, index_words),
     Chore("find_hotspots", 60, find_hotspots),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),

@@ -20,6 +20,7 @@ from api.problems import language_of
 from api.schemas import (
     HolderMoveIn,
     HolderReport,
+    Line,
     Moment,
     PublicFeatures,
     PublicPage,
@@ -30,6 +31,7 @@ from api.schemas import (
     SuggestionIn,
     SuggestionsOut,
 )
+from api.search_schemas import SOUGHT
 from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError
 from city.pacing import Sparing
@@ -208,6 +210,7 @@ class _Filters:
         status: Annotated[Literal["open", "closed"] | None, Query()] = None,
         created_from: Annotated[Moment | None, Query()] = None,
         created_until: Annotated[Moment | None, Query()] = None,
+        q: Annotated[Line | None, SOUGHT] = None,
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> None:
@@ -221,6 +224,7 @@ class _Filters:
             is_open=None if status is None else status == "open",
             created_from=created_from,
             created_until=created_until,
+            words=q,
         )
 
     def page(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from api.desk_schemas import (
     conditions_of,
 )
 from api.schemas import Line, Moment, Slug
+from api.search_schemas import SOUGHT
 from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records import saved_filters, worklists
@@ -54,7 +55,7 @@ def list_reports(
     bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
     created_from: Annotated[Moment | None, Query()] = None,
     created_until: Annotated[Moment | None, Query()] = None,
-    words: Annotated[Line | None, Query(max_length=100, description="part of number, text or address")] = None,
+    q: Annotated[Line | None, SOUGHT] = None,
     order: Annotated[
         Order | None, Query(description="newest, or the order of the kept list; in the others only open reports")
     ] = None,
@@ -77,7 +78,7 @@ def list_reports(
         bounds=box(bbox),
         created_from=created_from,
         created_until=created_until,
-        words=words,
+        q=q,
     )
     with work.looking() as (session, municipality):
         row = saved_filters.found(session, municipality, work.staff, kept) if kept is not None else None

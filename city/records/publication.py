@@ -18,6 +18,7 @@ import orjson
 
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
+from city.records import search
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.lifecycle import State
@@ -25,14 +26,16 @@ from geo.cells import Bounds, covering
 
 LARGEST_PAGE: Final = 500
 
-_PUBLIC_ROW: Final = """
+_COLUMNS: Final = """
   report.id, report.number, report.state, report.is_open, report.lon, report.lat,
   municipality.slug AS municipality, category.slug AS category, report.group_slug AS "group",
   department.slug AS department, report.public_description AS description,
   report.people, report.created_at, report.updated_at, report.deadline_at, report.promised_at,
   (SELECT coalesce(json_agg(photo.id ORDER BY photo.position), '[]') FROM photo
    WHERE photo.municipality_id = report.municipality_id AND photo.report_id = report.id) AS photos
-  FROM report
+"""
+_SOURCE: Final = """
+  report
   JOIN municipality ON municipality.id = report.municipality_id
   JOIN category ON category.id = report.category_id
   JOIN department ON department.municipality_id = report.municipality_id AND department.id = report.department_id
@@ -51,6 +54,7 @@ class PublicFilter:
     is_open: bool | None = None
     created_from: datetime | None = None
     created_until: datetime | None = None
+    words: str | None = None
 
     def clauses(self) -> tuple[list[str], dict[str, Any]]:
         """SQL conditions and their values."""
@@ -88,30 +92,45 @@ def in_box(bounds: Bounds) -> tuple[str, dict[str, Any]]:
 
 
 def page(session: ReadSession, chosen: PublicFilter, *, limit: int, cursor: str | None) -> dict[str, Any]:
-    """Public reports, newest first: `reports` and the `next` cursor (None on the last page). One statement.
+    """Public reports, newest first: `reports` and the `next` cursor (None on the last page); `searched` with words.
 
-    Raises InvalidInput for a cursor that is not ours.
+    Raises InvalidInput for a cursor that is not ours, and for words without a municipality.
     """
     clauses, values = chosen.clauses()
+    before = None
     if cursor is not None:
-        values["after_at"], values["after_id"] = read_cursor(cursor)
+        before, values["after_id"] = read_cursor(cursor)
+        values["after_at"] = before
         clauses.append("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)")
-    where = " AND ".join(["report.is_public", *clauses])
-    values["limit"] = limit + 1
-    found = session.raw.execute(
-        f"SELECT {_PUBLIC_ROW} WHERE {where} ORDER BY report.created_at DESC, report.id DESC LIMIT %(limit)s",
+    listing = search.Listing(
+        _COLUMNS,
+        _SOURCE,
+        " AND ".join(["report.is_public", *clauses]),
         values,
+        before=before,
+        is_first_page=cursor is None,
     )
-    names = [column.name for column in found.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in found]
-    shown = [_as_json(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return {"reports": shown, "next": make_cursor(rows[limit - 1]) if more else None}
+    if chosen.words is None:
+        found = search.first_of(session.raw, [listing], limit)
+        return {
+            "reports": [_as_json(row) for row in found.rows],
+            "next": make_cursor(found.last) if found.last else None,
+        }
+    if chosen.municipality is None:
+        raise InvalidInput("search.municipality_needed", field="municipality")
+    wanted = search.understood(session.raw, chosen.municipality.id, chosen.words, public=True)
+    found = wanted.found(session.raw, [listing], limit)
+    return {
+        "reports": [_as_json(row) for row in found.rows],
+        "next": make_cursor(found.last) if found.last else None,
+        "searched": wanted.as_json(found),
+    }
 
 
 def geojson(answer: dict[str, Any]) -> dict[str, Any]:
     """A page as a GeoJSON FeatureCollection (RFC 7946)."""
-    return {
+    searched = {"searched": answer["searched"]} if "searched" in answer else {}
+    return searched | {
         "type": "FeatureCollection",
         "features": [
             {
@@ -129,7 +148,7 @@ def geojson(answer: dict[str, Any]) -> dict[str, Any]:
 def one(session: ReadSession, number: str) -> dict[str, Any]:
     """One public report with its public timeline. Raises NotFound, also for those that are not public."""
     found = session.raw.execute(
-        f"SELECT {_PUBLIC_ROW} WHERE report.number = %(number)s",
+        f"SELECT {_COLUMNS} FROM {_SOURCE} WHERE report.number = %(number)s",  # noqa: S608
         {"number": public_number(number)},
     )
     names = [column.name for column in found.description or ()]

@@ -64,7 +64,7 @@ def save(
     Conflict for a name they have already or too many.
     """
     _check_employed(desk)
-    condition(desk.municipality, desk.staff, chosen)
+    condition(desk.municipality, desk.staff, chosen).understood(desk.session)
     title = cleaned(name, field="name", longest=LONGEST_NAME)
     if title is None:
         raise InvalidInput("worklists.name_needed", field="name")

@@ -21,7 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from city.database import ReadSession
 from city.errors import InvalidInput
+from city.records import search
 from city.records.publication import in_box
+from city.records.search import Listing, Search
 from city.records.worklist import DESK_ROW, listed, scope_of
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
@@ -99,7 +101,8 @@ class WorklistFilter:
     bounds: Bounds | None = None
     created_from: datetime | None = None
     created_until: datetime | None = None
-    words: str | None = None
+    q: str | None = None
+    """Words that the reports have: see `search`."""
 
     def clauses(self, municipality: MunicipalityView) -> tuple[list[str], dict[str, Any]]:
         """SQL conditions and their values. Raises InvalidInput for names that are not there."""
@@ -120,11 +123,6 @@ class WorklistFilter:
             ("report.person_id = %(person)s", "person", self.person),
             ("report.created_at >= %(created_from)s", "created_from", self.created_from),
             ("report.created_at < %(created_until)s", "created_until", self.created_until),
-            (
-                "(number ILIKE %(words)s OR description ILIKE %(words)s OR address ILIKE %(words)s)",
-                "words",
-                f"%{_unwild(self.words)}%" if self.words else None,
-            ),
         ):
             if value is not None:
                 clauses.append(clause)
@@ -153,10 +151,25 @@ def filter_from(written: Mapping[str, Any]) -> WorklistFilter:
 
 
 class Condition(NamedTuple):
-    """A condition on `report`, and the values that it names."""
+    """A condition on `report`, the values that it names, and words that the reports must have besides."""
 
     where: str
     values: dict[str, Any]
+    words: str | None = None
+
+    def understood(self, session: ReadSession) -> Search | None:
+        """What the words look for. Raises InvalidInput where there is no word in them."""
+        if self.words is None:
+            return None
+        return search.understood(session.raw, self.values["municipality_id"], self.words)
+
+    def with_words(self, session: ReadSession) -> Condition:
+        """The same as a condition on `report` alone."""
+        wanted = self.understood(session)
+        if wanted is None:
+            return self
+        has_words, values = wanted.condition()
+        return Condition(f"{self.where} AND {has_words}", self.values | values)
 
 
 def condition(municipality: MunicipalityView, staff: Staff, *chosen: WorklistFilter) -> Condition:
@@ -171,7 +184,8 @@ def condition(municipality: MunicipalityView, staff: Staff, *chosen: WorklistFil
         if one.worklist is not None:
             clauses.append(LISTS[one.worklist.value])
     values |= _posts(municipality, staff) | {"municipality_id": municipality.id, "me": staff.person_id}
-    return Condition(" AND ".join(clauses), values)
+    words = " ".join(one.q for one in chosen if one.q) or None
+    return Condition(" AND ".join(clauses), values, words)
 
 
 def _posts(municipality: MunicipalityView, staff: Staff) -> dict[str, Any]:
@@ -197,25 +211,25 @@ def page(
     limit: int,
     cursor: str | None,
 ) -> dict[str, Any]:
-    """Reports in their order: `reports` and the `next` cursor (None on the last page).
+    """Reports in their order: `reports` and the `next` cursor (None on the last page); with words also `searched`.
 
     A page begins after the last row of the one before, so that what comes in meanwhile neither repeats nor hides any.
-    Raises InvalidInput for a cursor that is not of this order.
+    Raises InvalidInput for a cursor that is not of this order, and for words that are none.
     """
-    rows: list[dict[str, Any]] = []
     start = _read_cursor(cursor, order) if cursor else None
-    for part in _parts(order, start):
-        rows += _rows(session, of, part, limit + 1 - len(rows))
-        if len(rows) > limit:
-            break
-    return {
-        "reports": [listed(row, municipality) for row in rows[:limit]],
-        "next": _make_cursor(rows[limit - 1], order) if len(rows) > limit else None,
+    listings = _listings(of, order, start, DESK_ROW)
+    wanted = of.understood(session)
+    found = (wanted.found if wanted else search.first_of)(session.raw, listings, limit)
+    searched = {"searched": wanted.as_json(found)} if wanted else {}
+    return searched | {
+        "reports": [listed(row, municipality) for row in found.rows],
+        "next": _make_cursor(found.last, order) if found.last else None,
     }
 
 
 def count(session: ReadSession, of: Condition) -> int:
     """How many there are; MOST_COUNTED + 1 where there are more."""
+    of = of.with_words(session)
     row = session.raw.execute(
         f"SELECT count(*) FROM (SELECT FROM report WHERE {of.where} LIMIT {MOST_COUNTED + 1}) AS found",  # noqa: S608
         of.values,
@@ -236,14 +250,9 @@ def count_within(session: ReadSession, of: Condition, milliseconds: int) -> int 
 
 def chosen_for(session: ReadSession, of: Condition, order: Order, limit: int) -> list[tuple[UUID, int]]:
     """The ids and versions of the first `limit` of them."""
-    found: list[tuple[UUID, int]] = []
-    for part in _parts(order, None):
-        rows = session.raw.execute(
-            f"SELECT report.id, report.version FROM report WHERE {_all_of(of, part)} {part.sorting} LIMIT %(limit)s",  # noqa: S608
-            of.values | part.values | {"limit": limit - len(found)},
-        )
-        found += [(key, version) for key, version in rows]
-    return found
+    of = of.with_words(session)
+    found = search.first_of(session.raw, _listings(of, order, None, "report.id, report.version"), limit)
+    return [(row["id"], row["version"]) for row in found.rows]
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -263,7 +272,7 @@ class _Part(NamedTuple):
     values: dict[str, Any]
 
 
-_BY_DEADLINE: Final = "ORDER BY report.deadline_at, report.id"
+_BY_DEADLINE: Final = "report.deadline_at, report.id"
 _AFTER_DEADLINE: Final = "(report.deadline_at, report.id) > (%(after_at)s, %(after_id)s)"
 
 
@@ -271,7 +280,7 @@ def _parts(order: Order, start: _Start | None) -> Iterator[_Part]:
     values = {"after_at": start.at, "after_id": start.id} if start else {}
     if order is Order.NEWEST:
         after = ("(report.created_at, report.id) < (%(after_at)s, %(after_id)s)",) if start else ()
-        yield _Part(after, "ORDER BY report.created_at DESC, report.id DESC", values)
+        yield _Part(after, "report.created_at DESC, report.id DESC", values)
         return
     after = (_AFTER_DEADLINE,) if start else ()
     if order is Order.DEADLINE:
@@ -283,17 +292,20 @@ def _parts(order: Order, start: _Start | None) -> Iterator[_Part]:
     yield _Part(("report.is_open", "NOT report.is_emergency", *after), _BY_DEADLINE, values)
 
 
-def _rows(session: ReadSession, of: Condition, part: _Part, limit: int) -> list[dict[str, Any]]:
-    found = session.raw.execute(
-        f"SELECT {DESK_ROW} FROM report WHERE {_all_of(of, part)} {part.sorting} LIMIT %(limit)s",  # noqa: S608
-        of.values | part.values | {"limit": limit},
-    )
-    names = [column.name for column in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found]
-
-
-def _all_of(of: Condition, part: _Part) -> str:
-    return " AND ".join([of.where, *part.clauses])
+def _listings(of: Condition, order: Order, start: _Start | None, columns: str) -> list[Listing]:
+    return [
+        Listing(
+            columns,
+            "report",
+            " AND ".join([of.where, *part.clauses]),
+            of.values | part.values,
+            order=part.sorting,
+            before=start.at if start and order is Order.NEWEST else None,
+            is_newest_first=order is Order.NEWEST,
+            is_first_page=start is None,
+        )
+        for part in _parts(order, start)
+    ]
 
 
 def _make_cursor(row: dict[str, Any], order: Order) -> str:
@@ -311,7 +323,3 @@ def _read_cursor(cursor: str, order: Order) -> _Start:
     if of != order.value:
         raise InvalidInput("reports.bad_cursor", field="cursor")
     return start
-
-
-def _unwild(words: str) -> str:
-    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

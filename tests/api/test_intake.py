@@ -480,8 +480,8 @@ def test_nul_in_a_sign_in_or_a_search(client: TestClient, signed_in: Callable[[s
     answer = client.post("/api/v1/session", json={"email": "a\0@example.org", "password": "x"})
     assert answer.status_code in {401, 422}, answer.text
     clerk = signed_in("operatore.urp@pesaro.example.org")
-    answer = client.get("/api/v1/desk/reports", params={"words": "\0"}, headers=clerk.headers)
-    assert (answer.status_code, answer.json()["field"]) == (422, "words")
+    answer = client.get("/api/v1/desk/reports", params={"q": "\0"}, headers=clerk.headers)
+    assert (answer.status_code, answer.json()["field"]) == (422, "q")
 
 
 def test_paging_gives_every_report_exactly_once(client: TestClient, accepted: Accepted, database: str) -> None:

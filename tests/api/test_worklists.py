@@ -258,7 +258,7 @@ def test_a_kept_list_says_again_what_was_asked_for(client: TestClient, database:
         "bbox": f"{COAST.lon - 0.01},{COAST.lat - 0.01},{COAST.lon + 0.01},{COAST.lat + 0.01}",
         "created_from": "2020-01-01T00:00:00+01:00",
         "created_until": "2090-01-01T00:00:00Z",
-        "words": "trieste",
+        "q": "trieste",
     }
     kept = keep(works, "Buche al mare", conditions, order="deadline")
     written = works.get("/filters")["filters"][0]["conditions"]
@@ -272,12 +272,12 @@ def test_a_kept_list_says_again_what_was_asked_for(client: TestClient, database:
     again = client.put(
         f"/api/v1/desk/filters/{kept['id']}",
         headers=works.headers,
-        json={"name": "Buche altrove", "conditions": {"words": "collina"}},
+        json={"name": "Buche altrove", "conditions": {"q": "collina"}},
     )
     assert (again.status_code, again.json()["name"], again.json()["conditions"]) == (
         200,
         "Buche altrove",
-        {"words": "collina"},
+        {"q": "collina"},
     )
     assert ids(works, filter=kept["id"]) == [far["id"]]
     assert client.delete(f"/api/v1/desk/filters/{kept['id']}", headers=works.headers).status_code == 204
@@ -361,7 +361,7 @@ def test_a_filter_written_down_reads_the_same() -> None:
         person=7,
         bounds=Bounds(12.0, 43.0, 13.0, 44.0),
         created_from=datetime(2026, 1, 1, tzinfo=UTC),
-        words="50% di _sconto_",
+        q="50% di _sconto_",
     )
     assert worklists.filter_from(whole.as_json()) == whole
     assert WorklistFilter().as_json() == {}

@@ -39,6 +39,7 @@ READERS_NOTHING = (
     "mention",
     "saved_filter",
     "stack_run",
+    "search_due",
 )
 SECRET_COLUMNS = {
     "report": {
@@ -211,6 +212,12 @@ _ROWS = (
         " (0, '2026-12-31', 'Ponte') ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    (
+        "WITH read AS (INSERT INTO report_text SELECT %(town)s, public, %(report)s, now(), 'vialonga'"
+        " FROM unnest('{true,false}'::boolean[]) AS public RETURNING is_public),"
+        " word AS (INSERT INTO search_word SELECT %(town)s, is_public, 'vialonga', 1 FROM read)"
+        " INSERT INTO search_gram SELECT %(town)s, is_public, '=vialong', 'vialonga' FROM read"
+    ),
     (
         "INSERT INTO hotspot_run (municipality_id, computed_at, starts_at, cell_metres, version)"
         " VALUES (%(town)s, now(), now(), 250, '1')"
@@ -387,7 +394,11 @@ def test_functions_that_run_as_their_owner_are_few_and_pinned(admin: Admin) -> N
         "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
         " AND proowner = 'lampione_owner'::regrole"
     ).fetchall()
-    assert rows == [("registry_changed", ["search_path=public"])]
+    assert dict(rows) == {
+        "registry_changed": ["search_path=public"],
+        "reports_with_words": ["search_path=public, pg_temp"],
+        "public_reports_with_words": ["search_path=public, pg_temp"],
+    }
 
 
 # --- the reader
