@@ -115,9 +115,13 @@ WORDED: Final = frozenset(FIGURES)
 
 
 def answer(
-    request: Request, viewer: Viewer, key: tuple[Hashable, ...], make: Callable[[ReadSession, Scope], Ready]
+    request: Request,
+    viewer: Viewer,
+    key: tuple[Hashable, ...],
+    make: Callable[[ReadSession, Scope], Ready],
+    finish: Callable[[Ready], Ready] = lambda ready: ready,
 ) -> Response:
-    """The answer, made anew only where something has happened since it was made last."""
+    """The answer, made anew only where something has happened since it was made last; `finish` needs no database."""
     scope = viewer.scope()
     figures_kept: Kept[Ready] = request.app.state.figures
     # What is looked at is never older than the version it is kept under.
@@ -125,7 +129,8 @@ def answer(
 
     def made() -> Ready:
         with viewer.looking() as (session, seen):
-            return make(session, seen)
+            ready = make(session, seen)
+        return finish(ready)
 
     return tagged(request, viewer, figures_kept.get((*key, scope.key()), version, made))
 

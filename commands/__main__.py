@@ -20,7 +20,7 @@ FILL = said("cli.panel_fill")
 KEEP = said("cli.panel_keep")
 DEVELOP = said("cli.panel_develop")
 
-ORDER = "demo up create import zones routing migrate roles train evaluate jobs tiles test check openapi bench"
+ORDER = "demo up create import zones routing migrate roles train evaluate jobs tiles report test check openapi bench"
 
 
 class Ordered(TyperGroup):
@@ -231,6 +231,22 @@ def rerun_jobs(
         raise typer.BadParameter(said("cli.jobs_which"))
     with installation.ready(), provincial() as session:
         console.print(said("cli.jobs_again", count=dead_letters.rerun(session, None if everything else ids)))
+
+
+@app.command("report", help=said("cli.report"), rich_help_panel=KEEP)
+def write_report(
+    municipality: Annotated[str, typer.Option(help=said("cli.municipality"))],
+    output: Annotated[Path, typer.Option(help=said("cli.report_output"), metavar="FILE")],
+    month: Annotated[str | None, typer.Option(help=said("cli.report_month"), metavar="YYYY-MM")] = None,
+    language: Annotated[str, typer.Option(help=said("cli.report_language"), metavar="it|en")] = operator_language(),
+    internal: Annotated[bool, typer.Option("--internal", help=said("cli.report_internal"))] = False,
+) -> None:
+    """The council's monthly report."""
+    from commands import installation, monthly_report
+
+    with installation.ready():
+        file = monthly_report.write(municipality, month, output, language, is_internal=internal)
+    console.print(said("cli.report_written", file=file, kilobytes=f"{file.stat().st_size / 1000:.0f}"))
 
 
 @app.command("openapi", help=said("cli.openapi"), rich_help_panel=DEVELOP)

@@ -10,14 +10,15 @@ from api.schemas import Slug
 from api.tables import as_csv
 from api.viewing import SAME, Ready, Tabled, Viewing, answer, tag_of
 from city.database import ReadSession
+from city.outside import paper
 from city.records import monthly, monthly_page, monthly_parts
 from city.records.insight import Scope
 from city.records.wording import Wording
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
-Kind = Literal["html", "csv"]
-MEDIA: Final = {"html": "text/html", "csv": "text/csv"}
+Kind = Literal["html", "pdf", "csv"]
+MEDIA: Final = {"html": "text/html", "pdf": "application/pdf", "csv": "text/csv"}
 
 
 @router.get(
@@ -35,7 +36,10 @@ def make_monthly_report(
     ] = None,
     layer: Annotated[Slug | None, Query(description="whose zones; without, those that divide the town best")] = None,
 ) -> Response:
-    """A month of a municipality: figures, charts and maps beside the month before and a year before."""
+    """A month of a municipality: figures, charts and maps beside the month before and a year before.
+
+    The page needs nothing else, and prints on A4; the PDF is the same one, tagged for screen readers.
+    """
     scope = viewer.scope()
     asked = monthly.month_of(month, scope, viewer.now)
 
@@ -49,7 +53,11 @@ def make_monthly_report(
             body = monthly_page.page(monthly_parts.report(session, seen, table.language)).encode()
         return Ready(body, MEDIA[kind], tag_of(body))
 
-    given = answer(request, viewer, ("report", kind, asked, layer, table.style, table.language), make)
+    def finish(ready: Ready) -> Ready:
+        """On paper, where that is wanted. The tag stays the page's: a PDF says when it was made."""
+        return ready._replace(body=paper.as_pdf(ready.body.decode())) if kind == "pdf" else ready
+
+    given = answer(request, viewer, ("report", kind, asked, layer, table.style, table.language), make, finish)
     if kind == "html":
         given.headers["Content-Security-Policy"] = monthly_page.POLICY
     name = f"{scope.municipality.slug if scope.municipality else ''}-{asked.first:%Y-%m}.{kind}"

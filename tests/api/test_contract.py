@@ -317,7 +317,7 @@ def visit_insight(witness: Witness) -> None:
     witness.call("GET", f"{insight}/zones", params=pesaro | {"by": "total", "across": "department"})
     witness.call("GET", f"{insight}/ageing", params=pesaro | {"by": "department"})
     witness.call("GET", f"{insight}/ageing", params=pesaro | {"format": "csv", "style": "spreadsheet"})
-    for kind in ("html", "csv"):
+    for kind in ("html", "pdf", "csv"):
         witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": kind}, params=pesaro)
     witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": "html"}, params=pesaro | {"month": "x"}, expected=422)
     for kind in ("png", "svg"):

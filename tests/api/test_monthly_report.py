@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from pypdf import PdfReader
 
 from city.records.insight import months_later
 from tests.stories.telling import COAST, INLAND, SignIn, reported
@@ -186,6 +187,26 @@ def test_the_report_comes_as_one_table_too(client: TestClient, fill: Fill) -> No
     assert {row["section"] for row in rows} >= {"total", "department", "group", "category", "month by month"}
     received = next(row for row in rows if row["section"] == "total" and row["figure"] == "received")
     assert (received["value"], received["month_before"]) == ("6", "0")
+
+
+def test_the_same_report_comes_on_paper(client: TestClient, fill: Fill) -> None:
+    fill(12)
+    fill(7, months_ago=1)
+    address = f"/api/v1/insight/report.pdf?municipality=pesaro&month={MONTH}&language=it"
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    reader = PdfReader(io.BytesIO(answer.content))
+    assert 3 <= len(reader.pages) <= 12
+    assert all(round(float(sheet.mediabox.width)) == 595 for sheet in reader.pages), "A4"
+    words = " ".join(" ".join(sheet.extract_text() for sheet in reader.pages).split())
+    assert "Segnalazioni ricevute nel mese: 12 (+5 rispetto a" in words
+    assert "Illuminazione pubblica" in words
+    assert "Comprende solo le segnalazioni pubbliche." in words
+    root: Any = reader.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    again = client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_an_answer_is_not_sent_again(client: TestClient, fill: Fill) -> None:
