@@ -17,6 +17,7 @@ from api.limits import BodyLimit
 from api.routes import (
     addresses,
     administration,
+    calendars,
     crew,
     desk,
     health,
@@ -113,7 +114,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(MOST_KEPT)
-    desks = (session, worklists, desk, crew, administration, people, rehearsal)
+    desks = (session, worklists, desk, crew, administration, calendars, people, rehearsal)
     for errand in (reports, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -22,13 +22,13 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession, provincial, writing
-from city.registry import people, publishing, territory, view
+from city.registry import calendars, people, publishing, territory, view
 from city.registry.people import Post, Right, Staff
 from city.registry.publishing import Publication
 from city.registry.tables import Appointment, Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
-from city.registry.working_time import CALENDAR_DAYS, Span
+from city.registry.working_time import CALENDAR_DAYS, Opening, Span, minutes_of
 from city.reports import handling, trained
 from city.reports.changing import Desk, locked
 from city.reports.classification import FORMAT, Classifier, UnusableModel
@@ -182,6 +182,7 @@ def _put_territory(session: WriteSession) -> list[str]:
     for given in province["municipality"]:
         municipality = territory.create_municipality(session, _municipality(given))
         territory.put_boundary(session, municipality, boundaries[given["slug"]])
+        calendars.put_office_hours(session, municipality, _week(given["hours"]) if "hours" in given else None)
         slugs.append(municipality.slug)
     return slugs
 
@@ -200,6 +201,17 @@ def _municipality(given: Mapping[str, Any]) -> MunicipalityFields:
         accepts_anonymous=given["anonymous_reports"],
         departments=[_department(department) for department in given["department"]],
     )
+
+
+def _week(hours: Iterable[Mapping[str, str]]) -> list[Opening]:
+    """The week, of hours that several days share: `1-5`, `2,4`."""
+    return [
+        Opening(day, minutes_of(row["opens"]), minutes_of(row["closes"]))
+        for row in hours
+        for days in row["days"].split(",")
+        for first, _, last in [days.partition("-")]
+        for day in range(int(first), int(last or first) + 1)
+    ]
 
 
 def _department(given: Mapping[str, Any]) -> DepartmentFields:

@@ -55,10 +55,10 @@ STANDARD_WEEK: Final = tuple(
 
 
 class DayOff(NamedTuple):
-    """A day on which nobody works, and why: `national`, `patron` or `closing`."""
+    """A day on which nobody works, and why."""
 
     day: date
-    kind: str
+    kind: Literal["national", "patron", "closing"]
     name_it: str
     name_en: str
 
@@ -276,7 +276,9 @@ def written(minutes: int) -> str:
 def week_of(rows: Iterable[Mapping[str, object]]) -> tuple[Opening, ...]:
     """The week as the registry keeps it: rows of `day`, `opens` and `closes`."""
     return tuple(
-        sorted(Opening(int(str(row["day"])), _minutes(str(row["opens"])), _minutes(str(row["closes"]))) for row in rows)
+        sorted(
+            Opening(int(str(row["day"])), minutes_of(str(row["opens"])), minutes_of(str(row["closes"]))) for row in rows
+        )
     )
 
 
@@ -285,6 +287,7 @@ def rows_of(week: Iterable[Opening]) -> list[dict[str, object]]:
     return [{"day": day, "opens": written(opens), "closes": written(closes)} for day, opens, closes in sorted(week)]
 
 
-def _minutes(moment: str) -> int:
+def minutes_of(moment: str) -> int:
+    """Minutes since midnight of what `written` writes."""
     hours, minutes = moment.split(":")
     return int(hours) * 60 + int(minutes)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from city.settings import PROJECT
-from tests.stories.telling import COAST, FANO, numbers_on_the_map, on_the_map, reported, wait_for_rest
+from tests.stories.telling import COAST, FANO, ROME, URP, numbers_on_the_map, on_the_map, reported, wait_for_rest
 from tests.trials import PASSWORD
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
@@ -183,3 +184,132 @@ def test_a_municipality_makes_a_category_of_its_own_and_the_province_one_for_all
     for slug in ("pesaro", "fano", "padova"):
         offered = visitor.get("/api/v1/categories", params={"municipality": slug}).json()["categories"]
         assert "drone" in {category["slug"] for category in offered}
+
+
+# --- the calendar
+
+YEAR: Final = 2027
+"""Easter is on 28 March, and 24 September a Friday."""
+
+
+def year_of(visitor: TestClient, owner: str, headers: dict[str, str]) -> dict[str, Any]:
+    answer = visitor.get(f"/api/v1/registry/{owner}/calendar", params={"year": YEAR}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def names_of(calendar: dict[str, Any]) -> dict[str, str]:
+    return {one["day"]: one["name"]["it"] for one in calendar["days_off"]}
+
+
+def test_the_calendar_is_checked_and_changed(visitor: TestClient) -> None:
+    ours, theirs = signed(visitor, ADMINISTRATOR), signed(visitor, PROVINCE)
+    before = year_of(visitor, "pesaro", ours)
+    assert names_of(before) | {"2027-03-29": "Lunedì dell'Angelo", "2027-09-24": "San Terenzio"} == names_of(before)
+    assert before["time_zone"] == "Europe/Rome"
+    close = {"name": "Ponte"}
+    assert visitor.put(f"{PESARO}/closing-days/{YEAR}-12-24", json=close, headers=ours).status_code == 204
+    everyone = "/api/v1/registry/provincia"
+    assert visitor.put(f"{everyone}/closing-days/{YEAR}-12-31", json=close, headers=ours).status_code == 403
+    assert visitor.put(f"{everyone}/closing-days/{YEAR}-12-31", json=close, headers=theirs).status_code == 204
+    after = year_of(visitor, "pesaro", ours)
+    assert {one["day"]: one["is_inherited"] for one in after["days_off"] if one["kind"] == "closing"} == {
+        f"{YEAR}-12-24": False,
+        f"{YEAR}-12-31": True,
+    }
+    assert after["working_days"] == before["working_days"] - 2
+    fano = year_of(visitor, "fano", theirs)
+    assert f"{YEAR}-12-24" not in names_of(fano)
+    assert f"{YEAR}-12-31" in names_of(fano)
+    assert names_of(fano)["2027-07-10"] == "San Paterniano"
+    assert visitor.delete(f"{PESARO}/closing-days/{YEAR}-12-24", headers=ours).status_code == 204
+    assert visitor.delete(f"{PESARO}/closing-days/{YEAR}-12-24", headers=ours).status_code == 404
+    saint = {"day": "01-08", "name": "San Severino"}
+    assert visitor.put(f"{PESARO}/patron", json=saint, headers=ours).status_code == 204
+    assert names_of(year_of(visitor, "pesaro", ours))[f"{YEAR}-01-08"] == "San Severino"
+    for bad in ("02-30", "13-01", "6-1"):
+        answer = visitor.put(f"{PESARO}/patron", json={"day": bad, "name": "X"}, headers=ours)
+        assert (answer.status_code, answer.json()["field"]) == (422, "day"), bad
+    assert visitor.put(f"{everyone}/patron", json=saint, headers=theirs).status_code == 422
+
+
+def test_a_calendar_is_read_by_whoever_works_there_and_set_by_its_administrators(visitor: TestClient) -> None:
+    clerk, elsewhere = signed(visitor, URP), signed(visitor, "amministratore@fano.example.org")
+    assert year_of(visitor, "pesaro", clerk)["year"] == YEAR
+    assert visitor.get(f"{PESARO}/calendar", params={"year": YEAR}, headers=elsewhere).status_code == 403
+    for method, what, body in (
+        ("PUT", "office-hours", {"hours": None}),
+        ("PUT", "patron", {"day": None}),
+        ("PUT", f"closing-days/{YEAR}-12-24", {"name": "Ponte"}),
+        ("DELETE", f"closing-days/{YEAR}-12-24", None),
+    ):
+        for headers in (clerk, elsewhere):
+            answer = visitor.request(method, f"{PESARO}/{what}", json=body, headers=headers)
+            assert answer.status_code == 403, (what, answer.text)
+
+
+def test_office_hours_that_cannot_be_are_refused(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+
+    def put(*hours: tuple[int, str, str]) -> Any:
+        body = {"hours": [{"day": day, "opens": opens, "closes": closes} for day, opens, closes in hours]}
+        return visitor.put(f"{PESARO}/office-hours", json=body, headers=headers)
+
+    for bad in (
+        [],
+        [(1, "14:00", "08:00")],
+        [(1, "08:00", "08:00")],
+        [(1, "08:00", "14:00"), (1, "13:59", "18:00")],
+        [(1, "08:00", "14:00"), (1, "08:00", "14:00")],
+    ):
+        answer = put(*bad)
+        assert (answer.status_code, answer.json()["field"]) == (422, "hours"), bad
+    assert put((8, "08:00", "14:00")).status_code == 422
+    assert put((1, "8:00", "14:00")).status_code == 422
+    assert put((1, "24:00", "24:00")).status_code == 422
+    assert put((6, "08:00", "12:00"), (6, "12:00", "24:00")).status_code == 204
+    calendar = year_of(visitor, "pesaro", headers)
+    assert calendar["hours_from"] == "own"
+    assert calendar["hours"] == [
+        {"day": 6, "opens": "08:00", "closes": "12:00"},
+        {"day": 6, "opens": "12:00", "closes": "24:00"},
+    ]
+    assert calendar["working_days"] < 53
+
+
+def test_the_next_report_counts_by_the_new_calendar(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+    today = datetime.now(ROME).date()
+    unit = {"name": None, "privacy": None, "deadline": {"amount": 3, "unit": "working_days"}, "is_active": None}
+    assert visitor.put(f"{PESARO}/categories/pothole", json=unit, headers=headers).status_code == 204
+    every_day = [{"day": day, "opens": "00:00", "closes": "24:00"} for day in range(1, 8)]
+    assert visitor.put(f"{PESARO}/office-hours", json={"hours": every_day}, headers=headers).status_code == 204
+
+    def days_off() -> set[date]:
+        return {
+            date.fromisoformat(one["day"])
+            for year in {today.year, (today + timedelta(days=30)).year}
+            for one in visitor.get(f"{PESARO}/calendar", params={"year": year}, headers=headers).json()["days_off"]
+        }
+
+    def last_day(**more: Any) -> date:
+        report = reported(visitor, COAST, "Buca profonda", category="pothole", **more)
+        return datetime.fromisoformat(report["deadline_at"]).astimezone(ROME).date()
+
+    def third_open_day() -> date:
+        following = (today + timedelta(days=number) for number in range(1, 40))
+        return [day for day in following if day not in days_off()][2]
+
+    assert last_day() == third_open_day()
+    tomorrow = today + timedelta(days=1)
+    saint = {"day": tomorrow.strftime("%m-%d"), "name": "San Domani"}
+    assert visitor.put(f"{PESARO}/patron", json=saint, headers=headers).status_code == 204
+    assert last_day() == third_open_day()
+    after = today + timedelta(days=2)
+    assert visitor.put(f"{PESARO}/closing-days/{after}", json={"name": "Ponte"}, headers=headers).status_code == 204
+    assert last_day() == third_open_day() >= today + timedelta(days=5)
+    hours = unit | {"deadline": {"amount": 1, "unit": "working_hours"}}
+    assert visitor.put(f"{PESARO}/categories/pothole", json=hours, headers=headers).status_code == 204
+    report = reported(visitor, COAST, "Buca profonda", category="pothole")
+    now, due = datetime.now(UTC), datetime.fromisoformat(report["deadline_at"])
+    assert now < due <= now + timedelta(days=1 + len(days_off()), hours=1)
