@@ -84,6 +84,11 @@ def _workplace(staff: Signed, municipality: Annotated[str | None, Query(max_leng
 Workplace = Annotated[Work, Depends(_workplace)]
 
 
+def work_of(staff: Staff, municipality: str | None) -> Work:
+    """Where `staff` work: at home, or in the municipality that they name. Raises Forbidden, NotFound, InvalidInput."""
+    return _workplace(staff, municipality)
+
+
 def staff_at(token: str, municipality: str | None) -> Work:
     """Who holds `token`, and where they work: for routes that are open to everybody, and wider to staff.
 

@@ -28,14 +28,17 @@ from api.routes import (
     rehearsal,
     reports,
     session,
+    stream,
     tiles,
     worklists,
 )
 from api.schemas import Problem, ReportIn
+from api.stopping import when_asked_to_end
+from api.streaming import Streams
 from api.tile_front import TileFront
 from api.tile_keeping import TileKeeper
 from api.viewing import MOST_KEPT
-from city.database import check_roles, watching
+from city.database import check_roles, overseeing, watching
 from city.logs import write_logs
 from city.records.kept import Kept
 from city.registry import view
@@ -44,7 +47,7 @@ from city.settings import settings
 
 VERSION: Final = "0.1.0"
 
-_FOR_STAFF: Final = ("/api/v1/crew", "/api/v1/desk", "/api/v1/registry", "/api/v1/session")
+_FOR_STAFF: Final = ("/api/v1/crew", "/api/v1/desk", "/api/v1/registry", "/api/v1/session", "/api/v1/stream/")
 _FOR_ALL: Final = {("/api/v1/session", "post"), ("/api/v1/session/resets", "post"), ("/api/v1/session/resets", "put")}
 
 _HEADERS: Final = (
@@ -88,10 +91,13 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     view.load()
     trained.classifier()
     app.state.tiles = TileKeeper(watching, chosen.tile_cache_megabytes)
+    app.state.streams = Streams(overseeing, stream.over, chosen.streams)
+    when_asked_to_end(app.state.streams.close)
     # What is there now stays: a full collection that walks through all of it would hold up every request meanwhile.
     gc.collect()
     gc.freeze()
     yield
+    await app.state.streams.finish()
     await app.state.tiles.close()
 
 
@@ -114,7 +120,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(MOST_KEPT)
-    desks = (session, worklists, desk, crew, administration, calendars, people, rehearsal)
+    desks = (session, worklists, desk, crew, administration, calendars, people, rehearsal, stream)
     for errand in (reports, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)

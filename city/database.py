@@ -7,7 +7,8 @@ Four doors, by need:
 - `reading(municipality_id)`  as lampione_app, read only, sees one municipality's rows
 - `provincial()`              as lampione_province: every municipality; for the registry, sign-in, sweeps and folding
 - `public()`                  as lampione_reader: what anyone may see; it has no right to reporters at all
-                              (`public_directly`: the same for the map; `watching`: for looks that wait for no thread)
+                              (`public_directly`: the same for the map; `watching`: for looks that wait for no thread,
+                              and `overseeing` the same for staff's live changes, as lampione_province)
 
 Row-level security decides what a door shows: a forgotten WHERE leaks nothing. This file holds the only commit.
 """
@@ -352,12 +353,22 @@ def public_directly() -> Iterator[psycopg.Connection[Any]]:
 
 async def watching() -> psycopg.AsyncConnection[Any]:
     """A connection of its own as the public reader, for looks that must not wait for a thread. Raises psycopg.Error."""
+    return await _looking_out(settings().reader_url, "lampione tiles")
+
+
+async def overseeing() -> psycopg.AsyncConnection[Any]:
+    """The same as lampione_province, read only: it sees every municipality's rows. Raises psycopg.Error."""
+    options = "-c role=lampione_province -c plan_cache_mode=force_custom_plan"
+    return await _looking_out(settings().database_url, "lampione stream", options)
+
+
+async def _looking_out(url: str, name: str, options: str = "") -> psycopg.AsyncConnection[Any]:
     connection = await psycopg.AsyncConnection.connect(
-        settings().reader_url,
+        url,
         autocommit=True,
-        options="-c default_transaction_read_only=on -c statement_timeout=10s -c jit=off",
+        options=f"-c default_transaction_read_only=on -c statement_timeout=10s -c jit=off {options}",
         connect_timeout=int(settings().slow_outside_seconds),
-        application_name="lampione tiles",
+        application_name=name,
         keepalives_idle=30,
     )
     connection.prepare_threshold = 0

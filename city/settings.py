@@ -26,6 +26,7 @@ LIMITS: Final = {
     "duplicate_radius_metres": (1, 500),
     "slow_outside_seconds": (0.1, 60),
     "tile_cache_megabytes": (0, 65_536),
+    "streams": (0, 10_000),
 }
 """The least and the most of every figure."""
 
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     """Request threads of one API process; its connection pool has as many connections."""
     tile_cache_megabytes: int = 32
     """Memory of one API process for map tiles kept ready."""
+    streams: int = 700
+    """Streams of live changes that one API process keeps open; each takes one of the files it may open."""
     duplicate_radius_metres: float = 30.0
     slow_outside_seconds: float = 10.0
     """How long any outside service may take before we give up."""

@@ -31,12 +31,13 @@ from city.settings import PROJECT, settings
 from commands import migrating, seeding
 from commands.cluster import Cluster
 from commands.serving import HOST
+from tests.listening import served_live
 from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
     "job, client_request, training_pair, delivery, photo, timeline_entry, reporter, report, tile_cell, tile_delta,"
-    " tile_fold, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
+    " tile_fold, stream_ticket, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
     " watcher, mention, saved_filter, stack_run,"
     " search_due, report_text, search_word, search_gram"
 )
@@ -231,6 +232,19 @@ def worker(_worker: subprocess.Popen[bytes], database: str) -> subprocess.Popen[
     """A real worker process on the test's database."""
     assert _worker.poll() is None, "the worker has died"
     return _worker
+
+
+@pytest.fixture(scope="module")
+def _live(_database: str, variable: Path) -> Iterator[str]:
+    with served_live(variable / "live.log") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def live(_live: str, database: str) -> str:
+    """The address of a real server on the test's database, beside the `client` that works in this process."""
+    assert database
+    return _live
 
 
 @pytest.fixture

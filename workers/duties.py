@@ -9,7 +9,7 @@ from typing import Final
 from city import pacing
 from city.database import provincial, reading, writing
 from city.records import hotspots, search_index
-from city.registry import signing_in, view
+from city.registry import signing_in, tickets, view
 from city.registry.view import MunicipalityView
 from city.reports import clock, photos, promises
 from geo import pyramid
@@ -38,9 +38,10 @@ def sweep_photos() -> None:
 
 
 def forget_sign_ins() -> None:
-    """Forget expired sign-ins, and who may try again."""
+    """Forget expired sign-ins, tickets that nobody has used, and who may try again."""
     with provincial() as session:
         signing_in.forget_expired(session)
+        tickets.forget_expired(session)
         pacing.forget_full(session)
 
 

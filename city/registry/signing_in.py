@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -123,6 +124,23 @@ def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> S
     if is_stale:
         session.execute(update(AccessToken).where(AccessToken.token_hash == digest(token)).values(seen_at=func.now()))
     return people.staff(session, person)
+
+
+def still_signed_in(session: ReadSession, digests: Iterable[bytes]) -> dict[bytes, Staff]:
+    """Whose sign-ins these are, of those that are still good for everything, by the digests of their tokens."""
+    rows = session.execute(
+        select(AccessToken.token_hash, Person)
+        .join(Person, (Person.municipality_id == AccessToken.municipality_id) & (Person.id == AccessToken.person_id))
+        .where(
+            AccessToken.token_hash.in_(set(digests)),
+            AccessToken.revoked_at.is_(None),
+            AccessToken.expires_at > func.now(),
+            AccessToken.is_full,
+            Person.is_active,
+        )
+    ).all()
+    holders = people.staff_all(session, [person for _, person in rows])
+    return {token_hash: holder for (token_hash, _), holder in zip(rows, holders, strict=True)}
 
 
 def sign_out(session: WriteSession, token: str) -> None:

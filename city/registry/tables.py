@@ -406,6 +406,24 @@ class PaceRow(Base):
     full_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class StreamTicket(Base):
+    """Opens one stream of live changes, once and soon, for whoever holds that sign-in; only its SHA-256 is kept."""
+
+    __tablename__ = "stream_ticket"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["municipality_id", "person_id"], ["person.municipality_id", "person.id"], ondelete="CASCADE"
+        ),
+    )
+
+    ticket_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    municipality_id: Mapped[int]
+    person_id: Mapped[int]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """Of the sign-in: the stream ends with it."""
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class RegistryVersion(Base):
     """One row: goes up with every change of the registry, so that every process notices at its next request."""
 

@@ -320,9 +320,10 @@ WHERE coalesce(email, name, phone) IS NOT NULL
 """
 
 _TIMELINE: Final = """
-INSERT INTO timeline_entry (municipality_id, report_id, at, what, actor, is_public, from_state, to_state, details)
+INSERT INTO timeline_entry
+  (municipality_id, report_id, at, what, actor, is_public, from_state, to_state, details, transaction)
 SELECT %(municipality_id)s, id, created_at, entry.what, entry.actor, true, entry.from_state, entry.to_state,
-       entry.details
+       entry.details, NULL
 FROM staged_own JOIN staged_settled USING (settled_as), LATERAL (VALUES
   (1, 'received', 'citizen', NULL, 'received', jsonb_build_object('source', source)),
   (2, CASE state WHEN 'assigned' THEN 'assigned' ELSE 'triage' END, 'system', 'received', state,
@@ -330,3 +331,4 @@ FROM staged_own JOIN staged_settled USING (settled_as), LATERAL (VALUES
 ) AS entry (place, what, actor, from_state, to_state, details)
 ORDER BY serial, entry.place
 """
+"""Without the transaction: history is no news."""

@@ -181,9 +181,10 @@ WITH registry AS (
   SELECT %(municipality_id)s, %(id)s, %(email)s, %(name)s, %(phone)s, %(language)s
   FROM new_report WHERE %(has_reporter)s
 ), entries AS (
-  INSERT INTO timeline_entry (municipality_id, report_id, at, what, actor, is_public, from_state, to_state, details)
+  INSERT INTO timeline_entry
+    (municipality_id, report_id, at, what, actor, is_public, from_state, to_state, details, transaction)
   SELECT %(municipality_id)s, %(id)s, entry.at, entry.what, entry.actor, entry.is_public, entry.from_state,
-         entry.to_state, entry.details
+         entry.to_state, entry.details, CASE WHEN %(is_news)s THEN (pg_current_xact_id()::text)::bigint END
   FROM new_report, jsonb_to_recordset(%(entries)s::jsonb) AS entry
     (at timestamptz, what text, actor text, is_public boolean, from_state text, to_state text, details jsonb)
 ), jobs AS (
@@ -247,6 +248,7 @@ def _keep(
             "phone": contact.phone,
             "has_reporter": bool(contact.email or contact.name or contact.phone),
             "entries": json_text(entries(submission, judgement, row)),
+            "is_news": submission.created_at is None,
             "promises": json_text([[promise.actor, promise.arguments] for promise in promises]),
         },
     )

@@ -192,6 +192,7 @@ class TimelineEntry(Base):
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
         Index("timeline_entry_report_index", "municipality_id", "report_id", "id"),
+        Index("timeline_entry_transaction_index", "transaction", postgresql_where=text("transaction IS NOT NULL")),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
@@ -207,6 +208,11 @@ class TimelineEntry(Base):
     to_state: Mapped[str | None]
     note: Mapped[str | None]
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    transaction: Mapped[int | None] = mapped_column(
+        BigInteger, server_default=text("(pg_current_xact_id()::text)::bigint")
+    )
+    """Which transaction wrote it: whoever knows PostgreSQL's snapshot of the last look finds what is new since. None:
+    history that was taken over, which is no news."""
 
 
 class Photo(Base):

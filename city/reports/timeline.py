@@ -44,7 +44,7 @@ def note_down(
         details=details or {},
     )
     if session.happened_at is not None:
-        entry.at = session.happened_at
+        entry.at, entry.transaction = session.happened_at, None
     session.add(entry)
     session.flush()
     if _is_watched(session, entry):

@@ -66,7 +66,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 def is_for_staff(path: str, method: str) -> bool:
     if path == "/api/v1/session":
         return method != "post"
-    staff = ("/api/v1/crew/", "/api/v1/desk/", "/api/v1/registry/", "/api/v1/session/")
+    staff = ("/api/v1/crew/", "/api/v1/desk/", "/api/v1/registry/", "/api/v1/session/", "/api/v1/stream/")
     return path.startswith(staff) and "/resets" not in path
 
 
@@ -264,6 +264,9 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     visit_insight(witness)
     visit_crew(witness, signed_in(CREW).headers)
     visit_session(call, staff)
+    ticket = call("POST", "/api/v1/stream/tickets", headers=staff, expected=201).json()["ticket"]
+    call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0})
+    call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0}, expected=401)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     promised = {
         (method.upper(), path)

@@ -26,6 +26,7 @@ READERS_NOTHING = (
     "person",
     "appointment",
     "access_token",
+    "stream_ticket",
     "second_factor",
     "password_reset",
     "pace",
@@ -53,7 +54,7 @@ SECRET_COLUMNS = {
         "crew_id",
         "confidence",
     },
-    "timeline_entry": {"details", "person_id"},
+    "timeline_entry": {"details", "person_id", "transaction"},
     "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
 }
 
@@ -191,6 +192,10 @@ _ROWS = (
         " VALUES (%(town)s, %(person)s, '', 0, '{}')"
     ),
     "INSERT INTO password_reset (municipality_id, person_id) VALUES (%(town)s, %(person)s)",
+    (
+        "INSERT INTO stream_ticket (ticket_hash, municipality_id, person_id, token_hash, expires_at)"
+        " VALUES (uuid_send(%(id)s), %(town)s, %(person)s, '', now())"
+    ),
     (
         "INSERT INTO timeline_entry (municipality_id, report_id, what, actor, is_public, note)"
         " VALUES (%(town)s, %(report)s, 'note', 'staff', false, 'fra noi')"

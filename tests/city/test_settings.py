@@ -38,6 +38,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"photo_store": "ftp://store"}, "LAMPIONE_PHOTO_STORE", "s3://"),
     ({"language": "de"}, "LAMPIONE_LANGUAGE", "it, en"),
     ({"threads": 0}, "LAMPIONE_THREADS", "200"),
+    ({"streams": -1}, "LAMPIONE_STREAMS", "10000"),
     ({"threads": 201}, "LAMPIONE_THREADS", "200"),
     ({"duplicate_radius_metres": -1}, "LAMPIONE_DUPLICATE_RADIUS_METRES", "500"),
     ({"duplicate_radius_metres": 1e9}, "LAMPIONE_DUPLICATE_RADIUS_METRES", "500"),
