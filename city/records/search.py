@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, Final, NamedTuple
@@ -31,7 +31,7 @@ from city.records.search_words import (
 )
 
 MOST_TERMS: Final = 8
-MOST_MEANT: Final = 60
+MOST_MEANT: Final = 40
 """Words of the vocabulary that one typed word may stand for."""
 MOST_COMPARED: Final = 300
 """Words compared letter by letter with one that nobody has written."""
@@ -129,6 +129,8 @@ class Found:
     last: dict[str, Any] | None = None
     is_whole: bool = True
     """Whether each has all the words."""
+    words: frozenset[str] = frozenset()
+    """All words of the rows' reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,37 +140,47 @@ class Search:
     municipality_id: int
     public: bool
     terms: tuple[Term, ...]
-    unknown: tuple[str, ...]
     phrases: tuple[str, ...] = ()
     number: str | None = None
     fresh: Sequence[Said] = field(default=(), repr=False)
 
-    def found(self, connection: Connection[Any], listings: Sequence[Listing], limit: int) -> Found:
-        """The first `limit` rows with all the words, of lists that follow one another; on the first page, where there
-        are none, those with most of the words.
+    @property
+    def known(self) -> list[Term]:
+        """The terms that somebody has written."""
+        return [term for term in self.terms if term.meant]
 
-        Rows may be fewer although more follow, where words have just been taken out of reports.
+    def found(self, connection: Connection[Any], listings: Sequence[Listing], limit: int) -> Found:
+        """The first `limit` rows with all the words, of lists that follow one another.
+
+        On the first page, where there are none, those with most of the words; then there is no next page. Rows may be
+        fewer although more follow, where words have just been taken out of reports.
         """
-        if not self.terms and self.number is None:
-            return Found([])
-        found = self._with(connection, listings, len(self.terms), limit)
-        for needed in range(len(self.terms) - 1, 0, -1):
+        if self.number is not None:
+            return first_of(connection, [_numbered(listing, self.number) for listing in listings], limit)
+        many, known = len(self.terms), len(self.known)
+        if many == known:
+            found = self._with(connection, listings, many, limit)
             if found.rows or found.last or not listings[0].is_first_page:
                 return found
-            partly = self._with(connection, listings, needed, limit).rows
-            found = Found(partly, is_whole=not partly)
-        return found
+        if listings[0].is_first_page:
+            for needed in dict.fromkeys((many - 1, many // 2, 1)):
+                if 0 < needed <= known and needed < many:
+                    found = self._with(connection, listings, needed, limit)
+                    if found.rows:
+                        return replace(found, last=None, is_whole=False)
+        return Found([])
 
     def as_json(self, found: Found) -> dict[str, Any]:
-        """How it was understood; what was guessed is said only where it found something."""
+        """How it was understood, in words of what was found: a word of reports that one may not read is not said."""
+        guesses = {
+            term.typed: [word for word in term.meant if word in found.words] for term in self.terms if term.is_guess
+        }
         return {
-            "corrected": [
-                {"typed": term.typed, "meant": list(term.meant[:MOST_CORRECTIONS])}
-                for term in self.terms
-                if term.is_guess and found.rows
+            "corrected": [{"typed": typed, "meant": meant} for typed, meant in guesses.items() if meant],
+            "left_out": [
+                term.typed for term in self.terms if not found.is_whole and found.words.isdisjoint(term.meant)
             ],
-            "left_out": list(self.unknown),
-            "all_words": found.is_whole and not self.unknown,
+            "all_words": found.is_whole,
         }
 
     def _with(self, connection: Connection[Any], listings: Sequence[Listing], needed: int, limit: int) -> Found:
@@ -179,7 +191,10 @@ class Search:
             if len(seen) > limit:
                 break
         last = seen[limit - 1] if len(seen) > limit else None
-        return Found(self._still(connection, seen[:limit], needed), last)
+        said = said_of(connection, self.municipality_id, [row["id"] for row in seen[:limit]], public=self.public)
+        still = {one.id: one.text for one in said if self._fits(one.text, needed)}
+        words = frozenset(word[:LONGEST_WORD] for text in still.values() for word in text.split(" "))
+        return Found([row for row in seen[:limit] if row["id"] in still], last, words=words)
 
     def _first(self, connection: Connection[Any], listing: Listing, needed: int, limit: int) -> list[dict[str, Any]]:
         """The list's first rows with so many of the terms, as the index has them.
@@ -187,10 +202,8 @@ class Search:
         Few hits are named one by one. Where all words are common, the list is walked through in its own order, since
         its first rows will do. What is left are words that are common, but not in this list or not together.
         """
-        if self.number is not None:
-            return rows(connection, listing, limit, _NUMBERED, {"number": self.number})
         values = self._values(needed) | {"before": listing.before or END}
-        most = sum(sorted(term.reports for term in self.terms)[: len(self.terms) - needed + 1])
+        most = sum(sorted(term.reports for term in self.known)[: len(self.known) - needed + 1])
         if most > FEW:
             found = _walked(connection, listing, values | {"public": self.public}, limit)
             if found is not None:
@@ -213,7 +226,7 @@ class Search:
         """The condition on `report` that it has all the words, of any list, and its values."""
         if self.number is not None:
             return _NUMBERED, {"number": self.number}
-        if not self.terms:
+        if len(self.known) < len(self.terms):
             return "false", {}
         return _WITHIN[self.public], self._values(len(self.terms)) | {"before": END, "most": ALL}
 
@@ -221,7 +234,7 @@ class Search:
         """The tsquery."""
         terms = [
             "(" + " | ".join(f"'{lexeme(self.municipality_id, word, public=self.public)}'" for word in term.meant) + ")"
-            for term in self.terms
+            for term in self.known
         ]
         return " | ".join("(" + " & ".join(chosen) + ")" for chosen in combinations(terms, needed))
 
@@ -231,14 +244,6 @@ class Search:
         return sum(not words.isdisjoint(term.meant) for term in self.terms) >= needed and all(
             f" {phrase} " in around for phrase in self.phrases
         )
-
-    def _still(self, connection: Connection[Any], seen: list[dict[str, Any]], needed: int) -> list[dict[str, Any]]:
-        """The rows whose reports have the words now."""
-        if self.number is not None:
-            return seen
-        said = said_of(connection, self.municipality_id, [row["id"] for row in seen], public=self.public)
-        fitting = {one.id for one in said if self._fits(one.text, needed)}
-        return [row for row in seen if row["id"] in fitting]
 
 
 def said_of(connection: Connection[Any], municipality_id: int, ids: Sequence[UUID], *, public: bool) -> list[Said]:
@@ -264,6 +269,10 @@ def rows(
     )
     names = [column.name for column in found.description or ()]
     return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _numbered(listing: Listing, number: str) -> Listing:
+    return replace(listing, where=f"{listing.where} AND {_NUMBERED}", values={**listing.values, "number": number})
 
 
 def first_of(connection: Connection[Any], listings: Sequence[Listing], limit: int) -> Found:
@@ -306,7 +315,7 @@ def understood(connection: Connection[Any], municipality_id: int, typed: str, *,
     """What `typed` looks for among the municipality's reports. Raises InvalidInput where there is no word in it."""
     numbered = _NUMBER.fullmatch(typed.strip())
     if numbered:
-        return Search(municipality_id, public, (), (), number=numbered.group(1).upper())
+        return Search(municipality_id, public, (), number=numbered.group(1).upper())
     quoted = ["".join(found) for found in _PHRASE.findall(typed)]
     whole, *phrases = (row[0] for row in connection.execute(_READ_SQL, ([typed, *quoted],)))
     words = [word[:LONGEST_WORD] for word in dict.fromkeys(whole.split(" ")) if len(word) > 1 or word.isdigit()]
@@ -320,8 +329,7 @@ def understood(connection: Connection[Any], municipality_id: int, typed: str, *,
     return Search(
         municipality_id,
         public,
-        tuple(term for term in terms if term.meant),
-        tuple(term.typed for term in terms if not term.meant),
+        tuple(terms),
         tuple(phrases),
         fresh=fresh,
     )

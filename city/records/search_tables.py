@@ -34,7 +34,12 @@ class ReportText(Base):
 
     __tablename__ = "report_text"
     __table_args__ = (
-        Index("report_text_words_index", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+        Index(
+            "report_text_words_index",
+            "words",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "256"},
+        ),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)

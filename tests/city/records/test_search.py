@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -112,12 +113,13 @@ def test_all_words_must_be_there_else_as_many_as_can_be(client: TestClient, sett
     assert ids("lampione fontana") == [both]
     assert told("lampione fontana") == {"corrected": [], "left_out": [], "all_words": True}
     assert ids("lampione spento siepe") == [one, both]
-    assert told("lampione spento siepe")["all_words"] is False
+    assert told("lampione spento siepe") == {"corrected": [], "left_out": [], "all_words": False}
     assert ids("lampione qwertyuiop") == [one, both]
     assert told("lampione qwertyuiop") == {"corrected": [], "left_out": ["qwertyuiop"], "all_words": False}
     assert ids("lampione 4711") == [one, both]
-    assert told("lampione 4711") == {"corrected": [], "left_out": [], "all_words": False}
-    assert ids("qwertyuiop") == []
+    assert told("lampione 4711") == {"corrected": [], "left_out": ["4711"], "all_words": False}
+    assert ids("qwertyuiop") == ids("qwertyuiop zxcvbn") == []
+    assert told("qwertyuiop") == {"corrected": [], "left_out": [], "all_words": True}
     assert told("lampoine fontana")["corrected"] == [{"typed": "lampoine", "meant": ["lampione"]}]
 
 
@@ -206,6 +208,19 @@ def test_a_word_taken_back_finds_nothing_at_once_and_is_forgotten_soon(client: T
     with provincial() as session:
         for table in ("report_text", "search_word", "search_gram", "search_due"):
             assert session.raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+def test_a_guess_is_said_in_words_that_its_reader_may_read(client: TestClient, settled: Any) -> None:
+    mine, theirs = reported(client, "parla Rossino"), reported(client, "parla Rossini")
+    settled()
+    assert ids("rossinx") == [theirs, mine]
+    assert told("rossinx")["corrected"] == [{"typed": "rossinx", "meant": ["rossini", "rossino"]}]
+    with reading(town()) as session:
+        own = replace(listing(town()), where="report.id = %(id)s", values={"id": mine})
+        wanted = understood(session.raw, town(), "rossinx")
+        found = wanted.found(session.raw, [own], 50)
+    assert [row["id"] for row in found.rows] == [mine]
+    assert wanted.as_json(found)["corrected"] == [{"typed": "rossinx", "meant": ["rossino"]}]
 
 
 def kept(database: str) -> dict[str, list[Any]]:
