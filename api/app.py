@@ -26,6 +26,7 @@ from api.routes import (
     people,
     registry,
     rehearsal,
+    report_schedules,
     reports,
     session,
     stream,
@@ -120,7 +121,7 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(MOST_KEPT)
-    desks = (session, worklists, desk, crew, administration, calendars, people, rehearsal, stream)
+    desks = (session, worklists, desk, crew, administration, calendars, people, report_schedules, rehearsal, stream)
     for errand in (reports, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)

@@ -9,10 +9,10 @@ import dramatiq
 from city.database import provincial, writing
 from city.errors import Unavailable
 from city.messages import notification, password, posting, watching
-from city.messages.kinds import KINDS
 from city.records import hotspots
 from city.registry import view
 from city.reports import handling, photos
+from workers.letters import KINDS
 
 
 @dramatiq.actor

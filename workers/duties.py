@@ -8,10 +8,11 @@ from typing import Final
 
 from city import pacing
 from city.database import provincial, reading, writing
+from city.messages import monthly
 from city.records import hotspots, search_index
-from city.registry import signing_in, tickets, view
+from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, photos, promises
+from city.reports import clock, journey, photos, promises
 from geo import pyramid
 from workers.chores import Chore
 
@@ -92,11 +93,20 @@ def index_words() -> None:
                 search_index.catch_up(session.raw, municipality_id)
 
 
+def send_monthly_reports(now: datetime | None = None) -> None:
+    """Promise the letters of the monthly reports whose day has come, and note it on their schedules."""
+    with provincial() as session:
+        for due in schedules.take_due(session, now or datetime.now(UTC)):
+            about = monthly.about(due.schedule_id, due.month)
+            journey.letters(session, due.municipality_id, monthly.KIND, **about)
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
     Chore("watch_clocks", 10, watch_clocks),
     Chore("index_words", 5, index_words),
     Chore("find_hotspots", 60, find_hotspots),
+    Chore("send_monthly_reports", 60, send_monthly_reports),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),
 )

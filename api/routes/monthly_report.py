@@ -12,7 +12,7 @@ from api.viewing import SAME, Ready, Tabled, Viewing, answer, tag_of
 from city.database import ReadSession
 from city.outside import paper
 from city.records import monthly, monthly_page, monthly_parts
-from city.records.insight import Scope
+from city.records.insight import Scope, Sieve
 from city.records.wording import Wording
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
@@ -35,16 +35,18 @@ def make_monthly_report(
         str | None, Query(max_length=10, description="YYYY-MM; without, the last whole month", examples=["2026-10"])
     ] = None,
     layer: Annotated[Slug | None, Query(description="whose zones; without, those that divide the town best")] = None,
+    department: Annotated[Slug | None, Query(description="only this department's reports")] = None,
+    group: Annotated[Slug | None, Query(description="only this group of categories")] = None,
 ) -> Response:
     """A month of a municipality: figures, charts and maps beside the month before and a year before.
 
     The page needs nothing else, and prints on A4; the PDF is the same one, tagged for screen readers.
     """
     scope = viewer.scope()
-    asked = monthly.month_of(month, scope, viewer.now)
+    asked, sieve = monthly.month_of(month, scope, viewer.now), Sieve(group=group, department=department)
 
     def make(session: ReadSession, scope: Scope) -> Ready:
-        seen = monthly.gather(session, scope, asked, viewer.now, layer)
+        seen = monthly.gather(session, scope, asked, viewer.now, layer=layer, sieve=sieve)
         if kind == "csv":
             words = Wording(table.language)
             rows = monthly.table(seen, table.language, lambda section: words.said(f"csv_{section}"))
@@ -57,7 +59,7 @@ def make_monthly_report(
         """On paper, where that is wanted. The tag stays the page's: a PDF says when it was made."""
         return ready._replace(body=paper.as_pdf(ready.body.decode())) if kind == "pdf" else ready
 
-    given = answer(request, viewer, ("report", kind, asked, layer, table.style, table.language), make, finish)
+    given = answer(request, viewer, ("report", kind, asked, layer, sieve, table.style, table.language), make, finish)
     if kind == "html":
         given.headers["Content-Security-Policy"] = monthly_page.POLICY
     name = f"{scope.municipality.slug if scope.municipality else ''}-{asked.first:%Y-%m}.{kind}"

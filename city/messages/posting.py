@@ -36,9 +36,13 @@ class Kind(NamedTuple):
     """None where there is nothing to say any more: the letter is then not sent."""
 
 
+def once(name: str, about: About, address: str) -> str:
+    """Kind, what it is about, and to whom."""
+    return f"{name} {orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode()} {address.lower()}"
+
+
 def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind: Kind, about: About) -> None:
     """Put down a letter for each who is to get one; those put down before stay as they are."""
-    known = orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode()
     report_id = about.get("report_id")
     rows = [
         {
@@ -46,7 +50,7 @@ def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind
             "kind": name,
             "report_id": UUID(report_id) if report_id else None,
             "about": dict(about),
-            "once": f"{name} {known} {to.address.lower()}",
+            "once": once(name, about, to.address),
             "person_id": to.person_id,
             "address": to.address,
             "language": to.language,
@@ -86,16 +90,17 @@ def post(waiting: Iterable[Delivery], composed: Callable[[Delivery], EmailMessag
     """Send locked deliveries; what kept one from being sent, or None.
 
     They stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
-    a crash in that moment is known as the same one.
+    a crash in that moment is known as the same one. A letter for which something is not to be had now stays in
+    the queue with the problem noted, and holds up no other.
     """
     problem = None
     for delivery in waiting:
-        message = composed(delivery)
-        if message is None:
-            delivery.state = "dropped"
-            continue
         delivery.attempts += 1
         try:
+            message = composed(delivery)
+            if message is None:
+                delivery.state = "dropped"
+                continue
             delivery.receipt = mailer().send(message)
             delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
         except MailRefused as error:

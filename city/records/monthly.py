@@ -71,6 +71,7 @@ class Monthly:
 
     scope: Scope
     month: Period
+    sieve: Sieve
     now: datetime
     total: Compared
     departments: list[Compared]
@@ -104,6 +105,7 @@ class _Look:
     session: ReadSession
     scope: Scope
     month: Period
+    sieve: Sieve
     now: datetime
     layer: str | None
 
@@ -111,10 +113,10 @@ class _Look:
         """The lines in which anything came in, most reports first."""
         layer = self.layer if by == "zone" else None
         year = a_month(months_later(self.month.first, -12), self.scope)
-        rows = figures(self.session, self.scope, Question(by, layer, self.month, EVERYTHING, self.now))
+        rows = figures(self.session, self.scope, Question(by, layer, self.month, self.sieve, self.now))
         a_year_ago = {
             row["key"]: row
-            for row in figures(self.session, self.scope, Question(by, layer, year, EVERYTHING, self.now))
+            for row in figures(self.session, self.scope, Question(by, layer, year, self.sieve, self.now))
         }
         names = {row["key"]: row["name"] for row in (*a_year_ago.values(), *rows)}
         here = {row["key"]: row for row in rows}
@@ -131,7 +133,7 @@ class _Look:
         return [line for line in found if by == "total" or not line.is_empty]
 
     def open_at(self, day: date, by: By = "total") -> list[dict[str, Any]]:
-        return ageing(self.session, self.scope, AgeingQuestion(by, None, day, EVERYTHING, self.now))
+        return ageing(self.session, self.scope, AgeingQuestion(by, None, day, self.sieve, self.now))
 
 
 NOTHING: Final[dict[str, Any]] = {
@@ -141,19 +143,28 @@ NOTHING: Final[dict[str, Any]] = {
 """The figures of a line in which nothing came in."""
 
 
-def gather(session: ReadSession, scope: Scope, month: Period, now: datetime, layer: str | None = None) -> Monthly:
-    """All numbers of the report, a fixed number of statements.
+def gather(
+    session: ReadSession,
+    scope: Scope,
+    month: Period,
+    now: datetime,
+    *,
+    layer: str | None = None,
+    sieve: Sieve = EVERYTHING,
+) -> Monthly:
+    """All numbers of the report of those that pass the `sieve`, a fixed number of statements.
 
     Raises InvalidInput where the municipality is not said or has no such `layer`; Forbidden.
     """
     municipality = home(scope)
-    look = _Look(session, scope, month, now, fitting_layer(municipality, layer))
+    look = _Look(session, scope, month, sieve, now, fitting_layer(municipality, layer))
     today = now.astimezone(month.zone).date()
     last_day = min(month.last, today)
     year_and_month = Period(months_later(month.first, 1 - MONTHS_OF_FLOW), month.after, month.zone, by_month=True)
     return Monthly(
         scope=scope,
         month=month,
+        sieve=sieve,
         now=now,
         total=look.compared("total")[0],
         departments=look.compared("department"),
@@ -163,9 +174,7 @@ def gather(session: ReadSession, scope: Scope, month: Period, now: datetime, lay
         layer=look.layer,
         flow=[
             row | {"first": first}
-            for row, first in zip(
-                flow(session, scope, year_and_month, EVERYTHING), year_and_month.months(), strict=True
-            )
+            for row, first in zip(flow(session, scope, year_and_month, sieve), year_and_month.months(), strict=True)
         ],
         open=look.open_at(last_day)[0],
         open_before=look.open_at(month.first - timedelta(days=1))[0],

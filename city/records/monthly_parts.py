@@ -16,7 +16,7 @@ from city.records.charts import Bar, Pair
 from city.records.figures import FEW, FIGURES
 from city.records.insight import LEAST, Period, months_later
 from city.records.lines import home
-from city.records.monthly import EVERYTHING, Compared, Monthly, departments_of
+from city.records.monthly import Compared, Monthly, departments_of
 from city.records.sheets import Sheet, Subject
 from city.records.wording import Wording
 
@@ -108,7 +108,7 @@ class _Writer:
         return Report(
             language=words.language,
             municipality=municipality,
-            title=said("title", municipality=municipality, month=month),
+            title=said("title", municipality=", ".join([municipality, *self._chosen()]), month=month),
             audience=audience,
             state=said("state", day=words.day(seen.now.astimezone(seen.month.zone).date())),
             sentences=self._sentences(),
@@ -124,6 +124,13 @@ class _Writer:
             notes=[said(key, least=LEAST) for key in self._note_keys()],
             footer=said("footer", municipality=municipality, month=month),
         )
+
+    def _chosen(self) -> list[str]:
+        """Whose reports and of which kind, where it is not all of them."""
+        sieve, here, language = self.seen.sieve, home(self.seen.scope), self.words.language
+        found = [here.department(sieve.department).name(language)] if sieve.department else []
+        found += [self.seen.scope.groups[sieve.group].name(language)] if sieve.group else []
+        return [*found, here.category(sieve.category).name(language)] if sieve.category else found
 
     def _note_keys(self) -> list[str]:
         few = ["note_few"] if self.seen.scope.is_public else []
@@ -371,6 +378,6 @@ class _Writer:
         seen, words = self.seen, self.words
         year = Period(months_later(seen.month.first, -11), seen.month.after, seen.month.zone, by_month=True)
         period = year if subject == "heat" else seen.month
-        sheet = Sheet(subject, period, EVERYTHING, seen.layer, "received", words.language, MAP_WIDTH, seen.now)
+        sheet = Sheet(subject, period, seen.sieve, seen.layer, "received", words.language, MAP_WIDTH, seen.now)
         drawn = sheets.draw(self.session, seen.scope, sheet, "svg")
         return Image(drawn, words.said(f"map_{subject}", municipality=home(seen.scope).name), is_map=True)

@@ -13,6 +13,7 @@ import city.messages.tables
 import city.records.search_tables
 import city.records.tables
 import city.registry.address_tables
+import city.registry.schedule_tables
 import city.registry.tables
 import city.reports.desk_tables
 import city.reports.tables  # noqa: F401  (they fill Base.metadata)

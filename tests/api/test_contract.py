@@ -84,6 +84,7 @@ SOMEWHERE: Final = {
     "slug": "roads",
     "rule_id": 1,
     "day": "2026-12-24",
+    "schedule_id": 1,
     "person_id": 1,
     "appointment_id": 1,
     "sign_in_id": UUID(int=0),
@@ -258,7 +259,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         json=withdrawn,
     )
     administrator = signed_in(ADMINISTRATOR).headers
-    for what in ("departments", "rules", "zones", "people"):
+    for what in ("departments", "rules", "zones", "people", "report-schedules"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
     visit_insight(witness)

@@ -224,6 +224,10 @@ _ROWS = (
         " INSERT INTO search_gram SELECT %(town)s, is_public, '=vialong', 'vialonga' FROM read"
     ),
     (
+        "INSERT INTO report_schedule (municipality_id, name, day, recipients, language, is_active, noted_month)"
+        " VALUES (%(town)s, 'Consiglio', 5, '{anna@example.org}', 'it', true, '2026-10-01')"
+    ),
+    (
         "INSERT INTO hotspot_run (municipality_id, computed_at, starts_at, cell_metres, version)"
         " VALUES (%(town)s, now(), now(), 250, '1')"
     ),
