@@ -15,6 +15,7 @@ from bench import (
     bare,
     bulk,
     classification,
+    council,
     duplicates,
     intake,
     memory,
@@ -29,6 +30,7 @@ from bench import (
 from bench.results import Result
 from city.database import writing
 from city.errors import Unavailable
+from city.records import sheets
 from city.registry import view
 from city.registry.address_book import AddressBook, NumberEntry, StreetEntry
 from city.registry.street_names import HouseNumber
@@ -213,6 +215,33 @@ def _search(cluster: Cluster, plan: Plan) -> list[Result]:
     return found
 
 
+def _council(cluster: Cluster, plan: Plan) -> list[Result]:
+    """A database for each size, kept between runs."""
+    found = []
+    for reports in plan.sizes[:MOST_SEARCHED]:
+        name = drawn(cluster, reports, kept_as="council")
+        environment = environment_of(cluster, name)
+        with (
+            at_work(environment),
+            psycopg.connect(cluster.url(database=name)) as owner,
+            psycopg.connect(cluster.url("lampione_reader", name), options="-c jit=off") as reader,
+        ):
+            here = view.load().municipality(TOWN)
+            layer = sheets.fitting_layer(here, None) or ""
+            town = council.Town(here.id, here.slug, layer, reports)
+            plan.said("drawing")
+            council.draw(
+                owner,
+                town,
+                [office.id for office in here.departments.values()],
+                [kind.id for kind in here.categories.values() if kind.is_public],
+                [zone.id for zone in here.zones.values() if zone.layer == layer],
+            )
+            with served("api.app:create_app", environment) as address:
+                found += council.measure(reader, address, town, plan.said)
+    return found
+
+
 def _lines(path: Path) -> list[tuple[str, str]]:
     lines = (line.partition("\t") for line in path.read_text("utf-8").splitlines() if "\t" in line)
     return [(label, text) for label, _, text in lines]
@@ -286,6 +315,7 @@ KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "zones": _zones,
     "duplicates": _duplicates,
     "search": _search,
+    "council": _council,
     "bulk": _bulk,
     "classification": _classification,
     "photos": _photos,

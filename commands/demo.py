@@ -71,6 +71,7 @@ def _summarise(console: Console, journey: Journey, address: str, password: str) 
         ("demo.map", journey.links.get("map", f"{address}/")),
         ("demo.status", journey.links.get("status", "-")),
         ("demo.mail", (journey.mail or {}).get("path") or "-"),
+        ("demo.report", f"{address}/api/v1/insight/report.pdf?municipality=pesaro"),
         ("demo.contract", f"{address}/openapi.json"),
         ("demo.clerk", f"{CLERK}  {password}"),
     ):

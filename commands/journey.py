@@ -27,6 +27,8 @@ from PIL import Image, ImageDraw
 
 from city.settings import settings
 from city.texts import said, text
+from commands.journey_council import Council
+from commands.journey_steps import Unexpected, expect, good
 from geo.place import Place
 from geo.tiles import Tile
 
@@ -73,10 +75,6 @@ class Journey:
         return asdict(self) | {"ok": self.ok}
 
 
-class Unexpected(AssertionError):
-    """A step did not hold; the journey goes on with what it has."""
-
-
 def play(address: str, password: str, hear: Callable[[Step], None]) -> Journey:
     """Play the journey against the service at `address`; `hear` gets every step as soon as it is done."""
     journey = Journey()
@@ -112,6 +110,9 @@ def _steps(client: httpx.Client, journey: Journey, password: str) -> Iterator[tu
     yield "solved", way.solved
     yield "followed", way.followed
     yield "gone", way.gone
+    council = Council(client, password)
+    yield "council", lambda: council.figures(way.report["department"]["slug"])
+    yield "printed", council.printed
 
 
 class _Way:
@@ -142,14 +143,14 @@ class _Way:
     def suggested(self) -> str:
         """What the phone asks while the citizen types."""
         asked = {"lon": self.place.lon, "lat": self.place.lat, "text": self.words}
-        answer = _good(self.client.post("/api/v1/suggestions", json=asked)).json()
+        answer = good(self.client.post("/api/v1/suggestions", json=asked)).json()
         best = answer["suggestions"][0]
         return f"{best['category']} {best['confidence']:.0%} ({', '.join(answer['words'][:3])})"
 
     def received(self) -> str:
         """The report, with a photo that carries its place."""
         answer = self._hand_in()
-        _expect(answer.status_code == 201, f"{answer.status_code} {answer.text[:200]}")  # noqa: PLR2004
+        expect(answer.status_code == 201, f"{answer.status_code} {answer.text[:200]}")  # noqa: PLR2004
         self.journey.report = answer.json()
         self.journey.links = answer.json()["links"]
         return f"{answer.json()['number']}, {answer.json()['municipality']['name']}"
@@ -157,17 +158,17 @@ class _Way:
     def repeated(self) -> str:
         """The phone was not sure that it arrived, and sends it again."""
         again = self._hand_in()
-        _expect(again.status_code == 200, f"{again.status_code}")  # noqa: PLR2004
-        _expect(again.json()["number"] == self.report["number"], "another number")
-        _expect(again.json()["receipt_token"] == self.report["receipt_token"], "another receipt")
+        expect(again.status_code == 200, f"{again.status_code}")  # noqa: PLR2004
+        expect(again.json()["number"] == self.report["number"], "another number")
+        expect(again.json()["receipt_token"] == self.report["receipt_token"], "another receipt")
         return str(again.json()["number"])
 
     def routed(self) -> str:
         """Category, department, reason, deadline."""
         category, department = self.report["category"], self.report["department"]
-        _expect(category["slug"] == "pothole", f"category {category['slug']}")
-        _expect(department["slug"] == "province-roads", f"department {department['slug']}")
-        _expect(department["reason"]["rule"] is not None, "no rule")
+        expect(category["slug"] == "pothole", f"category {category['slug']}")
+        expect(department["slug"] == "province-roads", f"department {department['slug']}")
+        expect(department["reason"]["rule"] is not None, "no rule")
         note = department["reason"]["note"] or {}
         deadline = str(self.report["deadline_at"])[:10]
         return f"{category['name']['it']} → {department['name']['it']}: {note.get('it', '')} ({deadline})"
@@ -182,14 +183,14 @@ class _Way:
             self.journey.mail = {"path": str(path), "subject": str(message["Subject"])}
             plain = message.get_body(("plain",))
             body = plain.get_content() if plain else ""
-            _expect(self.report["number"] in body and self.report["receipt_token"] in body, "no link in the mail")
+            expect(self.report["number"] in body and self.report["receipt_token"] in body, "no link in the mail")
         return f"«{self.journey.mail['subject']}»"
 
     def mapped(self) -> str:
         """The tile of the place, with the report on it."""
         tile = Tile.at(self.place, ZOOM)
         found = [f for f in self._features(tile) if f.get("number") == self.report["number"]]
-        _expect(bool(found), f"not on tile {tile.zoom}/{tile.x}/{tile.y}")
+        expect(bool(found), f"not on tile {tile.zoom}/{tile.x}/{tile.y}")
         self.journey.tile = {"z": tile.zoom, "x": tile.x, "y": tile.y, "properties": found[0]}
         return f"/tiles/reports/{tile.zoom}/{tile.x}/{tile.y}.mvt: {found[0]['number']} {found[0]['state']}"
 
@@ -205,22 +206,22 @@ class _Way:
 
         data = _patiently(ready)
         with Image.open(io.BytesIO(data)) as picture:
-            _expect(not picture.getexif(), "the photo kept its EXIF")
+            expect(not picture.getexif(), "the photo kept its EXIF")
             size = picture.size
         hidden = self.client.get(f"/api/v1/photos/{photo_id}/medium")
-        _expect(hidden.status_code == 404, "the photo is public before anyone released it")  # noqa: PLR2004
+        expect(hidden.status_code == 404, "the photo is public before anyone released it")  # noqa: PLR2004
         return f"{size[0]} × {size[1]}, {len(data) // 1024} kB"
 
     def worked(self) -> str:
         """A clerk signs in, finds the report and sets it going."""
-        signed = _good(self.client.post("/api/v1/session", json={"email": CLERK, "password": self.password})).json()
+        signed = good(self.client.post("/api/v1/session", json={"email": CLERK, "password": self.password})).json()
         self.staff = {"Authorization": f"Bearer {signed['token']}"}
-        listed = _good(self.client.get("/api/v1/desk/reports", params={"limit": 20}, headers=self.staff)).json()
-        _expect(any(r["number"] == self.report["number"] for r in listed["reports"]), "not in the worklist")
+        listed = good(self.client.get("/api/v1/desk/reports", params={"limit": 20}, headers=self.staff)).json()
+        expect(any(r["number"] == self.report["number"] for r in listed["reports"]), "not in the worklist")
         stale = self.client.post(
             f"{self._desk}/moves", json={"to": "in_progress"}, headers=self.staff | {"If-Match": '"v999"'}
         )
-        _expect(stale.status_code == 412, f"a stale version was taken: {stale.status_code}")  # noqa: PLR2004
+        expect(stale.status_code == 412, f"a stale version was taken: {stale.status_code}")  # noqa: PLR2004
         self._move("in_progress", None)
         return f"{signed['name']}: in_progress"
 
@@ -240,18 +241,16 @@ class _Way:
 
     def followed(self) -> str:
         """The link of the mail."""
-        page = _good(self.client.get(f"/r/{self.report['number']}?token={self.report['receipt_token']}"))
-        _expect(
-            text("journey.solved_reason", language="it") in page.text.replace("&#39;", "'"), "no reason on the page"
-        )
-        public = _good(self.client.get(f"/api/v1/reports/{self.report['number']}"))
-        _expect(CITIZEN not in public.text and self.words not in public.text, "the public sees the reporter")
+        page = good(self.client.get(f"/r/{self.report['number']}?token={self.report['receipt_token']}"))
+        expect(text("journey.solved_reason", language="it") in page.text.replace("&#39;", "'"), "no reason on the page")
+        public = good(self.client.get(f"/api/v1/reports/{self.report['number']}"))
+        expect(CITIZEN not in public.text and self.words not in public.text, "the public sees the reporter")
         return f"/r/{self.report['number']}: {public.json()['state']}"
 
     def gone(self) -> str:
         """Solved, so the map of open reports shows it no more."""
         still = [f for f in self._features(Tile.at(self.place, ZOOM)) if f.get("number") == self.report["number"]]
-        _expect(not still, "still on the map")
+        expect(not still, "still on the map")
         return "✓"
 
     @property
@@ -268,15 +267,15 @@ class _Way:
         return self.client.post("/api/v1/reports", data=form, files={"photos": photo})
 
     def _move(self, to: str, reason: str | None) -> None:
-        seen = _good(self.client.get(self._desk, headers=self.staff))
+        seen = good(self.client.get(self._desk, headers=self.staff))
         headers = self.staff | {"If-Match": seen.headers["etag"]}
-        _good(self.client.post(f"{self._desk}/moves", json={"to": to, "reason": reason}, headers=headers))
+        good(self.client.post(f"{self._desk}/moves", json={"to": to, "reason": reason}, headers=headers))
 
     def _deliveries(self, state: str, at_least: int = 1) -> list[dict[str, Any]] | None:
         if not self.staff:
-            signed = _good(self.client.post("/api/v1/session", json={"email": CLERK, "password": self.password}))
+            signed = good(self.client.post("/api/v1/session", json={"email": CLERK, "password": self.password}))
             self.staff = {"Authorization": f"Bearer {signed.json()['token']}"}
-        found = _good(self.client.get(self._desk, headers=self.staff)).json()["deliveries"]
+        found = good(self.client.get(self._desk, headers=self.staff)).json()["deliveries"]
         sent = [delivery for delivery in found if delivery["state"] == state]
         return sent if len(sent) >= at_least else None
 
@@ -292,7 +291,7 @@ class _Way:
 
     def _features(self, tile: Tile) -> list[dict[str, Any]]:
         url = f"/tiles/reports/{tile.zoom}/{tile.x}/{tile.y}.mvt"
-        return decoded(_good(self.client.get(url)).content)
+        return decoded(good(self.client.get(url)).content)
 
 
 def decoded(tile: bytes) -> list[dict[str, Any]]:
@@ -346,19 +345,6 @@ def photo_at(place: Place) -> bytes:
 def _sexagesimal(degrees: float) -> tuple[float, float, float]:
     minutes = (degrees % 1) * 60
     return float(int(degrees)), float(int(minutes)), round((minutes % 1) * 60, 4)
-
-
-def _good(answer: httpx.Response) -> httpx.Response:
-    _expect(
-        answer.is_success,
-        f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}",
-    )
-    return answer
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Unexpected(otherwise)
 
 
 def _patiently(look: Callable[[], Found | None]) -> Found:

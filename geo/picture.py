@@ -193,9 +193,9 @@ class Picture:
         if self.subtitle:
             items.append(Words(MARGIN, y + TEXT_SIZE * 0.55, self.subtitle, TEXT_SIZE, PALE))
         y = self._legend_rows(items, bottom + 8)
-        if self.note:
-            items.append(Words(MARGIN, y + SMALL_SIZE, self.note, SMALL_SIZE, PALE))
-            y += SMALL_SIZE * 1.8
+        for line in _wrapped(self.note, SMALL_SIZE, right - left):
+            items.append(Words(MARGIN, y + SMALL_SIZE, line, SMALL_SIZE, PALE))
+            y += SMALL_SIZE * 1.5
         return items, math.ceil(y + MARGIN / 2)
 
     def _legend_rows(self, items: list[Item], y: float) -> float:
@@ -234,6 +234,18 @@ def _mercator(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     sine = np.sin(np.radians(np.clip(degrees[:, 1], -85.051128, 85.051128)))
     y = 0.5 - np.log((1 + sine) / (1 - sine)) / (4 * math.pi)
     return np.column_stack([(degrees[:, 0] + 180) / 360, y])
+
+
+def _wrapped(text: str, size: float, room: float) -> list[str]:
+    """The text in lines that have room; none of no text."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) * OTHER_FONTS <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _box(left: float, top: float, right: float, bottom: float, style: Style) -> Polygon:

@@ -20,7 +20,9 @@ from city.records.monthly import Compared, Monthly, departments_of
 from city.records.sheets import Sheet, Subject
 from city.records.wording import Wording
 
-MAP_WIDTH: Final = 1000
+MAP_WIDTH: Final = 800
+SHORT: Final = 16
+"""Rows of a table that is not broken by the end of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Table:
     rows: list[list[str]]
     note: str = ""
     """What is said below it."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has room on one page, and so is not broken."""
+        return len(self.rows) <= SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,6 @@ class Section:
     text: list[str] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    begins_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +139,8 @@ class _Writer:
         return [*found, here.category(sieve.category).name(language)] if sieve.category else found
 
     def _note_keys(self) -> list[str]:
-        few = ["note_few"] if self.seen.scope.is_public else []
-        return ["note_cohort", *few, "note_medians", "note_late", "note_confirmed", "note_not_reached"]
+        few = "note_few" if self.seen.scope.is_public else "note_few_staff"
+        return ["note_cohort", few, "note_medians", "note_late", "note_confirmed", "note_not_reached"]
 
     # --- in short ----------------------------------------------------------------------------------------------------
 
@@ -295,7 +301,6 @@ class _Writer:
             [words.said("text_open")],
             images,
             [Table(words.said("caption_open", day=day), heads, table, self._untold(untold))],
-            begins_page=True,
         )
 
     def _lines(self, what: str, lines: Sequence[Compared]) -> Section:
@@ -362,7 +367,6 @@ class _Writer:
             words.said("section_category"),
             images=[Image(chart.encode(), alt)] if bars else [],
             tables=[self._compared("group", seen.groups), self._compared("category", seen.categories)],
-            begins_page=True,
         )
 
     def _zones(self) -> list[Section]:
@@ -371,7 +375,7 @@ class _Writer:
         if seen.layer:
             maps.insert(0, self._map("zones"))
         tables = [self._compared("zone", seen.zones)] if seen.zones else []
-        return [Section(words.said("section_zone"), images=maps, tables=tables, begins_page=True)]
+        return [Section(words.said("section_zone"), images=maps, tables=tables)]
 
     def _map(self, subject: Subject) -> Image:
         """The month zone by zone, or the heat of a year: a month alone has few squares that may be told."""

@@ -158,6 +158,8 @@ class _Page:
             squares = [grid.square(*cell) for cell, count in shown.items() if least <= count <= most]
             picture.area(self._on_land(squares), Style(fill=colour))
             picture.legend(self._range(least, most), Style(fill=colour))
+        if not edges:
+            picture.legend(self._said("map.no_square", least=LEAST), Style(fill=GROUND, stroke=OTHERS))
         self._over(picture)
         return picture
 
