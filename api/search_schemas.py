@@ -17,7 +17,7 @@ SOUGHT: Final[Any] = Query(
 
 
 class Corrected(BaseModel):
-    """A word that nobody has written, and the words that were looked for instead."""
+    """A word, and those a slip away that were found for it: where nobody has written it, or behind those who have."""
 
     typed: str
     meant: list[str]

@@ -12,34 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import Connection
-from rapidfuzz.distance import OSA
 
 from city.errors import InvalidInput
-from city.records.search_words import (
-    LONGEST_WORD,
-    SAID_SQL,
-    Stemmed,
-    folded,
-    lexeme,
-    misspelt,
-    slips,
-    stemmed,
-)
+from city.records.search_terms import Asking, Said, Term, fresh_of, said_of
+from city.records.search_words import LONGEST_WORD, folded, lexeme, stemmed
 
 MOST_TERMS: Final = 8
-MOST_MEANT: Final = 40
-"""Words of the vocabulary that one typed word may stand for."""
-MOST_COMPARED: Final = 300
-"""Words compared letter by letter with one that nobody has written."""
-MOST_CORRECTIONS: Final = 10
-SHORTEST_BEGINNING: Final = 3
-"""Letters of a last word that may be unfinished."""
-FRESH: Final = 200
-"""Reports not indexed yet that are looked into directly, the newest."""
 WALKED: Final = 3_000
 """Reports of a list that are looked through in its order, where all words are common."""
 FEW: Final = 2_000
@@ -53,30 +35,6 @@ _NUMBER: Final = re.compile(r"\b([A-Z][A-Z0-9]{1,7}-[0-9]{4}-[0-9]{1,18})\b", re
 _READ_SQL: Final = (
     f"SELECT {folded('said')} FROM unnest(%s::text[]) WITH ORDINALITY AS typed (said, place) ORDER BY place"  # noqa: S608
 )
-_FRESH_SQL: Final = f"""
-SELECT report_id FROM search_due WHERE municipality_id = %s ORDER BY id DESC LIMIT {FRESH}
-"""  # noqa: S608
-_MEANT_SQL: Final = f"""
-SELECT wanted.word, known.word, known.count
-FROM unnest(%(words)s::text[], %(untils)s::text[]) AS wanted (word, until), LATERAL (
-  SELECT word, count FROM search_word
-  WHERE municipality_id = %(municipality_id)s AND is_public = %(public)s
-    AND word >= wanted.word COLLATE "C" AND word <= wanted.until COLLATE "C"
-  ORDER BY count DESC LIMIT {MOST_MEANT}
-) AS known
-UNION
-SELECT wanted.word, known.word, known.count
-FROM unnest(%(stemmed)s::text[], %(stems)s::text[]) AS wanted (word, stem)
-JOIN search_gram ON search_gram.municipality_id = %(municipality_id)s AND search_gram.is_public = %(public)s
-  AND search_gram.gram = wanted.stem
-JOIN search_word AS known ON known.municipality_id = %(municipality_id)s AND known.is_public = %(public)s
-  AND known.word = search_gram.word
-"""  # noqa: S608
-_LIKE_SQL: Final = f"""
-SELECT word FROM search_gram
-WHERE municipality_id = %(municipality_id)s AND is_public = %(public)s AND gram = ANY(%(grams)s)
-GROUP BY word ORDER BY count(*) DESC, abs(length(word) - %(letters)s), word LIMIT {MOST_COMPARED}
-"""  # noqa: S608
 _HITS_SQL: Final = {
     False: "SELECT reports_with_words(%(wanted)s::tsquery, %(before)s, %(most)s)",
     True: "SELECT public_reports_with_words(%(searched_id)s, %(wanted)s::tsquery, %(before)s, %(most)s)",
@@ -86,22 +44,6 @@ _AMONG: Final = "report.id = ANY(%(found)s)"
 _WITHIN: Final = {
     public: f"report.id IN ({hits} UNION ALL SELECT unnest(%(fresh)s::uuid[]))" for public, hits in _HITS_SQL.items()
 }
-
-
-class Term(NamedTuple):
-    """A typed word, the words it may stand for, whether they are guesses, and in how many reports they are."""
-
-    typed: str
-    meant: tuple[str, ...]
-    is_guess: bool
-    reports: int
-
-
-class Said(NamedTuple):
-    """All that is said of a report, now."""
-
-    id: UUID
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +73,8 @@ class Found:
     """Whether each has all the words."""
     words: frozenset[str] = frozenset()
     """All words of the rows' reports."""
+    besides: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Other spellings of words that were typed, with which the last rows were found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,20 +96,23 @@ class Search:
     def found(self, connection: Connection[Any], listings: Sequence[Listing], limit: int) -> Found:
         """The first `limit` rows with all the words, of lists that follow one another.
 
-        On the first page, where there are none, those with most of the words; then there is no next page. Rows may be
-        fewer although more follow, where words have just been taken out of reports.
+        Where they do not fill the first page, those follow in which a word is misspelt; where there is none, those with
+        most of the words, and no next page. Rows may be fewer although more follow, where words have just been taken
+        out of reports.
         """
         if self.number is not None:
             return first_of(connection, [_numbered(listing, self.number) for listing in listings], limit)
         many, known = len(self.terms), len(self.known)
         if many == known:
-            found = self._with(connection, listings, many, limit)
+            found = self.having(connection, listings, many, limit)
+            if listings[0].is_first_page and found.last is None and len(found.rows) < limit:
+                found = self._misspelt(connection, listings, found, limit)
             if found.rows or found.last or not listings[0].is_first_page:
                 return found
         if listings[0].is_first_page:
             for needed in dict.fromkeys((many - 1, many // 2, 1)):
                 if 0 < needed <= known and needed < many:
-                    found = self._with(connection, listings, needed, limit)
+                    found = self.having(connection, listings, needed, limit)
                     if found.rows:
                         return replace(found, last=None, is_whole=False)
         return Found([])
@@ -173,7 +120,9 @@ class Search:
     def as_json(self, found: Found) -> dict[str, Any]:
         """How it was understood, in words of what was found: a word of reports that one may not read is not said."""
         guesses = {
-            term.typed: [word for word in term.meant if word in found.words] for term in self.terms if term.is_guess
+            term.typed: [word for word in guessed if word in found.words]
+            for term in self.terms
+            if (guessed := term.meant if term.is_guess else found.besides.get(term.typed))
         }
         return {
             "corrected": [{"typed": typed, "meant": meant} for typed, meant in guesses.items() if meant],
@@ -183,7 +132,19 @@ class Search:
             "all_words": found.is_whole,
         }
 
-    def _with(self, connection: Connection[Any], listings: Sequence[Listing], needed: int, limit: int) -> Found:
+    def _misspelt(self, connection: Connection[Any], listings: Sequence[Listing], found: Found, limit: int) -> Found:
+        """The same, and behind it reports whose writers have slipped."""
+        asking = Asking.of(connection, self.municipality_id, self.fresh, public=self.public)
+        besides = {term.typed: asking.misspellings(term) for term in self.terms}
+        if not any(besides.values()):
+            return found
+        widened = [term._replace(meant=(*term.meant, *besides[term.typed])) for term in self.terms]
+        more = replace(self, terms=tuple(widened)).having(connection, listings, len(widened), limit)
+        known = {row["id"] for row in found.rows}
+        seen = [*found.rows, *(row for row in more.rows if row["id"] not in known)][:limit]
+        return replace(found, rows=seen, words=found.words | more.words, besides=besides)
+
+    def having(self, connection: Connection[Any], listings: Sequence[Listing], needed: int, limit: int) -> Found:
         """Rows with at least so many of the terms."""
         seen: list[dict[str, Any]] = []
         for listing in listings:
@@ -244,14 +205,6 @@ class Search:
         return sum(not words.isdisjoint(term.meant) for term in self.terms) >= needed and all(
             f" {phrase} " in around for phrase in self.phrases
         )
-
-
-def said_of(connection: Connection[Any], municipality_id: int, ids: Sequence[UUID], *, public: bool) -> list[Said]:
-    """All that is said of those reports, folded."""
-    if not ids:
-        return []
-    rows = connection.execute(SAID_SQL[public], {"municipality_id": municipality_id, "ids": list(ids)})
-    return [Said(row[0], row[2]) for row in rows]
 
 
 def rows(
@@ -322,9 +275,9 @@ def understood(connection: Connection[Any], municipality_id: int, typed: str, *,
     stems = [stem for stem in stemmed(connection, words) if not stem.is_small][:MOST_TERMS]
     if not stems:
         raise InvalidInput("search.no_word", field="q")
-    fresh = _fresh(connection, municipality_id) if not public else []
+    fresh = fresh_of(connection, municipality_id) if not public else []
     is_unfinished = typed[-1:].isalnum() and whole.endswith(stems[-1].word)
-    asking = _Asking(connection, municipality_id, public, _vocabulary(connection, fresh))
+    asking = Asking.of(connection, municipality_id, fresh, public=public)
     terms = [asking.term(stem, is_unfinished=is_unfinished and stem is stems[-1]) for stem in stems]
     return Search(
         municipality_id,
@@ -333,81 +286,3 @@ def understood(connection: Connection[Any], municipality_id: int, typed: str, *,
         tuple(phrases),
         fresh=fresh,
     )
-
-
-def _fresh(connection: Connection[Any], municipality_id: int) -> list[Said]:
-    ids = [row[0] for row in connection.execute(_FRESH_SQL, (municipality_id,))]
-    return said_of(connection, municipality_id, list(dict.fromkeys(ids)), public=False)
-
-
-def _vocabulary(connection: Connection[Any], fresh: Sequence[Said]) -> list[Stemmed]:
-    """The words that are not indexed yet."""
-    words = {word[:LONGEST_WORD] for said in fresh for word in said.text.split(" ")}
-    return [stem for stem in stemmed(connection, words) if not stem.is_small] if words else []
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """The vocabulary, as the index has it and as it will be."""
-
-    connection: Connection[Any]
-    municipality_id: int
-    public: bool
-    coming: Sequence[Stemmed]
-
-    def term(self, stem: Stemmed, *, is_unfinished: bool) -> Term:
-        """The word itself with its other endings and, unfinished, its continuations; else those a slip away."""
-        if stem.word.isdigit():
-            return Term(stem.word, (stem.word,), is_guess=False, reports=0)
-        is_unfinished = is_unfinished and len(stem.word) >= SHORTEST_BEGINNING
-        meant = self._meant([stem], is_unfinished=is_unfinished)
-        is_guess = not meant
-        if is_guess:
-            near = self._near(stem.word)
-            meant = self._meant(stemmed(self.connection, near), is_unfinished=False) if near else {}
-        chosen = sorted(meant, key=lambda word: (-meant[word], word))[:MOST_MEANT]
-        return Term(stem.word, tuple(chosen), is_guess, sum(meant.values()))
-
-    def _meant(self, stems: Sequence[Stemmed], *, is_unfinished: bool) -> dict[str, int]:
-        """The words of the vocabulary with one of those stems or beginnings, and in how many reports each is."""
-        until = "\U0010ffff" if is_unfinished else ""
-        pairs = [(stem.word, f"={found}") for stem in stems for found in stem.stems if stem.word.isalpha()]
-        rows = self.connection.execute(
-            _MEANT_SQL,
-            {
-                "municipality_id": self.municipality_id,
-                "public": self.public,
-                "words": [stem.word for stem in stems],
-                "untils": [stem.word + until for stem in stems],
-                "stemmed": [word for word, _ in pairs],
-                "stems": [found for _, found in pairs],
-            },
-        )
-        meant = {word: count for _, word, count in rows}
-        wanted = {found for stem in stems for found in stem.stems}
-        for known in self.coming:
-            is_same = any(
-                known.word == stem.word or (is_unfinished and known.word.startswith(stem.word)) for stem in stems
-            )
-            if is_same or (known.word.isalpha() and not wanted.isdisjoint(known.stems)):
-                meant.setdefault(known.word, 0)
-        return meant
-
-    def _near(self, word: str) -> list[str]:
-        """The words of the vocabulary fewest slips away."""
-        most = slips(word)
-        if not most:
-            return []
-        values = {
-            "municipality_id": self.municipality_id,
-            "public": self.public,
-            "grams": misspelt(word),
-            "letters": len(word),
-        }
-        known = {row[0] for row in self.connection.execute(_LIKE_SQL, values)}
-        known |= {stem.word for stem in self.coming if slips(stem.word)}
-        away = {other: OSA.distance(word, other, score_cutoff=most) for other in known}
-        least = min(away.values(), default=most + 1)
-        return (
-            sorted(other for other, slip in away.items() if slip == least)[:MOST_CORRECTIONS] if least <= most else []
-        )

@@ -223,6 +223,18 @@ def test_a_guess_is_said_in_words_that_its_reader_may_read(client: TestClient, s
     assert wanted.as_json(found)["corrected"] == [{"typed": "rossinx", "meant": ["rossino"]}]
 
 
+def test_who_spells_well_finds_who_does_not_behind_the_others(client: TestClient, settled: Any) -> None:
+    wrong = reported(client, "lampoine spento in largo Mameli")
+    right = reported(client, "lampione rotto")
+    newest = reported(client, "campione di atletica")
+    settled()
+    assert ids("lampione") == [right, wrong], "and no champion"
+    assert told("lampione")["corrected"] == [{"typed": "lampione", "meant": ["lampoine"]}]
+    assert ids("lampione spento") == [wrong]
+    assert ids("campione") == [newest]
+    assert [row["id"] for row in asked("lampione", limit=1)[1].rows] == [right], "a full page is not filled up"
+
+
 def kept(database: str) -> dict[str, list[Any]]:
     """All that the chore has written."""
     with psycopg.connect(database) as admin:
@@ -305,6 +317,22 @@ def test_common_words_are_found_in_order_page_by_page(client: TestClient, monkey
                 if last is None:
                     break
             assert seen == expected, (typed, few, walked)
+
+
+def test_the_index_of_words_serves_the_two_functions_and_nobody_else(client: TestClient, database: str) -> None:
+    reported(client, "lampione")
+    index_words()
+    query = "EXPLAIN SELECT FROM report_text WHERE words @@ %s::tsquery"
+    plans = {}
+    with psycopg.connect(database) as admin:
+        for role in ("lampione_app", "lampione_reader", "lampione_owner"):
+            admin.execute(f"SET LOCAL ROLE {role}; SET LOCAL enable_seqscan = off")
+            plans[role] = str(admin.execute(query, (f"'{town()}:lampione'",)).fetchall())
+    assert {role: "report_text_words_index" in plan for role, plan in plans.items()} == {
+        "lampione_app": False,
+        "lampione_reader": False,
+        "lampione_owner": True,
+    }
 
 
 @pytest.fixture
