@@ -20,10 +20,12 @@ from api.routes import (
     calendars,
     crew,
     desk,
+    dialogue,
     health,
     insight,
     monthly_report,
     people,
+    receipt,
     registry,
     rehearsal,
     report_schedules,
@@ -121,8 +123,8 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(MOST_KEPT)
-    desks = (session, worklists, desk, crew, administration, calendars, people, report_schedules, rehearsal, stream)
-    for errand in (reports, registry, addresses, *desks, insight, monthly_report, tiles, health):
+    desks = (session, worklists, desk, dialogue, crew, administration, calendars, people, report_schedules, rehearsal, stream)
+    for errand in (reports, receipt, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

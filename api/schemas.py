@@ -403,6 +403,19 @@ class PublicFeatures(BaseModel):
     """How `q` was understood; only where there is one."""
 
 
+class AskedQuestion(BaseModel):
+    """A question to the reporter, and what came of it."""
+
+    id: int
+    text: str
+    state: Literal["open", "answered", "expired", "withdrawn"]
+    asked_at: datetime
+    due_at: datetime
+    answer: str | None
+    answered_by: Literal["citizen", "staff"] | None
+    ended_at: datetime | None
+
+
 class JoinedTo(BaseModel):
     """The report that another one hangs on as a duplicate."""
 
@@ -435,6 +448,7 @@ class HolderReport(BaseModel):
     promised_at: datetime | None
     timeline: list[PublicTimelineEntry]
     moves: list[State]
+    questions: list[AskedQuestion]
 
 
 class QuestionChoice(BaseModel):

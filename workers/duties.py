@@ -12,7 +12,7 @@ from city.messages import monthly
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, journey, photos, promises
+from city.reports import clock, journey, photos, promises, questions
 from geo import pyramid
 from workers.chores import Chore
 
@@ -101,10 +101,24 @@ def send_monthly_reports(now: datetime | None = None) -> None:
             journey.letters(session, due.municipality_id, monthly.KIND, **about)
 
 
+def attend_questions() -> None:
+    """Remind reporters of questions, and give back to the desk what has waited long enough for an answer."""
+    now = datetime.now(UTC)
+    with provincial() as session:
+        due = questions.due(session, now)
+    started = time.monotonic()
+    for one in due:
+        with writing(one.municipality_id) as session:
+            questions.attend(session, view.fresh(session).municipalities[one.municipality_id], one, now)
+        if time.monotonic() - started > LONGEST_TURN_SECONDS:
+            return
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
     Chore("watch_clocks", 10, watch_clocks),
     Chore("index_words", 5, index_words),
+    Chore("attend_questions", 60, attend_questions),
     Chore("find_hotspots", 60, find_hotspots),
     Chore("send_monthly_reports", 60, send_monthly_reports),
     Chore("sweep_photos", 3600, sweep_photos),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import staff_letters
+from city.messages import dialogue, staff_letters
 from city.messages.posting import Kind
 
 KINDS: Final[dict[str, Kind]] = {
+    "answered": dialogue.ANSWERED,
     "assigned": staff_letters.ASSIGNED,
     "mentioned": staff_letters.MENTIONED,
+    "question_reminder": dialogue.REMINDER,
+    "unanswered": dialogue.UNANSWERED,
 }

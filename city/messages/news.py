@@ -10,30 +10,43 @@ from city.database import ReadSession
 from city.messages.letter import Letter
 from city.registry.view import MunicipalityView
 from city.reports.deadlines import next_step
+from city.reports.dialogue_tables import Question
 from city.reports.lifecycle import State
 from city.reports.receipts import receipt_token
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings
-from city.texts import text
+from city.texts import catalogue, text
 
 
 def compose(
-    session: ReadSession, municipality: MunicipalityView, report: Report, entries: list[TimelineEntry], language: str
+    session: ReadSession,
+    municipality: MunicipalityView,
+    report: Report,
+    entries: list[TimelineEntry],
+    language: str,
+    *,
+    token: str | None = None,
 ) -> Letter:
-    """The letter that tells of `entries`."""
+    """The letter that tells of `entries`; `token` stands in the link in place of the receipt token."""
     values = _values(municipality, report.category_id, report.department_id, language)
     told_at = report.promised_at or report.deadline_at
     values |= {"deadline": municipality.local(told_at).strftime("%d/%m/%Y")}
     state = _state_then(report, entries)
+    question = _asked(session, report, entries)
+    if question is not None:
+        until = municipality.local(question.due_at).strftime("%d/%m/%Y")
+        comes = text("next.asked", language=language, until=until)
+    else:
+        comes = text(next_step(state, told_at, datetime.now(UTC)), language=language, **values)
     return Letter(
         subject=subject(report, entries, language),
         heading=text("mail.heading", language=language, number=report.number, **values),
-        happened=[line for entry in entries for line in _happened(municipality, entry, language, values)],
-        next_step=text(next_step(state, told_at, datetime.now(UTC)), language=language, **values),
-        facts=_facts(session, report, state, language, values),
-        link=f"{settings().public_url.rstrip('/')}/r/{report.number}?token={receipt_token(report.id)}",
+        happened=[line for entry in entries for line in _happened(session, municipality, entry, language, values)],
+        next_step=comes,
+        facts=report_facts(session, municipality, report, state, language),
+        link=receipt_link(report, token) + ("#question" if question else ""),
         footer=text("mail.footer", language=language, **values),
-        button=text("mail.button", language=language),
+        button=text("mail.answer" if question else "mail.button", language=language),
     )
 
 
@@ -41,23 +54,29 @@ def subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
     """The subject of the letter that tells of `entries`."""
     if entries[0].what == "received":
         return text("mail.subject_received", language=language, number=report.number)
+    if entries[-1].what == "asked":
+        return text("mail.subject_asked", language=language, number=report.number)
     if moves := [entry.to_state for entry in entries if entry.to_state]:
         state = text(f"state.{moves[-1]}", language=language)
         return text("mail.subject_state", language=language, number=report.number, state=state.lower())
     return text("mail.subject_update", language=language, number=report.number)
 
 
-def _values(municipality: MunicipalityView, category_id: int, department_id: int, language: str) -> dict[str, str]:
-    return {
-        "category": municipality.category_ids[category_id].name(language),
-        "department": municipality.by_id[department_id].name(language),
-        "municipality": municipality.name,
-    }
+def receipt_link(report: Report, token: str | None = None) -> str:
+    """The page of the report, for whoever reported it."""
+    return f"{settings().public_url.rstrip('/')}/r/{report.number}?token={token or receipt_token(report.id)}"
 
 
-def _facts(
-    session: ReadSession, report: Report, state: State, language: str, values: dict[str, str]
+def quoted(words: str, language: str) -> str:
+    """Somebody's own words."""
+    return f"«{words}»" if language == "it" else f"“{words}”"
+
+
+def report_facts(
+    session: ReadSession, municipality: MunicipalityView, report: Report, state: State, language: str
 ) -> list[tuple[str, str]]:
+    """What a letter says of the report below: names and values."""
+    values = _values(municipality, report.category_id, report.department_id, language)
     said = [("number", report.number), ("category", values["category"])]
     if report.address:
         said.append(("place", report.address))
@@ -77,21 +96,47 @@ def _facts(
     return [(text(f"mail.{name}", language=language), value) for name, value in said]
 
 
+def _values(municipality: MunicipalityView, category_id: int, department_id: int, language: str) -> dict[str, str]:
+    return {
+        "category": municipality.category_ids[category_id].name(language),
+        "department": municipality.by_id[department_id].name(language),
+        "municipality": municipality.name,
+    }
+
+
 def _state_then(report: Report, entries: list[TimelineEntry]) -> State:
     """The report's state when the last of `entries` was written: it may have moved on since, and that is told next."""
     own = [entry.to_state for entry in entries if entry.to_state and not entry.what.startswith("master_")]
     return State(own[-1] if own else report.state)
 
 
-def _happened(municipality: MunicipalityView, entry: TimelineEntry, language: str, values: dict[str, str]) -> list[str]:
+def _asked(session: ReadSession, report: Report, entries: list[TimelineEntry]) -> Question | None:
+    """The question that the letter asks, if it still waits for an answer."""
+    asked = [entry.details["question"] for entry in entries if entry.what == "asked"]
+    question = session.get(Question, (report.municipality_id, asked[-1])) if asked else None
+    return question if question is not None and question.state == "open" else None
+
+
+def _happened(
+    session: ReadSession,
+    municipality: MunicipalityView,
+    entry: TimelineEntry,
+    language: str,
+    values: dict[str, str],
+) -> list[str]:
     state = text(f"state.{entry.to_state}", language=language).lower() if entry.to_state else ""
     filled = values | {"master": entry.details.get("master", ""), "state": state}
     if until := entry.details.get("until"):
         filled["until"] = date.fromisoformat(until).strftime("%d/%m/%Y")
     if entry.what == "master_news":
         of_master = _values(municipality, entry.details["category_id"], entry.details["department_id"], language)
-        filled["news"] = text(f"happened.{entry.details['what']}", language=language, **filled | of_master)
+        what = entry.details["what"]
+        key = f"of_master.{what}" if f"of_master.{what}" in catalogue() else f"happened.{what}"
+        filled["news"] = text(key, language=language, **filled | of_master)
     lines = [text(f"happened.{entry.what}", language=language, **filled)]
+    if entry.what == "asked":
+        question = session.get_one(Question, (entry.municipality_id, entry.details["question"]))
+        lines.append(quoted(question.words, language))
     if entry.note:
-        lines.append(f"«{entry.note}»" if language == "it" else f"“{entry.note}”")
+        lines.append(quoted(entry.note, language))
     return lines

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
-from city.reports import groups, handling
+from city.reports import groups, handling, questions
 from city.reports.changing import locked
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
@@ -45,6 +45,21 @@ def move(
     return handling.move_by_reporter(session, municipality, report, to, reason)
 
 
+def answer(
+    session: WriteSession,
+    municipality: MunicipalityView,
+    number: str,
+    token: str,
+    *,
+    question_id: int | None,
+    words: str,
+) -> Report:
+    """Answer a question of the desk. Raises NotFound, Conflict, InvalidInput."""
+    report = locked(session, municipality.id, opened(session, municipality, number, token).id)
+    questions.answer(session, municipality, report, question_id, words)
+    return report
+
+
 def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:
     """The report as its reporter sees it, JSON values."""
     category = municipality.category_ids[report.category_id]
@@ -78,6 +93,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "promised_at": report.promised_at,
         "timeline": history(session, municipality.id, report.id, internal=False),
         "moves": _moves(session, report),
+        "questions": questions.to_holder(session, report),
     }
 
 

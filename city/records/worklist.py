@@ -226,6 +226,19 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
+def holds(session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID) -> None:
+    """Raises NotFound where `staff` may not read that report."""
+    staff.needs(Right.READ)
+    scope, values = scope_of(staff, municipality)
+    found = session.raw.execute(
+        "SELECT 1 FROM report WHERE report.municipality_id = %(municipality_id)s AND report.id = %(report_id)s"  # noqa: S608
+        f" AND {scope}",
+        values | {"municipality_id": municipality.id, "report_id": report_id},
+    ).fetchone()
+    if found is None:
+        raise NotFound("reports.not_found", value=str(report_id))
+
+
 def holds_photo(
     session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID, photo_id: UUID
 ) -> None:

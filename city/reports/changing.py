@@ -25,8 +25,8 @@ from city.reports.lifecycle import Mover, State
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.reports.timeline import note_down
 
-TURNS: Final = frozenset({State.RESOLVED, State.CLOSED, State.REOPENED})
-"""States of a master of which its duplicates' reporters are told as of a move, however it came to be."""
+RESORTED: Final = frozenset({"recategorised", "rerouted"})
+"""What is told of a master as it is, also where the state moves on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,8 @@ def _retold(entry: TimelineEntry) -> str:
     """Under which name what happened to a master is told to those whose report hangs on it."""
     if entry.what == "update":
         return "master_update"
-    return "master_moved" if entry.what == "moved" or entry.to_state in TURNS else "master_news"
+    moves = entry.to_state is not None and entry.to_state != entry.from_state
+    return "master_moved" if moves and entry.what not in RESORTED else "master_news"
 
 
 def addresses_of(session: ReadSession, municipality_id: int, report_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -13,6 +13,7 @@ stateDiagram-v2
     triage --> assigned
     triage --> rejected
     triage --> duplicate
+    triage --> waiting
     triage --> forwarded
     triage --> withdrawn
     assigned --> triage
@@ -39,6 +40,7 @@ stateDiagram-v2
     in_progress --> rejected
     in_progress --> duplicate
     in_progress --> forwarded
+    waiting --> triage
     waiting --> assigned
     waiting --> planned
     waiting --> in_progress
@@ -141,6 +143,7 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.TRIAGE, S.ASSIGNED): Move(_DESK_SYSTEM),
     (S.TRIAGE, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.TRIAGE, S.DUPLICATE): Move(_DESK),
+    (S.TRIAGE, S.WAITING): Move(_DESK, needs_reason=True),
     (S.TRIAGE, S.FORWARDED): Move(_DESK, needs_reason=True),
     (S.TRIAGE, S.WITHDRAWN): Move(_CITIZEN),
     (S.ASSIGNED, S.TRIAGE): Move(_DESK_SYSTEM, needs_reason=True),
@@ -167,9 +170,10 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.IN_PROGRESS, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.IN_PROGRESS, S.DUPLICATE): Move(_DESK),
     (S.IN_PROGRESS, S.FORWARDED): Move(_DESK, needs_reason=True),
+    (S.WAITING, S.TRIAGE): Move(_DESK_SYSTEM),
     (S.WAITING, S.ASSIGNED): Move(_DESK_SYSTEM),
-    (S.WAITING, S.PLANNED): Move(_DESK),
-    (S.WAITING, S.IN_PROGRESS): Move(_FIELD),
+    (S.WAITING, S.PLANNED): Move(_DESK_SYSTEM),
+    (S.WAITING, S.IN_PROGRESS): Move(_FIELD | {Mover.SYSTEM}),
     (S.WAITING, S.RESOLVED): Move(_FIELD, needs_reason=True),
     (S.WAITING, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.WAITING, S.DUPLICATE): Move(_DESK),

@@ -80,6 +80,12 @@ class Report(Base):
             postgresql_where=text("is_open AND escalation > 0"),
         ),
         Index("report_clock_index", "clock_at", postgresql_where=text("is_open AND clock_at IS NOT NULL")),
+        Index(
+            "report_resolved_index",
+            "municipality_id",
+            "solved_at",
+            postgresql_where=text("state = 'resolved'"),
+        ),
         Index("report_cell_index", "municipality_id", "cell"),
         Index("report_public_cell_index", "is_open", "cell", postgresql_where=text("is_public")),
         Index("report_public_month_index", "month", "cell", postgresql_where=text("is_public")),

@@ -16,6 +16,7 @@ import city.registry.address_tables
 import city.registry.schedule_tables
 import city.registry.tables
 import city.reports.desk_tables
+import city.reports.dialogue_tables
 import city.reports.tables  # noqa: F401  (they fill Base.metadata)
 from city.database import Base
 from geo.tables import metadata as geo_metadata

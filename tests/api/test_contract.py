@@ -30,6 +30,7 @@ from tests.trials import PASSWORD, Staffer
 CONTRACT: Final = PROJECT / "openapi" / "lampione.json"
 CREW: Final = "squadra.roads-coast@pesaro.example.org"
 CLERK: Final = "operatore.urp@pesaro.example.org"
+TOWN_ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
 ADMINISTRATOR: Final = "amministratore@provincia.example.org"
 LAMP: Final = {"lon": 12.9135, "lat": 43.9098, "description": "Lampione spento davanti al civico 12"}
 
@@ -82,6 +83,7 @@ SOMEWHERE: Final = {
     "size": "large",
     "owner": "pesaro",
     "slug": "roads",
+    "question_id": 1,
     "rule_id": 1,
     "day": "2026-12-24",
     "schedule_id": 1,
@@ -258,6 +260,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         headers={"Receipt-Token": other["receipt_token"]},
         json=withdrawn,
     )
+    visit_dialogue(witness, staff, signed_in(TOWN_ADMINISTRATOR).headers)
     administrator = signed_in(ADMINISTRATOR).headers
     for what in ("departments", "rules", "zones", "people", "report-schedules"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
@@ -276,6 +279,33 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         if method == "get" or "/registry/" not in path  # what changes the registry is tried on a registry of its own
     }
     assert witness.seen == promised
+
+
+def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[str, str]) -> None:
+    body = LAMP | {"contact": {"email": "a@example.org"}}
+    report = witness.call("POST", "/api/v1/reports", expected=201, json=body).json()
+    base = "/api/v1/desk/reports/{report_id}"
+    at: dict[str, Any] = {"report_id": report["id"], "number": report["number"]}
+
+    def change(method: str, what: str, sent: dict[str, Any]) -> None:
+        version = witness.call("GET", base, at=at, headers=clerk).headers["etag"]
+        witness.call(method, f"{base}/{what}", at=at, headers=clerk | {"If-Match": version}, json=sent)
+
+    def ask() -> None:
+        change("POST", "questions", {"text": "Quale palo?"})
+        listed = witness.call("GET", f"{base}/questions", at=at, headers=clerk).json()
+        at["question_id"] = listed["questions"][-1]["id"]
+
+    ask()
+    change("DELETE", "questions/{question_id}", {})
+    ask()
+    change("PUT", "questions/{question_id}/answer", {"text": "Il terzo."})
+    ask()
+    receipt = {"Receipt-Token": report["receipt_token"]}
+    witness.call("POST", "/api/v1/reports/{number}/answers", at=at, headers=receipt, json={"text": "Il terzo."})
+    witness.call("GET", "/api/v1/desk/dialogue-terms", headers=clerk)
+    days = {"reopening_days": 20, "closing_days": None, "answer_days": None}
+    witness.call("PUT", "/api/v1/desk/dialogue-terms", headers=administrator, json=days)
 
 
 def visit_crew(witness: Witness, crew: dict[str, str]) -> None:

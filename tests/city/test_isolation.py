@@ -41,6 +41,10 @@ READERS_NOTHING = (
     "saved_filter",
     "stack_run",
     "search_due",
+    "question",
+    "feedback",
+    "reply_template",
+    "dialogue_terms",
 )
 SECRET_COLUMNS = {
     "report": {
@@ -217,6 +221,16 @@ _ROWS = (
         " (0, '2026-12-31', 'Ponte') ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    "INSERT INTO dialogue_terms (municipality_id, answer_days) VALUES (%(town)s, 5)",
+    (
+        "INSERT INTO reply_template (municipality_id, slug, title_it, title_en, text_it, text_en)"
+        " VALUES (%(town)s, 'own', 'Nostro', 'Ours', 'Grazie.', 'Thanks.')"
+    ),
+    (
+        "INSERT INTO question (municipality_id, report_id, words, from_state, remind_at, due_at)"
+        " VALUES (%(town)s, %(report)s, 'Quale lampione?', 'assigned', now(), now())"
+    ),
+    "INSERT INTO feedback (municipality_id, report_id, rating) VALUES (%(town)s, %(report)s, 5)",
     (
         "WITH read AS (INSERT INTO report_text SELECT %(town)s, public, %(report)s, now(), 'vialonga'"
         " FROM unnest('{true,false}'::boolean[]) AS public RETURNING is_public),"
@@ -294,6 +308,8 @@ _INHERITED = {
     "category_override",
     "routing_rule",
     "closing_day",
+    "dialogue_terms",
+    "reply_template",
 }
 
 

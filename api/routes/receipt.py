@@ -1,0 +1,33 @@
+"""The reporter's errand afterwards, without an account: whoever holds the receipt token answers the desk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Response
+
+from api.access import ReceiptToken
+from api.receipt_schemas import AnswerIn
+from api.schemas import HolderReport
+from city.database import writing
+from city.records import holding
+from city.registry import view
+
+router = APIRouter(prefix="/api/v1/reports/{number}", tags=["reports"])
+
+
+@router.post("/answers", response_model=HolderReport)
+def answer(number: str, body: AnswerIn, receipt_token: ReceiptToken = None) -> Response:
+    """Answer a question of the desk; the same answer again changes nothing."""
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
+    with writing(municipality.id) as session:
+        report = holding.answer(
+            session, municipality, number, receipt_token or "", question_id=body.question, words=body.text
+        )
+        seen = holding.as_seen(session, municipality, report)
+    return _secret(seen)
+
+
+def _secret(value: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(value), headers={"Cache-Control": "no-store"}, media_type="application/json")

@@ -1,0 +1,98 @@
+"""Letters of the talk with reporters: to the desk when an answer has come or has not, to the reporter as a reminder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from city.database import ReadSession, WriteSession
+from city.messages.letter import Letter
+from city.messages.news import quoted, receipt_link, report_facts
+from city.messages.posting import About, Kind
+from city.messages.recipients import Recipient, office, people
+from city.messages.tables import Delivery
+from city.registry.view import MunicipalityView
+from city.reports.dialogue_tables import Question
+from city.reports.lifecycle import State
+from city.reports.tables import Report, Reporter
+from city.texts import text
+
+
+def in_charge(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
+    """Who at the desk looks after the report; where nobody does, its department."""
+    report = _report(session, municipality, about)
+    of_person = people(session, municipality, [report.person_id]) if report.person_id is not None else []
+    return of_person or office(session, municipality, report.department_id)
+
+
+def _reporter(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
+    reporter = session.get(Reporter, (municipality.id, UUID(about["report_id"])))
+    return [Recipient(reporter.email, reporter.language)] if reporter and reporter.email else []
+
+
+def _report(session: ReadSession, municipality: MunicipalityView, about: About) -> Report:
+    return session.get_one(Report, (municipality.id, UUID(about["report_id"])))
+
+
+def _to_the_desk(name: str) -> Kind:
+    def compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+        report = _report(session, municipality, delivery.about)
+        question = session.get_one(Question, (municipality.id, delivery.about["question"]))
+        language = delivery.language
+        happened = [
+            text("questions.asked", language=language),
+            quoted(question.words, language),
+            text(f"questions.{name}", language=language),
+        ]
+        if question.answer:
+            happened.append(quoted(question.answer, language))
+        return to_the_desk(session, municipality, report, language, name=name, happened=happened)
+
+    return Kind(in_charge, compose)
+
+
+def to_the_desk(
+    session: WriteSession,
+    municipality: MunicipalityView,
+    report: Report,
+    language: str,
+    *,
+    name: str,
+    happened: list[str],
+) -> Letter:
+    """A letter to colleagues about a report; `name` names its subject and heading in the catalogue."""
+    return Letter(
+        subject=text(f"desk_mail.{name}_subject", language=language, number=report.number),
+        heading=text(f"desk_mail.{name}", language=language, number=report.number),
+        happened=happened,
+        next_step="",
+        facts=report_facts(session, municipality, report, State(report.state), language),
+        link="",
+        footer=text("desk_mail.footer", language=language, municipality=municipality.name),
+        button="",
+    )
+
+
+def _reminder(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+    report = _report(session, municipality, delivery.about)
+    question = session.get_one(Question, (municipality.id, delivery.about["question"]))
+    if question.state != "open" or State(report.state) is not State.WAITING:
+        return None
+    language = delivery.language
+    until = municipality.local(question.due_at).strftime("%d/%m/%Y")
+    return Letter(
+        subject=text("questions.reminder_subject", language=language, number=report.number),
+        heading=text("questions.reminder", language=language, number=report.number),
+        happened=[text("happened.asked", language=language), quoted(question.words, language)],
+        next_step=text("next.asked", language=language, until=until),
+        facts=report_facts(session, municipality, report, State(report.state), language),
+        link=receipt_link(report) + "#question",
+        footer=text("mail.footer", language=language, municipality=municipality.name),
+        button=text("mail.answer", language=language),
+    )
+
+
+ANSWERED: Final = _to_the_desk("answered")
+UNANSWERED: Final = _to_the_desk("unanswered")
+REMINDER: Final = Kind(_reporter, _reminder)
