@@ -15,7 +15,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
-from city.database import ReadSession, provincial, reading, writing
+from city.database import ReadSession, provincial, reading, trying, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.registry import signing_in, view
 from city.registry.people import Staff
@@ -57,6 +57,12 @@ class Work:
     def desk(self) -> Iterator[Desk]:
         """One transaction of theirs: kept if the block ends well."""
         with writing(self.municipality_id) as session:
+            yield Desk(session, view.fresh(session).municipalities[self.municipality_id], self.staff)
+
+    @contextmanager
+    def trial(self) -> Iterator[Desk]:
+        """A transaction of theirs that is always undone."""
+        with trying(self.municipality_id) as session:
             yield Desk(session, view.fresh(session).municipalities[self.municipality_id], self.staff)
 
     @contextmanager

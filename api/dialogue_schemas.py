@@ -7,8 +7,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import AskedQuestion, Strict, Words
+from api.desk_schemas import CategoryIn, DepartmentIn, MasterIn, SplitIn
+from api.schemas import AskedQuestion, Named, Slug, Strict, Words
+from city.reports.lifecycle import State
 from city.reports.questions import LONGEST
+from city.reports.replies import LONGEST as LONGEST_TEMPLATE
+from city.reports.replies import TemplateFields
 
 Days = Annotated[int, Field(ge=1, le=365)]
 AnswerDays = Annotated[int, Field(ge=1, le=60)]
@@ -38,6 +42,104 @@ class DeskQuestions(BaseModel):
     """The questions of a report, the oldest first."""
 
     questions: list[DeskQuestion]
+
+
+class MoveTried(Strict):
+    """A step in the report's life."""
+
+    to: Annotated[State, Field(strict=False)]
+    reason: Words | None = None
+
+
+class UpdateTried(Strict):
+    """Something said to the reporter."""
+
+    text: Words
+
+
+class PreviewIn(Strict):
+    """The change to be tried: exactly one of these."""
+
+    move: MoveTried | None = None
+    update: UpdateTried | None = None
+    question: QuestionIn | None = None
+    category: CategoryIn | None = None
+    department: DepartmentIn | None = None
+    master: MasterIn | None = None
+    split: SplitIn | None = None
+
+    @property
+    def chosen(self) -> list[BaseModel]:
+        """Those that are given."""
+        return [given for name in type(self).model_fields if (given := getattr(self, name)) is not None]
+
+
+class PreviewedMail(BaseModel):
+    """A mail as it would be sent; dots stand for the secret of its link."""
+
+    language: str
+    subject: str
+    text: str
+    html: str
+
+
+class PreviewOut(BaseModel):
+    """What the reporter would get (null: nothing, or no address is known), and how many others would hear of it."""
+
+    mail: PreviewedMail | None
+    others: int
+
+
+class BothIn(Strict):
+    """A text in both languages."""
+
+    it: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEMPLATE)]
+    en: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEMPLATE)]
+
+
+class TemplatePut(Strict):
+    """A reply template, as it should be; `is_active` false hides the province's of that name."""
+
+    title: BothIn
+    text: BothIn
+    state: Annotated[State, Field(strict=False)] | None = None
+    group: Slug | None = None
+    category: Slug | None = None
+    is_active: bool = True
+
+    @property
+    def fields(self) -> TemplateFields:
+        """The same for the city."""
+        return TemplateFields(
+            title_it=self.title.it,
+            title_en=self.title.en,
+            text_it=self.text.it,
+            text_en=self.text.en,
+            state=self.state,
+            group=self.group,
+            category=self.category,
+            is_active=self.is_active,
+        )
+
+
+class TemplateOut(BaseModel):
+    """A reply template; `filled` is its text for the report that was named, to be edited before it is sent."""
+
+    slug: str
+    title: Named
+    state: State | None
+    group: str | None
+    category: str | None
+    text: Named
+    is_active: bool
+    is_own: bool
+    filled: str | None
+
+
+class TemplatesOut(BaseModel):
+    """Reply templates, those that fit best first."""
+
+    templates: list[TemplateOut]
 
 
 class TermsIn(Strict):

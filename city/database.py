@@ -286,6 +286,15 @@ def writing(municipality_id: int) -> Iterator[WriteSession]:
 
 
 @contextmanager
+def trying(municipality_id: int) -> Iterator[WriteSession]:
+    """As `writing`, but always undone: to see what would come of something."""
+    with WriteSession(app_engine(), expire_on_commit=False) as session:
+        session.enter(municipality_id)
+        yield session
+        session.rollback()
+
+
+@contextmanager
 def writing_directly(municipality_id: int) -> Iterator[DirectTransaction]:
     """As `writing`, without the ORM: on the bare connection, from the same pool."""
     borrowed = app_engine().raw_connection()

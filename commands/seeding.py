@@ -39,6 +39,7 @@ from city.reports.rules import RuleBook, RuleFields
 from city.reports.tables import ClientRequest, Report
 from city.reports.training import REVISION, read_training_set, train
 from city.settings import PROJECT, settings
+from commands import reply_seeding
 from commands.rule_files import fields_of
 from geo.place import Place
 
@@ -126,9 +127,11 @@ def ensure_taxonomy() -> bool:
     """Give an empty installation the seed's taxonomy to start from: without categories nothing can be reported."""
     with provincial() as session:
         if territory.has_province(session):
+            reply_seeding.ensure_templates(session)
             return False
         territory.put_province(session)
         _put_taxonomy(session)
+        reply_seeding.ensure_templates(session)
     return True
 
 
@@ -150,6 +153,7 @@ def load_registry(password: str) -> tuple[int, int]:
     with provincial() as session:
         slugs = _put_territory(session)
         _put_taxonomy(session)
+        reply_seeding.ensure_templates(session)
         _put_overrides(session)
         _put_zones(session)
         _put_rules(session, slugs)

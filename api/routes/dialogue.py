@@ -1,4 +1,7 @@
-"""The desk's errand with reporters: questions, and the terms of it. Every change of a report wants `If-Match`."""
+"""The desk's errand with reporters: questions, reply templates, the preview of a mail, and the terms of all that.
+
+Every change of a report wants `If-Match`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,32 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from api.access import IfMatch, Work, Workplace, etag
-from api.desk_schemas import DeskReportFull
-from api.dialogue_schemas import AnswerDownIn, DeskQuestions, QuestionIn, TermsIn, TermsOut
+from api.desk_schemas import CategoryIn, DepartmentIn, DeskReportFull, MasterIn, SplitIn
+from api.dialogue_schemas import (
+    AnswerDownIn,
+    DeskQuestions,
+    MoveTried,
+    PreviewIn,
+    PreviewOut,
+    QuestionIn,
+    TemplateOut,
+    TemplatePut,
+    TemplatesOut,
+    TermsIn,
+    TermsOut,
+    UpdateTried,
+)
+from api.schemas import Slug
+from city.errors import InvalidInput
+from city.messages import preview
 from city.records import worklist
-from city.reports import questions, terms
+from city.registry.people import Right
+from city.reports import handling, questions, replies, terms
 from city.reports.changing import Desk
+from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/desk", tags=["dialogue"])
 
@@ -48,6 +69,67 @@ def write_down(
 ) -> Response:
     """Write down the answer that the reporter gave by telephone or at the counter."""
     return _change(work, report_id, lambda desk: questions.write_down(desk, report_id, version, question_id, body.text))
+
+
+@router.post("/reports/{report_id}/preview", response_model=PreviewOut)
+def show_preview(work: Workplace, report_id: UUID, body: PreviewIn) -> Response:
+    """The very mail that the reporter would get for a change. The change is tried and undone: nothing happens by it."""
+    if len(body.chosen) != 1:
+        raise InvalidInput("replies.one_change", field="body", known=", ".join(PreviewIn.model_fields))
+    with work.trial() as desk:
+        return _json(preview.preview(desk, report_id, lambda here, version: _try(here, report_id, version, body)))
+
+
+def _try(desk: Desk, report_id: UUID, version: int, body: PreviewIn) -> None:
+    match body.chosen[0]:
+        case MoveTried(to=to, reason=reason):
+            handling.move(desk, report_id, version, to, reason=reason)
+        case UpdateTried(text=words):
+            handling.add_update(desk, report_id, version, words, is_public=True)
+        case QuestionIn(text=words, days=days):
+            questions.ask(desk, report_id, version, words, days)
+        case CategoryIn(category=category, note=note):
+            handling.categorise(desk, report_id, version, category, note)
+        case DepartmentIn(department=department, reason=reason):
+            handling.hand_to(desk, report_id, version, department, reason)
+        case MasterIn(master=master):
+            handling.merge(desk, report_id, version, master)
+        case SplitIn(reason=reason):
+            handling.split(desk, report_id, version, reason)
+
+
+@router.get("/templates", response_model=TemplatesOut)
+def list_templates(
+    work: Workplace,
+    report: Annotated[UUID | None, Query(description="fill them in from this report")] = None,
+    state: Annotated[State | None, Query(description="those for the step into this state")] = None,
+    category: Annotated[Slug | None, Query()] = None,
+) -> Response:
+    """Reply templates: without any parameter all of them, else those that fit, the closest first."""
+    with work.looking() as (session, municipality):
+        work.staff.needs(Right.FIELD)
+        filling = None
+        if report is not None:
+            worklist.holds(session, municipality, work.staff, report)
+            filling = replies.filling(session, municipality, work.staff, report)
+        found = replies.listed(session, municipality, state=state, category=category, filling=filling)
+    return _json({"templates": found})
+
+
+@router.put("/templates/{slug}", response_model=TemplateOut)
+def put_template(work: Workplace, slug: Slug, body: TemplatePut) -> Response:
+    """Make or replace a template of the municipality's own, for administrators; the same name takes the province's
+    place.
+    """
+    with work.desk() as desk:
+        return _json(replies.as_json(replies.put(desk, slug, body.fields)))
+
+
+@router.delete("/templates/{slug}", status_code=204)
+def drop_template(work: Workplace, slug: Slug) -> None:
+    """Forget a template of the municipality's own; the province's of that name, if there is one, holds again."""
+    with work.desk() as desk:
+        replies.drop(desk, slug)
 
 
 @router.get("/dialogue-terms", response_model=TermsOut)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from city.database import WriteSession
+from city.database import ReadSession, WriteSession
 from city.messages.letter import as_mail
 from city.messages.news import compose, subject
 from city.messages.posting import post
@@ -28,12 +28,7 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
     reporter = _reporter(session, municipality, report_id)
     if reporter is None or not reporter.email:
         return None
-    told = session.scalar(
-        select(func.max(Delivery.entry_id)).where(
-            Delivery.municipality_id == municipality.id, Delivery.report_id == report_id
-        )
-    )
-    entries = _entries(session, municipality, report_id, after=told or 0)
+    entries = untold(session, municipality, report_id)
     if not entries:
         return None
     report = session.get_one(Report, (municipality.id, report_id))
@@ -48,6 +43,16 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
     session.add(delivery)
     session.flush()
     return delivery.id
+
+
+def untold(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[TimelineEntry]:
+    """The public entries of which no mail has told yet, in order."""
+    told = session.scalar(
+        select(func.max(Delivery.entry_id)).where(
+            Delivery.municipality_id == municipality.id, Delivery.report_id == report_id
+        )
+    )
+    return _entries(session, municipality, report_id, after=told or 0)
 
 
 def deliver(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> str | None:
@@ -79,7 +84,7 @@ def _reporter(session: WriteSession, municipality: MunicipalityView, report_id: 
 
 
 def _entries(
-    session: WriteSession, municipality: MunicipalityView, report_id: UUID, *, after: int, upto: int | None = None
+    session: ReadSession, municipality: MunicipalityView, report_id: UUID, *, after: int, upto: int | None = None
 ) -> list[TimelineEntry]:
     wanted = select(TimelineEntry).where(
         TimelineEntry.municipality_id == municipality.id,

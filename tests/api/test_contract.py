@@ -303,6 +303,14 @@ def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[
     ask()
     receipt = {"Receipt-Token": report["receipt_token"]}
     witness.call("POST", "/api/v1/reports/{number}/answers", at=at, headers=receipt, json={"text": "Il terzo."})
+    tried = {"update": {"text": "Arriviamo."}}
+    witness.call("POST", f"{base}/preview", at=at, headers=clerk, json=tried)
+    filled = {"report": report["id"], "state": "resolved"}
+    witness.call("GET", "/api/v1/desk/templates", headers=clerk, params=filled)
+    both = {"it": "Grazie.", "en": "Thanks."}
+    template = {"headers": administrator, "at": {"slug": "roads"}}
+    witness.call("PUT", "/api/v1/desk/templates/{slug}", json={"title": both, "text": both}, **template)
+    witness.call("DELETE", "/api/v1/desk/templates/{slug}", expected=204, **template)
     witness.call("GET", "/api/v1/desk/dialogue-terms", headers=clerk)
     days = {"reopening_days": 20, "closing_days": None, "answer_days": None}
     witness.call("PUT", "/api/v1/desk/dialogue-terms", headers=administrator, json=days)
