@@ -123,7 +123,19 @@ def create_app() -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.figures = Kept(MOST_KEPT)
-    desks = (session, worklists, desk, dialogue, crew, administration, calendars, people, report_schedules, rehearsal, stream)
+    desks = (
+        session,
+        worklists,
+        desk,
+        dialogue,
+        crew,
+        administration,
+        calendars,
+        people,
+        report_schedules,
+        rehearsal,
+        stream,
+    )
     for errand in (reports, receipt, registry, addresses, *desks, insight, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.desk_schemas import CategoryIn, DepartmentIn, MasterIn, SplitIn
-from api.schemas import AskedQuestion, Named, Slug, Strict, Words
+from api.schemas import AskedQuestion, GivenFeedback, Named, Slug, Strict, Words
 from city.reports.lifecycle import State
 from city.reports.questions import LONGEST
 from city.reports.replies import LONGEST as LONGEST_TEMPLATE
@@ -140,6 +141,23 @@ class TemplatesOut(BaseModel):
     """Reply templates, those that fit best first."""
 
     templates: list[TemplateOut]
+
+
+class FeedbackListed(GivenFeedback):
+    """What a reporter said, and of which report."""
+
+    id: UUID
+    number: str
+    state: State
+    category: str
+    department: str
+
+
+class FeedbackPage(BaseModel):
+    """What reporters said, newest first; follow `next` as `cursor` until it is null."""
+
+    feedback: list[FeedbackListed]
+    next: str | None
 
 
 class TermsIn(Strict):

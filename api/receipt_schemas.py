@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from api.schemas import Strict, Words
+from city.reports.feedback import HIGHEST, LONGEST, LOWEST
+
+
+class FeedbackIn(Strict):
+    """How it was dealt with, 1 (bad) to 5 (good), and whether it is really solved (null: no word on that)."""
+
+    rating: Annotated[int, Field(ge=LOWEST, le=HIGHEST)]
+    text: Annotated[str, StringConstraints(max_length=LONGEST)] | None = None
+    is_solved: bool | None = None
 
 
 class AnswerIn(Strict):

@@ -416,6 +416,15 @@ class AskedQuestion(BaseModel):
     ended_at: datetime | None
 
 
+class GivenFeedback(BaseModel):
+    """What the reporter thinks of how it was dealt with, 1 to 5; `is_solved` null: did not say."""
+
+    rating: int
+    text: str | None
+    is_solved: bool | None
+    given_at: datetime
+
+
 class JoinedTo(BaseModel):
     """The report that another one hangs on as a duplicate."""
 
@@ -448,6 +457,9 @@ class HolderReport(BaseModel):
     promised_at: datetime | None
     timeline: list[PublicTimelineEntry]
     moves: list[State]
+    reopen_until: datetime | None
+    may_rate: bool
+    feedback: GivenFeedback | None
     questions: list[AskedQuestion]
 
 

@@ -12,7 +12,7 @@ from city.messages import monthly
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, journey, photos, promises, questions
+from city.reports import clock, closing, journey, photos, promises, questions
 from geo import pyramid
 from workers.chores import Chore
 
@@ -114,11 +114,29 @@ def attend_questions() -> None:
             return
 
 
+def close_solved() -> None:
+    """Close what was solved long enough ago, every municipality in turn, for two seconds."""
+    started = time.monotonic()
+    now = datetime.now(UTC)
+    with provincial() as session:
+        municipalities = list(view.fresh(session).municipalities.values())
+    for municipality in municipalities:
+        with writing(municipality.id) as session:
+            closing.close_silently(session, municipality, now)
+            due = closing.due(session, municipality, now)
+        for report_id in due:
+            with writing(municipality.id) as session:
+                closing.close(session, municipality, report_id, now)
+            if time.monotonic() - started > LONGEST_TURN_SECONDS:
+                return
+
+
 CHORES: Final = (
     Chore("fold_tiles", 5, fold_tiles),
     Chore("watch_clocks", 10, watch_clocks),
     Chore("index_words", 5, index_words),
     Chore("attend_questions", 60, attend_questions),
+    Chore("close_solved", 300, close_solved),
     Chore("find_hotspots", 60, find_hotspots),
     Chore("send_monthly_reports", 60, send_monthly_reports),
     Chore("sweep_photos", 3600, sweep_photos),

@@ -19,6 +19,7 @@ from city.records import holding
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.reports.deadlines import next_step
+from city.reports.feedback import HIGHEST, LOWEST, Said
 from city.reports.lifecycle import State
 from city.reports.tables import Report
 from city.texts import text
@@ -26,14 +27,19 @@ from city.texts import text
 router = APIRouter(prefix="/r/{number}", include_in_schema=False)
 
 Token = Annotated[str, Form(max_length=100)]
-Said = Annotated[str, Form(max_length=4000)]
+Words = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("")
-def status_page(request: Request, number: str, token: Annotated[str, Query(max_length=100)] = "") -> Response:
-    """Where the report stands."""
+def status_page(
+    request: Request,
+    number: str,
+    token: Annotated[str, Query(max_length=100)] = "",
+    rating: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
+    """Where the report stands; `rating` only chooses beforehand in the form."""
     try:
-        return _status_page(request, number, token)
+        return _status_page(request, number, token, rating)
     except LampioneError as error:
         return error_page(request, error)
 
@@ -44,7 +50,7 @@ def act(
     number: str,
     token: Token,
     to: Annotated[str, Form(pattern="^(withdrawn|reopened)$")],
-    reason: Said = "",
+    reason: Words = "",
 ) -> Response:
     """Withdraw or reopen."""
     return _after(
@@ -72,6 +78,26 @@ def answer(
     )
 
 
+@router.post("/feedback")
+def rate(
+    request: Request,
+    number: str,
+    token: Token,
+    *,
+    rating: Annotated[int, Form(ge=LOWEST, le=HIGHEST)],
+    is_solved: Annotated[str, Form(pattern="^(yes|no|)$")] = "",
+    words: Annotated[str, Form(alias="text", max_length=4000)] = "",
+) -> Response:
+    """Say how it was dealt with."""
+    said = Said(rating, words, {"yes": True, "no": False}.get(is_solved))
+    return _after(
+        request,
+        number,
+        lambda session, here: holding.rate(session, here, number, token, said),
+        f"?token={token}#feedback",
+    )
+
+
 def _after(
     request: Request, number: str, change: Callable[[WriteSession, MunicipalityView], Report], query: str
 ) -> Response:
@@ -85,7 +111,7 @@ def _after(
         return error_page(request, error)
 
 
-def _status_page(request: Request, number: str, token: str) -> Response:
+def _status_page(request: Request, number: str, token: str, rating: str) -> Response:
     language = language_of(request)
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
@@ -98,6 +124,8 @@ def _status_page(request: Request, number: str, token: str) -> Response:
         told_at=told_at,
         next_step=next_step(State(seen["state"]), told_at, datetime.now(UTC)),
         token=token,
+        rating=rating or str((seen["feedback"] or {}).get("rating", "")),
+        ratings=range(LOWEST, HIGHEST + 1),
         language=language,
         t=partial(text, language=language),
         day=lambda moment: municipality.local(moment).strftime("%d/%m/%Y"),

@@ -17,6 +17,7 @@ from api.desk_schemas import CategoryIn, DepartmentIn, DeskReportFull, MasterIn,
 from api.dialogue_schemas import (
     AnswerDownIn,
     DeskQuestions,
+    FeedbackPage,
     MoveTried,
     PreviewIn,
     PreviewOut,
@@ -31,10 +32,11 @@ from api.dialogue_schemas import (
 from api.schemas import Slug
 from city.errors import InvalidInput
 from city.messages import preview
-from city.records import worklist
+from city.records import judgements, worklist
 from city.registry.people import Right
 from city.reports import handling, questions, replies, terms
 from city.reports.changing import Desk
+from city.reports.feedback import HIGHEST, LOWEST
 from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/desk", tags=["dialogue"])
@@ -130,6 +132,18 @@ def drop_template(work: Workplace, slug: Slug) -> None:
     """Forget a template of the municipality's own; the province's of that name, if there is one, holds again."""
     with work.desk() as desk:
         replies.drop(desk, slug)
+
+
+@router.get("/feedback", response_model=FeedbackPage)
+def list_feedback(
+    work: Workplace,
+    most: Annotated[int, Query(ge=LOWEST, le=HIGHEST, description="ratings up to this one")] = HIGHEST,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """What reporters said of how it was dealt with, newest first, of the reports that one may read."""
+    with work.looking() as (session, municipality):
+        return _json(judgements.page(session, municipality, work.staff, most=most, limit=limit, cursor=cursor))
 
 
 @router.get("/dialogue-terms", response_model=TermsOut)

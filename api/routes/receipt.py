@@ -1,4 +1,4 @@
-"""The reporter's errand afterwards, without an account: whoever holds the receipt token answers the desk."""
+"""The reporter's errand afterwards, without an account: whoever holds the receipt token answers the desk and rates."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import orjson
 from fastapi import APIRouter, Response
 
 from api.access import ReceiptToken
-from api.receipt_schemas import AnswerIn
+from api.receipt_schemas import AnswerIn, FeedbackIn
 from api.schemas import HolderReport
 from city.database import writing
 from city.records import holding
 from city.registry import view
+from city.reports.feedback import Said
 
 router = APIRouter(prefix="/api/v1/reports/{number}", tags=["reports"])
 
@@ -25,6 +26,17 @@ def answer(number: str, body: AnswerIn, receipt_token: ReceiptToken = None) -> R
         report = holding.answer(
             session, municipality, number, receipt_token or "", question_id=body.question, words=body.text
         )
+        seen = holding.as_seen(session, municipality, report)
+    return _secret(seen)
+
+
+@router.put("/feedback", response_model=HolderReport)
+def rate(number: str, body: FeedbackIn, receipt_token: ReceiptToken = None) -> Response:
+    """Say how it was dealt with and whether it is solved; said again, the last counts."""
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
+    said = Said(body.rating, body.text, body.is_solved)
+    with writing(municipality.id) as session:
+        report = holding.rate(session, municipality, number, receipt_token or "", said)
         seen = holding.as_seen(session, municipality, report)
     return _secret(seen)
 

@@ -1,4 +1,7 @@
-"""Letters of the talk with reporters: to the desk when an answer has come or has not, to the reporter as a reminder."""
+"""Letters of the talk with reporters.
+
+To the desk when an answer has come or has not, or a report is reopened; to the reporter as a reminder.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.dialogue_tables import Question
 from city.reports.lifecycle import State
-from city.reports.tables import Report, Reporter
+from city.reports.tables import Report, Reporter, TimelineEntry
 from city.texts import text
 
 
@@ -93,6 +96,26 @@ def _reminder(session: WriteSession, municipality: MunicipalityView, delivery: D
     )
 
 
+def _department_too(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
+    """The department, and who at the desk looks after the report."""
+    report = _report(session, municipality, about)
+    of_person = people(session, municipality, [report.person_id]) if report.person_id is not None else []
+    return {
+        to.address.lower(): to for to in [*office(session, municipality, report.department_id), *of_person]
+    }.values()
+
+
+def _reopened(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+    report = _report(session, municipality, delivery.about)
+    entry = session.get_one(TimelineEntry, (municipality.id, delivery.about["entry"]))
+    language = delivery.language
+    happened = [text("reopening.said", language=language), quoted(entry.note or "", language)]
+    if duplicate := entry.details.get("duplicate"):
+        happened.append(text("reopening.of_duplicate", language=language, number=duplicate))
+    return to_the_desk(session, municipality, report, language, name="reopened", happened=happened)
+
+
 ANSWERED: Final = _to_the_desk("answered")
 UNANSWERED: Final = _to_the_desk("unanswered")
+REOPENED: Final = Kind(_department_too, _reopened)
 REMINDER: Final = Kind(_reporter, _reminder)

@@ -12,5 +12,6 @@ KINDS: Final[dict[str, Kind]] = {
     "assigned": staff_letters.ASSIGNED,
     "mentioned": staff_letters.MENTIONED,
     "question_reminder": dialogue.REMINDER,
+    "reopened": dialogue.REOPENED,
     "unanswered": dialogue.UNANSWERED,
 }

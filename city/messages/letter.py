@@ -40,6 +40,10 @@ class Letter:
     """Where the button leads; empty: no button."""
     footer: str
     button: str
+    choices_line: str = ""
+    """What is asked; the choices answer it."""
+    choices: Sequence[tuple[str, str]] = field(default=())
+    """What can be chosen, and the link of each."""
     attachments: Sequence[Attachment] = field(default=())
 
     def plain(self) -> str:
@@ -50,6 +54,8 @@ class Letter:
         lines += [f"{name}: {value}" for name, value in self.facts]
         if self.link:
             lines += ["", self.link]
+        if self.choices:
+            lines += ["", self.choices_line, *(f"{name}: {link}" for name, link in self.choices)]
         return "\n".join([*lines, "", "-- ", self.footer, ""])
 
     def page(self, language: str) -> str:

@@ -9,10 +9,12 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.messages.letter import Letter
 from city.registry.view import MunicipalityView
+from city.reports import feedback
 from city.reports.deadlines import next_step
 from city.reports.dialogue_tables import Question
 from city.reports.lifecycle import State
 from city.reports.receipts import receipt_token
+from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings
 from city.texts import catalogue, text
@@ -47,6 +49,8 @@ def compose(
         link=receipt_link(report, token) + ("#question" if question else ""),
         footer=text("mail.footer", language=language, **values),
         button=text("mail.answer" if question else "mail.button", language=language),
+        choices_line=text("feedback.asked", language=language),
+        choices=_ratings(session, report, entries, language, token),
     )
 
 
@@ -115,6 +119,23 @@ def _asked(session: ReadSession, report: Report, entries: list[TimelineEntry]) -
     asked = [entry.details["question"] for entry in entries if entry.what == "asked"]
     question = session.get(Question, (report.municipality_id, asked[-1])) if asked else None
     return question if question is not None and question.state == "open" else None
+
+
+def _ratings(
+    session: ReadSession, report: Report, entries: list[TimelineEntry], language: str, token: str | None
+) -> list[tuple[str, str]]:
+    """A link for each rating, where the letter says that the work is done and the reporter has not rated it yet.
+
+    A link only opens the form with that rating chosen: programs that look at mails open links too.
+    """
+    moves = [entry.to_state for entry in entries if entry.to_state]
+    if not moves or State(moves[-1]) not in ENDED_WELL or feedback.given(session, report) is not None:
+        return []
+    link = receipt_link(report, token)
+    return [
+        (text(f"feedback.rating_{rating}", language=language), f"{link}&rating={rating}#feedback")
+        for rating in range(feedback.LOWEST, feedback.HIGHEST + 1)
+    ]
 
 
 def _happened(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -9,11 +10,13 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.registry.view import MunicipalityView, Registry
-from city.reports import groups, handling, questions
+from city.reports import feedback, groups, handling, questions, reopening
 from city.reports.changing import locked
+from city.reports.feedback import Said
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.receipts import opens
+from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Photo, Report
 from city.reports.timeline import history
 
@@ -41,8 +44,19 @@ def move(
     session: WriteSession, municipality: MunicipalityView, number: str, token: str, to: State, *, reason: str | None
 ) -> Report:
     """Withdraw the report, or reopen what was called solved. Raises NotFound, Conflict, InvalidInput."""
-    report = locked(session, municipality.id, opened(session, municipality, number, token).id)
-    return handling.move_by_reporter(session, municipality, report, to, reason)
+    report_id = opened(session, municipality, number, token).id
+    if to is State.REOPENED:
+        return reopening.reopen(session, municipality, report_id, reason)
+    return handling.move_by_reporter(session, municipality, locked(session, municipality.id, report_id), to, reason)
+
+
+def rate(session: WriteSession, municipality: MunicipalityView, number: str, token: str, said: Said) -> Report:
+    """Say how it was dealt with. Raises NotFound, Conflict, InvalidInput."""
+    report_id = opened(session, municipality, number, token).id
+    groups.lock_group(session, municipality.id, report_id)
+    report = locked(session, municipality.id, report_id)
+    feedback.give(session, municipality, report, said)
+    return report
 
 
 def answer(
@@ -92,7 +106,10 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "deadline_at": report.deadline_at,
         "promised_at": report.promised_at,
         "timeline": history(session, municipality.id, report.id, internal=False),
-        "moves": _moves(session, report),
+        "moves": _moves(session, municipality, report),
+        "reopen_until": _iso(reopening.until(session, municipality, report)),
+        "feedback": feedback.given(session, report),
+        "may_rate": State((master or report).state) in ENDED_WELL,
         "questions": questions.to_holder(session, report),
     }
 
@@ -102,8 +119,8 @@ def _master(session: ReadSession, report: Report) -> Report | None:
     return session.get(Report, (report.municipality_id, report.master_id)) if report.master_id else None
 
 
-def _moves(session: ReadSession, report: Report) -> list[str]:
-    """What the reporter may do: withdraw, if no other waits with them, or reopen."""
+def _moves(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[str]:
+    """What the reporter may do: withdraw, if no other waits with them, or reopen, while there is time for it."""
     moves = [
         there
         for (here, there), allowed in MOVES.items()
@@ -111,7 +128,13 @@ def _moves(session: ReadSession, report: Report) -> list[str]:
     ]
     if State.WITHDRAWN in moves and groups.hangs_on(session, report):
         moves.remove(State.WITHDRAWN)
-    return [move.value for move in moves]
+    until = reopening.until(session, municipality, report)
+    may_reopen = until is not None and datetime.now(UTC) <= until
+    return [move.value for move in moves if move is not State.REOPENED] + ["reopened"] * may_reopen
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def holds_photo(session: ReadSession, report: Report, photo_id: object) -> None:

@@ -303,6 +303,10 @@ def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[
     ask()
     receipt = {"Receipt-Token": report["receipt_token"]}
     witness.call("POST", "/api/v1/reports/{number}/answers", at=at, headers=receipt, json={"text": "Il terzo."})
+    witness.call("PUT", "/api/v1/reports/{number}/feedback", at=at, headers=receipt, json={"rating": 5}, expected=409)
+    change("POST", "moves", {"to": "resolved", "reason": "Riparato."})
+    witness.call("PUT", "/api/v1/reports/{number}/feedback", at=at, headers=receipt, json={"rating": 5})
+    witness.call("GET", "/api/v1/desk/feedback", headers=clerk)
     tried = {"update": {"text": "Arriviamo."}}
     witness.call("POST", f"{base}/preview", at=at, headers=clerk, json=tried)
     filled = {"report": report["id"], "state": "resolved"}
