@@ -30,6 +30,7 @@ from api.routes import (
     rehearsal,
     report_schedules,
     reports,
+    satisfaction,
     session,
     stream,
     tiles,
@@ -136,7 +137,7 @@ def create_app() -> FastAPI:
         rehearsal,
         stream,
     )
-    for errand in (reports, receipt, registry, addresses, *desks, insight, monthly_report, tiles, health):
+    for errand in (reports, receipt, registry, addresses, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
     pages.add_to(app)
     problems.register(app)

@@ -107,6 +107,22 @@ class FigureTable(Told):
     rows: list[FigureRow]
 
 
+class SatisfactionRow(LineOut):
+    """How many have rated, how many gave each rating from 1 to 5, and the mean; null: not told, or too few."""
+
+    rated: int | None
+    ratings: Annotated[list[int | None], Field(min_length=5, max_length=5)]
+    mean: float | None
+
+
+class SatisfactionTable(Told):
+    """How content reporters are, line by line."""
+
+    by: By
+    layer: str | None
+    rows: list[SatisfactionRow]
+
+
 class FlowRow(BaseModel):
     """A month: what came in, what was done; None for one to four, and for what would give them away."""
 

@@ -368,6 +368,10 @@ def visit_insight(witness: Witness) -> None:
     for kind in ("html", "pdf", "csv"):
         witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": kind}, params=pesaro)
     witness.call("GET", f"{insight}/report.{{kind}}", at={"kind": "html"}, params=pesaro | {"month": "x"}, expected=422)
+    for by in ({"by": "month"}, {"by": "zone", "layer": "pesaro-districts"}):
+        first = witness.call("GET", f"{insight}/satisfaction", params=pesaro | by)
+    known = {"If-None-Match": first.headers["etag"]}
+    witness.call("GET", f"{insight}/satisfaction", params=pesaro | by, headers=known, expected=304)
     for kind in ("png", "svg"):
         witness.call("GET", f"{insight}/map.{{kind}}", at={"kind": kind}, params=pesaro)
 
