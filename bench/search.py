@@ -63,7 +63,6 @@ QUESTIONS: Final = (
     Asked("slip", "lampoine spento", ("lampione", "spento")),
     Asked("two slips", "marcapiede disestato", ("marciapiede", "dissestato")),
     Asked("common word, open ones of one office", "lampione", ("lampione",), "is_open AND department_id = {office}"),
-    Asked("common word, emergencies", "lampione", ("lampione",), "is_emergency"),
     Asked("word that nobody wrote", "wxyzwxyz", ("wxyzwxyz",)),
 )
 """Besides the street of fewest reports, and one report's number."""
@@ -74,11 +73,8 @@ def measure(owner: Connection[Any], app: Connection[Any], town: Town, said: Call
     municipality_id = town.municipality_id
     found = _drawn(owner, town, said)
     office = _one(owner, "SELECT min(department_id) FROM report WHERE municipality_id = %s", municipality_id)
-    rare, number = owner.execute(
-        "SELECT regexp_replace(address, '^via (.*) [0-9]+$', '\\1'), number FROM report"
-        " WHERE municipality_id = %s ORDER BY id LIMIT 1",
-        (municipality_id,),
-    ).fetchone() or ("", "")
+    rare = _one(owner, "SELECT min(word) FROM search_word WHERE count = 3 AND word ~ '^[a-z]{8,}$' AND NOT is_public")
+    number = _one(owner, "SELECT number FROM report WHERE municipality_id = %s ORDER BY id LIMIT 1", municipality_id)
     size = f"{town.reports:,} reports"
     for asked in (*QUESTIONS, Asked("rare word", rare, (rare,))):
         said(asked.name)

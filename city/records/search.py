@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any, Final
-from uuid import UUID
 
 from psycopg import Connection
 
@@ -24,8 +23,10 @@ from city.records.search_words import LONGEST_WORD, folded, lexeme, stemmed
 MOST_TERMS: Final = 8
 WALKED: Final = 3_000
 """Reports of a list that are looked through in its order, where all words are common."""
-FEW: Final = 2_000
-"""Hits that are listed one by one."""
+FEW: Final = 1_000
+"""Hits that are named one by one."""
+COMMON: Final = 20_000
+"""Reports with its rarest word, from which on a search begins with walking."""
 ALL: Final = 2_147_483_647
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -139,6 +140,7 @@ class Search:
         if not any(besides.values()):
             return found
         widened = [term._replace(meant=(*term.meant, *besides[term.typed])) for term in self.terms]
+        widened.append(Term("", tuple(word for words in besides.values() for word in words), is_guess=True, reports=0))
         more = replace(self, terms=tuple(widened)).having(connection, listings, len(widened), limit)
         known = {row["id"] for row in found.rows}
         seen = [*found.rows, *(row for row in more.rows if row["id"] not in known)][:limit]
@@ -163,18 +165,23 @@ class Search:
         Few hits are named one by one. Where all words are common, the list is walked through in its own order, since
         its first rows will do. What is left are words that are common, but not in this list or not together.
         """
-        values = self._values(needed) | {"before": listing.before or END}
+        values = self._values(needed) | {"before": listing.before or END, "public": self.public}
         most = sum(sorted(term.reports for term in self.known)[: len(self.known) - needed + 1])
-        if most > FEW:
-            found = _walked(connection, listing, values | {"public": self.public}, limit)
-            if found is not None:
-                return rows(connection, listing, limit, _AMONG, {"found": found})
-        hits = [row[0] for row in connection.execute(_HITS_SQL[self.public], values | {"most": FEW + 1})]
-        if len(hits) <= FEW or (listing.is_newest_first and not values["fresh"]):
-            seen = rows(connection, listing, limit, _AMONG, {"found": hits + values["fresh"]})
-            if len(hits) <= FEW or len(seen) == limit:
+        for attempt in (self._hit, _walked) if most <= COMMON else (_walked, self._hit):
+            seen = attempt(connection, listing, values, limit)
+            if seen is not None:
                 return seen
         return rows(connection, listing, limit, _WITHIN[self.public], values | {"most": ALL})
+
+    def _hit(
+        self, connection: Connection[Any], listing: Listing, values: Mapping[str, Any], limit: int
+    ) -> list[dict[str, Any]] | None:
+        """The rows among the newest hits; None where older ones may belong to them too."""
+        hits = [row[0] for row in connection.execute(_HITS_SQL[self.public], {**values, "most": FEW + 1})]
+        if len(hits) > FEW and (values["fresh"] or not listing.is_newest_first):
+            return None
+        seen = rows(connection, listing, limit, _AMONG, {"found": hits + values["fresh"]})
+        return seen if len(hits) <= FEW or len(seen) == limit else None
 
     def _values(self, needed: int) -> dict[str, Any]:
         return {
@@ -238,27 +245,29 @@ def first_of(connection: Connection[Any], listings: Sequence[Listing], limit: in
     return Found(seen)
 
 
-def _walked(connection: Connection[Any], listing: Listing, values: Mapping[str, Any], limit: int) -> list[UUID] | None:
-    """The first `limit` reports with the words among the list's first; None where there may be more farther on."""
-    given = {**listing.values, **values, "limit": limit}
-    first = (
-        f"SELECT report.municipality_id, report.id, row_number() OVER (ORDER BY {listing.order}) AS place"  # noqa: S608
-        f" FROM {listing.source} WHERE {listing.where} ORDER BY {listing.order} LIMIT {WALKED}"
-    )
+def _walked(
+    connection: Connection[Any], listing: Listing, values: Mapping[str, Any], limit: int
+) -> list[dict[str, Any]] | None:
+    """The rows among the list's first; None where there may be more farther on.
+
+    The list is read no farther than needed: a row that says how long it was comes last, if the limit lets it.
+    """
     found = connection.execute(
         f"""
-        SELECT walked.id FROM ({first}) AS walked LEFT JOIN report_text
-          ON report_text.municipality_id = walked.municipality_id AND report_text.is_public = %(public)s
-          AND report_text.report_id = walked.id
-        WHERE words @@ %(wanted)s::tsquery OR walked.id = ANY(%(fresh)s) ORDER BY place LIMIT %(limit)s
+        WITH walked AS MATERIALIZED (
+          SELECT report.municipality_id, report.id FROM {listing.source} WHERE {listing.where}
+          ORDER BY {listing.order} LIMIT {WALKED}
+        )
+        SELECT id, NULL FROM walked WHERE id = ANY(%(fresh)s) OR (
+          SELECT words @@ %(wanted)s::tsquery FROM report_text WHERE is_public = %(public)s
+            AND report_text.municipality_id = walked.municipality_id AND report_text.report_id = walked.id)
+        UNION ALL SELECT NULL, count(*) FROM walked LIMIT %(limit)s
         """,  # noqa: S608
-        given,
+        {**listing.values, **values, "limit": limit},
     ).fetchall()
-    if len(found) < limit:
-        row = connection.execute(f"SELECT count(*) FROM ({first}) AS walked", given).fetchone()  # noqa: S608
-        if row is not None and row[0] == WALKED:
-            return None
-    return [row[0] for row in found]
+    if found[-1][1] == WALKED:
+        return None
+    return rows(connection, listing, limit, _AMONG, {"found": [row[0] for row in found if row[0] is not None]})
 
 
 # --- what was typed --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from city.database import provincial, public, reading, writing
 from city.errors import InvalidInput
 from city.records import search, search_index
 from city.records.search import Listing, Search, understood
-from city.records.search_words import SHORTEST_MISSPELT
+from city.records.search_words import SHORTEST_MISSPELT, stemmed
 from city.registry import view
 from workers.duties import index_words
 
@@ -293,7 +293,16 @@ def test_common_words_are_found_in_order_page_by_page(client: TestClient, monkey
         "lampione": reports,
         "lampione rotto": [one for place, one in enumerate(reports[::-1]) if place % 3 == 0][::-1],
     }
-    for few, walked in ((0, 3), (0, 100), (2, 3), (3, 3), (100, 100)):
+    for common, few, walked in (
+        (0, 0, 3),
+        (0, 0, 100),
+        (100, 2, 3),
+        (100, 3, 3),
+        (0, 2, 3),
+        (100, 0, 3),
+        (100, 100, 3),
+    ):
+        monkeypatch.setattr(search, "COMMON", common)
         monkeypatch.setattr(search, "FEW", few)
         monkeypatch.setattr(search, "WALKED", walked)
         for typed, expected in whole.items():
@@ -316,7 +325,7 @@ def test_common_words_are_found_in_order_page_by_page(client: TestClient, monkey
                 last = found.last
                 if last is None:
                     break
-            assert seen == expected, (typed, few, walked)
+            assert seen == expected, (typed, common, few, walked)
 
 
 def test_the_index_of_words_serves_the_two_functions_and_nobody_else(client: TestClient, database: str) -> None:
@@ -371,6 +380,8 @@ def test_every_report_is_found_by_each_of_its_words_with_a_slip(  # noqa: PLR091
     typed = slipped(words[which], slip, place, letter)
     assume(len(typed) >= SHORTEST_MISSPELT)
     assert OSA.distance(words[which], typed) <= 1
+    with reading(town()) as session:
+        assume(not stemmed(session.raw, [typed])[0].is_small)
     found = ids(f"{typed} ")
     assert report in found, typed
     assert set(found) <= set(many), "another tenant's"
