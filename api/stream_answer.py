@@ -68,7 +68,8 @@ class StreamAnswer(Response):
         if since is None:
             return block("reset", b"{}", position)
         seen = await to_thread.run_sync(self._missed, since, position)
-        return chunk_of(seen, since, self._admission.sight, self._admission.topic) or mark(position)
+        told = None if seen.changes is None else list(seen.since(since))
+        return chunk_of(told, position, self._admission.sight, self._admission.topic) or mark(position)
 
     def _missed(self, since: Position, position: Position) -> Seen:
         municipality_id = self._admission.sight.municipality_id

@@ -13,7 +13,7 @@ import contextlib
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -24,12 +24,14 @@ from psycopg import AsyncConnection
 
 from city.errors import TooManyRequests, Unavailable
 from city.records import news
-from city.records.news import Seen, Sight
+from city.records.news import Change, Seen, Sight
 from city.records.position import Position
 from city.registry import view
 from city.registry.people import Staff
 
 Topic = Literal["reports", "figures"]
+Told = tuple[Change, Position]
+"""A change, and the position of whoever has been told it."""
 Why = Literal["time", "rights", "slow", "changes", "server"]
 
 MOST_OF_ONE: Final = 8
@@ -38,6 +40,9 @@ MOST_WAITING_BYTES: Final = 256 * 1024
 LONGEST_SECONDS: Final = 300
 LOOK_SECONDS: Final = 0.1
 SHORTEST_REST_SECONDS: Final = 0.025
+LONGEST_REST_SECONDS: Final = 0.15
+REST_TIMES: Final = 8
+"""Rest so many times as long as telling kept the processor busy: most of its time belongs to those who ask."""
 LONGEST_LOOK_SECONDS: Final = 12.0
 HEARTBEAT_SECONDS: Final = 15.0
 RIGHTS_SECONDS: Final = 10.0
@@ -144,25 +149,29 @@ def end_block(why: Why) -> bytes:
     return b'event: end\ndata: {"why":"%b"}\n\n' % why.encode()
 
 
-def chunk_of(seen: Seen, before: Position, sight: Sight, topic: Topic) -> bytes:
-    """All that those with this sight are told of a look; b"" where that is nothing."""
-    if seen.changes is None:
-        return block("figures" if topic == "figures" else "reset", b"{}", seen.position)
+def chunk_of(told: Sequence[Told] | None, position: Position, sight: Sight, topic: Topic) -> bytes:
+    """What those with this sight are told of these changes (None: too many), `position` being after all of them.
+
+    b"" where that is nothing.
+    """
+    if told is None:
+        return block("figures" if topic == "figures" else "reset", b"{}", position)
     municipality = view.held().municipalities.get(sight.municipality_id)
     if municipality is None:
         return b""
-    told = [
-        (*message, position)
-        for change, position in seen.since(before)
-        if (message := news.message(change, sight, municipality)) is not None
+    messages = [
+        (*message, there)
+        for change, there in told
+        if change.municipality_id == sight.municipality_id
+        and (message := news.message(change, sight, municipality)) is not None
     ]
-    if not told:
+    if not messages:
         return b""
     if topic == "figures":
-        return block("figures", b'{"municipality":"%b"}' % municipality.slug.encode(), seen.position)
-    blocks = [block(event, data, position) for event, data, position in told[:-1]]
-    event, data, _ = told[-1]
-    return b"".join([*blocks, block(event, data, seen.position)])
+        return block("figures", b'{"municipality":"%b"}' % municipality.slug.encode(), position)
+    blocks = [block(event, data, there) for event, data, there in messages[:-1]]
+    event, data, _ = messages[-1]
+    return b"".join([*blocks, block(event, data, position)])
 
 
 class Streams:
@@ -262,26 +271,32 @@ class Streams:
         try:
             await connection.execute(news.LISTEN)
             while self._listening:
-                begun = time.monotonic()
-                async with asyncio.timeout(LONGEST_LOOK_SECONDS):
-                    await self._look(connection)
+                seen, waiting = await self._look(connection)
+                begun = time.thread_time()
+                self._take_in(seen, waiting)
                 self._tend()
-                # Where looking and telling are slow, there is to be twice as much time for everything else.
-                await asyncio.sleep(max(SHORTEST_REST_SECONDS, 2 * (time.monotonic() - begun)))
-                async for _ in connection.notifies(timeout=LOOK_SECONDS - SHORTEST_REST_SECONDS, stop_after=1):
+                await asyncio.sleep(0)  # now the streams are written
+                await asyncio.sleep(0)
+                busy = time.thread_time() - begun
+                rest = min(max(SHORTEST_REST_SECONDS, REST_TIMES * busy), LONGEST_REST_SECONDS)
+                await asyncio.sleep(rest)
+                async for _ in connection.notifies(timeout=max(0.0, LOOK_SECONDS - rest), stop_after=1):
                     pass
         finally:
             await connection.close()
 
-    async def _look(self, connection: AsyncConnection[Any]) -> None:
+    async def _look(self, connection: AsyncConnection[Any]) -> tuple[Seen, list[asyncio.Future[None]]]:
+        """What has happened since the last look, and who waits for one that began after they came."""
         waiting, self._waiting = self._waiting, []
-        before = self._position
         try:
-            seen = await news.look(connection, before, self._listening)
+            async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+                return await news.look(connection, self._position, self._listening), waiting
         except BaseException:
             self._waiting += waiting
             raise
-        self._position = seen.position
+
+    def _take_in(self, seen: Seen, waiting: Collection[asyncio.Future[None]]) -> None:
+        before, self._position = self._position, seen.position
         if before is not None:
             self._tell(seen, before)
         for one in waiting:
@@ -291,12 +306,13 @@ class Streams:
     def _tell(self, seen: Seen, before: Position) -> None:
         if seen.changes is not None and not seen.changes:
             return
+        told = None if seen.changes is None else list(seen.since(before))
         chunks: dict[tuple[Sight, Topic], bytes] = {}
         for stream in self._streams:
             kind = stream.admission.sight, stream.admission.topic
             if kind not in chunks:
-                chunks[kind] = chunk_of(seen, before, *kind)
-            if seen.changes is None and stream.admission.topic == "reports":
+                chunks[kind] = chunk_of(told, seen.position, *kind)
+            if told is None and stream.admission.topic == "reports":
                 stream.restart("changes", seen.position)
             elif chunks[kind]:
                 stream.offer(chunks[kind], seen.position)

@@ -88,12 +88,19 @@ def _forget() -> None:
 @contextlib.contextmanager
 def served(app: str, environment: Mapping[str, str]) -> Iterator[str]:
     """The address of one web server process."""
+    with serving_process(app, environment) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def serving_process(app: str, environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """The address of one web server process, and its number."""
     port = free_port(HOST)
     log = FOLDER / f"{app.partition(':')[0]}.log"
-    with process_of(web_server(app, HOST, port), environment, log):
+    with process_of(web_server(app, HOST, port), environment, log) as process:
         address = f"http://{HOST}:{port}"
         wait_until_ready(f"{address}/health/ready", log)
-        yield address
+        yield address, process.pid
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ AT_REST: Final = frozenset(
 not read it are told that much."""
 
 LISTEN: Final = f"LISTEN {CHANNEL}"
-"""The bell that wakes the workers after a commit wakes the streams too; what rings no bell is seen a moment later."""
+"""The bell that wakes the workers after a commit wakes the streams too; where it fails, they look a moment later."""
 
 _BEGIN: Final = "SELECT pg_current_snapshot()::text, extract(epoch FROM now())::bigint, NULL"
 _ENTRY: Final = "SELECT municipality_id, report_id, id, what, transaction FROM timeline_entry WHERE transaction"

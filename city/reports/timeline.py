@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
+from city.jobs import bell
 from city.registry.people import Staff
 from city.registry.tables import Person
 from city.reports import journey
@@ -47,6 +48,7 @@ def note_down(
         entry.at, entry.transaction = session.happened_at, None
     session.add(entry)
     session.flush()
+    session.after_commit(bell.ring)
     if _is_watched(session, entry):
         journey.after_entry(session, report.municipality_id, report.id)
     return entry
