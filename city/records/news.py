@@ -26,7 +26,11 @@ LONGEST_AWAY_SECONDS: Final = 600
 """Whoever was away for longer reads the lists anew."""
 
 AT_REST: Final = frozenset(
-    "received assigned triage moved update note released person merged split master_moved master_update".split()  # noqa: SIM905
+    {
+        *("received", "assigned", "triage", "moved", "update", "note", "released", "person", "merged", "split"),
+        *("asked", "answered", "unanswered", "question_withdrawn", "reopening_asked", "confirmed"),
+        *("promised", "promise_taken_back", "slipped", "master_moved", "master_update", "master_news"),
+    }
 )
 """Entries after which a report is still its department's and crew's. Any other may have passed it on, so those who can
 not read it are told that much."""
