@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
+from pypdf import PdfReader
 
 from geo.place import Place
-from tests.stories.telling import COAST, INLAND, URP, SignIn, east_of, reported
+from tests.stories.telling import COAST, INLAND, ROME, URP, SignIn, east_of, reported
 from tests.trials import Staffer, eventually
 from workers.duties import find_hotspots
 
@@ -122,6 +124,49 @@ def test_a_quarrel_with_the_neighbours_shows_nowhere_but_to_the_council(client: 
         "/api/v1/insight/map.svg", params={"municipality": "pesaro", "language": "it"}, headers=council.headers
     )
     assert "uso interno" in for_council.text
+
+
+def on_paper(client: TestClient, who: Staffer | None = None) -> str:
+    """The words of this month's report as PDF."""
+    parameters = {"municipality": "pesaro", "month": f"{datetime.now(ROME):%Y-%m}", "language": "it"}
+    answer = client.get("/api/v1/insight/report.pdf", params=parameters, headers=who.headers if who else {})
+    assert answer.status_code == 200, answer.text
+    pages = PdfReader(io.BytesIO(answer.content)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_figures_ages_and_the_printed_month_tell_one_story(client: TestClient, signed_in: SignIn) -> None:
+    lamps = a_dark_street(client)
+    for _ in range(6):
+        reported(client, INLAND, "musica altissima ogni notte", category="noise", contact=ANNA)
+    clerk, council = signed_in(URP), signed_in(COUNCIL)
+    for lamp in lamps[:9]:
+        clerk.change("POST", lamp["id"], "moves", {"to": "resolved", "reason": "Linea riparata."})
+    clerk.change("POST", lamps[0]["id"], "moves", {"to": "reopened", "reason": "Di nuovo spento."})
+
+    everything = asked(client, "zones", council, by="total")["rows"][0]
+    told = {name: everything[name] for name in ("received", "open", "solved", "reopened", "late")}
+    assert told == {"received": 60, "open": 52, "solved": 8, "reopened": 1, "late": 0}
+    month = asked(client, "flow", council)["rows"][-1]
+    assert (month["received"], month["solved"], month["reopened"]) == (60, 8, 1)
+    ages = asked(client, "ageing", council, by="group")["rows"]
+    assert {row["key"]: row["open"] for row in ages if row["open"]} == {"roads": 40, "lighting": 6, "safety": 6}
+    by_month = asked(client, "zones", council, by="month", across="group")["rows"]
+    assert {row["across"]["key"]: row["received"] for row in by_month if row["received"]} == {
+        "roads": 40,
+        "lighting": 14,
+        "safety": 6,
+    }
+
+    internal = on_paper(client, council)
+    assert "Segnalazioni ricevute nel mese: 60" in internal
+    assert "Segnalazioni risolte nel mese, anche ricevute prima: 8." in internal
+    assert "Aperte in questo momento: 52" in internal
+    assert "Per uso interno" in internal
+    public = on_paper(client)
+    assert "Segnalazioni ricevute nel mese: 54" in public
+    assert "Sicurezza" not in public.split("Per tipo di problema")[1].split("Le categorie")[0]
+    assert asked(client, "flow")["rows"][-1]["reopened"] is None, "one is not told to the public"
 
 
 @pytest.mark.usefixtures("worker")
