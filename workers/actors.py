@@ -40,8 +40,11 @@ def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> N
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
         posting.queue(session, municipality, kind, KINDS[kind], about)
-    with writing(municipality_id) as session:
-        problem = posting.deliver(session, municipality, kind, KINDS[kind], about)
+        waiting = posting.queued(session, municipality, kind, about)
+    problem = None
+    for delivery_id in waiting:
+        with writing(municipality_id) as session:
+            problem = posting.deliver(session, municipality, kind, KINDS[kind], about, only=delivery_id) or problem
     if problem:
         raise Unavailable("mail.silent", problem=problem)
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 
-from city.database import WriteSession
+from city.database import ReadSession, WriteSession
 from city.errors import Unavailable
 from city.messages.letter import Letter, as_mail
 from city.messages.recipients import Recipient
@@ -62,19 +62,28 @@ def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind
         session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
 
 
-def deliver(session: WriteSession, municipality: MunicipalityView, name: str, kind: Kind, about: About) -> str | None:
-    """Send what is put down of this, each once; what kept it from being sent, or None."""
-    waiting = session.scalars(
-        select(Delivery)
-        .where(
-            Delivery.municipality_id == municipality.id,
-            Delivery.kind == name,
-            Delivery.about == dict(about),
-            Delivery.state == "queued",
-        )
-        .order_by(Delivery.id)
-        .with_for_update()
-    ).all()
+def queued(session: ReadSession, municipality: MunicipalityView, name: str, about: About) -> list[UUID]:
+    """The letters put down of this that are not sent yet."""
+    return list(session.scalars(_waiting(municipality, name, about).with_only_columns(Delivery.id)))
+
+
+def deliver(
+    session: WriteSession,
+    municipality: MunicipalityView,
+    name: str,
+    kind: Kind,
+    about: About,
+    *,
+    only: UUID | None = None,
+) -> str | None:
+    """Send what is put down of this (or `only` one of them), each once; what kept it from being sent, or None.
+
+    One a transaction keeps what was sent before a worker dies.
+    """
+    wanted = _waiting(municipality, name, about)
+    if only is not None:
+        wanted = wanted.where(Delivery.id == only)
+    waiting = session.scalars(wanted.with_for_update()).all()
 
     def composed(delivery: Delivery) -> EmailMessage | None:
         letter = kind.compose(session, municipality, delivery)
@@ -84,6 +93,19 @@ def deliver(session: WriteSession, municipality: MunicipalityView, name: str, ki
         return as_mail(municipality, delivery, letter)
 
     return post(waiting, composed)
+
+
+def _waiting(municipality: MunicipalityView, name: str, about: About) -> Select[Delivery]:
+    return (
+        select(Delivery)
+        .where(
+            Delivery.municipality_id == municipality.id,
+            Delivery.kind == name,
+            Delivery.about == dict(about),
+            Delivery.state == "queued",
+        )
+        .order_by(Delivery.id)
+    )
 
 
 def post(waiting: Iterable[Delivery], composed: Callable[[Delivery], EmailMessage | None]) -> str | None:

@@ -222,10 +222,11 @@ def flow(session: ReadSession, scope: Scope, period: Period, sieve: Sieve) -> li
     sieved, more = sieve.clauses(scope)
     firsts = period.months()
     edges = [datetime.combine(first, time(), period.zone) for first in firsts]
-    query = " UNION ALL ".join(
-        f"SELECT '{name}', width_bucket(report.{moment}, %(edges)s::timestamptz[]), count(*) FROM report"  # noqa: S608
-        f" WHERE {clause} AND report.{moment} >= %(start_at)s AND report.{moment} < %(end_at)s{sieved} GROUP BY 2"
-        for name, moment in FLOWS.items()
+    moments = ", ".join(f"('{name}', report.{moment})" for name, moment in FLOWS.items())
+    query = (
+        "SELECT moment.name, width_bucket(moment.at, %(edges)s::timestamptz[]), count(*)"  # noqa: S608
+        f" FROM report CROSS JOIN LATERAL (VALUES {moments}) AS moment (name, at)"
+        f" WHERE {clause} AND moment.at >= %(start_at)s AND moment.at < %(end_at)s{sieved} GROUP BY 1, 2"
     )
     found = session.raw.execute(
         query, values | more | {"edges": edges, "start_at": period.start_at, "end_at": period.end_at}

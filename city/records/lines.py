@@ -72,7 +72,7 @@ def lines(scope: Scope, by: By, layer: str | None, period: Period) -> Lines:
     if by == "month":
         return _months(period)
     if by == "total":
-        whole = Line(TOTAL, Named(*(text("insight.total", language=language) for language in LANGUAGES)))
+        whole = total_line()
         return Lines((whole,), lambda _key: (whole,))
     if by == "group":
         groups = {slug: Line(slug, group.name) for slug, group in scope.groups.items()}
@@ -83,6 +83,11 @@ def lines(scope: Scope, by: By, layer: str | None, period: Period) -> Lines:
         seen = [c for c in municipality.categories.values() if c.is_public or not scope.is_public]
         named = {c.id: Line(c.slug, c.name) for c in seen}
     return Lines(tuple(named.values()), lambda key: (named[key],) if key in named else ())
+
+
+def total_line() -> Line:
+    """The line of all together."""
+    return Line(TOTAL, Named(*(text("insight.total", language=language) for language in LANGUAGES)))
 
 
 def layers(municipality: MunicipalityView) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records.ageing import AgeingQuestion, ageing
+from city.records.ageing import AgeingQuestion, ageing_and_total
 from city.records.figures import FIGURES, NONE_YET, Question, figures
 from city.records.insight import Period, Scope, Sieve, flow, months_later, read_day
 from city.records.lines import By, home
@@ -132,8 +132,10 @@ class _Look:
         ]
         return [line for line in found if by == "total" or not line.is_empty]
 
-    def open_at(self, day: date, by: By = "total") -> list[dict[str, Any]]:
-        return ageing(self.session, self.scope, AgeingQuestion(by, None, day, self.sieve, self.now))
+    def open_at(self, day: date) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """What lay open when the day ended, by department and in all."""
+        asked = AgeingQuestion("department", None, day, self.sieve, self.now)
+        return ageing_and_total(self.session, self.scope, asked)
 
 
 NOTHING: Final[dict[str, Any]] = {
@@ -161,6 +163,7 @@ def gather(
     today = now.astimezone(month.zone).date()
     last_day = min(month.last, today)
     year_and_month = Period(months_later(month.first, 1 - MONTHS_OF_FLOW), month.after, month.zone, by_month=True)
+    by_department, lying = look.open_at(last_day)
     return Monthly(
         scope=scope,
         month=month,
@@ -176,9 +179,9 @@ def gather(
             row | {"first": first}
             for row, first in zip(flow(session, scope, year_and_month, sieve), year_and_month.months(), strict=True)
         ],
-        open=look.open_at(last_day)[0],
-        open_before=look.open_at(month.first - timedelta(days=1))[0],
-        open_by_department=[row for row in look.open_at(last_day, "department") if row["open"] != 0],
+        open=lying,
+        open_before=look.open_at(month.first - timedelta(days=1))[1],
+        open_by_department=[row for row in by_department if row["open"] != 0],
     )
 
 
