@@ -101,3 +101,23 @@ def test_bounds_hold_all_shapes() -> None:
     assert bounds_of(shapely.box(1, 2, 3, 4), None, shapely.Point(5, 1)) == Bounds(1, 1, 5, 4)
     with pytest.raises(ValueError, match="no shape"):
         bounds_of(None)
+
+
+def test_a_long_note_is_written_in_lines_that_have_room() -> None:
+    note = "Stato al 30 novembre. Comprende segnalazioni non pubbliche, per uso interno. " * 3
+    picture = Picture(HERE, 500, note=note)
+    root = ET.fromstring(picture.svg())  # noqa: S314  (our own)
+    lines = [str(words.text) for words in root.iter("{http://www.w3.org/2000/svg}text") if len(str(words.text)) > 5]
+    assert len(lines) > 2
+    assert " ".join(lines) == note.strip()
+    assert all(text_width(line, 12) < 500 - 32 for line in lines)
+
+
+def test_a_name_lies_on_its_halo_in_every_program() -> None:
+    picture = Picture(HERE, 500)
+    assert picture.label(Place(11.87, 45.40), "Centro")
+    root = ET.fromstring(picture.svg())  # noqa: S314  (our own)
+    halo, name = (w for w in root.iter("{http://www.w3.org/2000/svg}text") if w.text == "Centro")
+    assert halo.get("stroke") == halo.get("fill") == "#ffffff"
+    assert halo.get("aria-hidden") == "true"
+    assert name.get("stroke") is None
