@@ -1,5 +1,9 @@
 """Figures by zone, department, category, group or month: how many, how quickly, how late; and the period before beside.
 
+The public is told of lines with five reports or more. What everybody may see of each of these reports (whether it is
+open, late, reopened) is counted in them as it is; what reporters say in private (that it is solved, how content they
+are) must itself be so of five or more, or of none.
+
 Medians and 90th percentiles, never averages: one report that lay for a year says nothing about all others. Where there
 are too few reports for a figure, or the share asked for has not been reached, there is None and the reason.
 """
@@ -8,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
@@ -130,9 +134,12 @@ class Tally:
             waits = self.answers if kind == ANSWER else self.solutions
             waits.add(value if value >= 0 else -1 - value, count, is_over=value >= 0)
 
-    def figures(self, *, is_told: bool) -> dict[str, Any]:
-        """The figures by name; where one is None, `reasons` says why: `few`, `not_reached` or `none`."""
-        if not is_told:
+    def figures(self, untold: Collection[str]) -> dict[str, Any]:
+        """The figures by name; where one is None, `reasons` says why: `few`, `not_reached` or `none`.
+
+        `untold` names those that are not told; without `received` none is.
+        """
+        if "received" in untold:
             return dict.fromkeys(FIGURES) | {"reasons": dict.fromkeys(FIGURES, FEW)}
         figures: dict[str, Any] = {"received": self.received} | {name: self.flags[name] for name in COUNTS[1:]}
         reasons = {}
@@ -156,7 +163,7 @@ class Tally:
             figures[name] = round(self.flags[part] / number, 4) if number >= LEAST else None
             if number < LEAST:
                 reasons[name] = _too_few(number)
-        return figures | {"reasons": reasons}
+        return figures | dict.fromkeys(untold) | {"reasons": reasons | dict.fromkeys(untold, FEW)}
 
 
 def _too_few(number: int) -> str:
@@ -194,12 +201,12 @@ def figures(session: ReadSession, scope: Scope, asked: Question) -> list[dict[st
                 tallies[(line, cross), is_now].add(kind, value, count)
     cells: dict[Cell, None] = {} if across else dict.fromkeys((line, None) for line in shown.all)
     cells |= dict.fromkeys(cell for cell, _ in tallies)
-    hidden = {is_now: _withheld(scope, {cell: tallies[cell, is_now].received for cell in cells}) for is_now in _BOTH}
+    untold = {is_now: _untold(scope, {cell: tallies[cell, is_now] for cell in cells}) for is_now in _BOTH}
     rows = [
         cell[0].as_json()
         | {"across": cell[1] and cell[1].as_json()}
-        | tallies[cell, True].figures(is_told=cell not in hidden[True])
-        | {"before": tallies[cell, False].figures(is_told=cell not in hidden[False])}
+        | tallies[cell, True].figures(untold[True][cell])
+        | {"before": tallies[cell, False].figures(untold[False][cell])}
         for cell in cells
     ]
     return sorted(rows, key=_by_time if asked.by == "month" else _by_number)
@@ -222,16 +229,39 @@ NOT_TOLD_AS: Final = 0.5
 """Between those told and those of which there are none."""
 
 
-def _withheld(scope: Scope, numbers: dict[Cell, int]) -> set[Cell]:
-    """Of which cells nothing is told: those with one to four reports, and what would give them away."""
-    if not scope.is_public or not numbers:
-        return set()
+PRIVATE: Final = {"confirmed": ("confirmed", "confirmed_share"), "rated": ("rated", "satisfied_share")}
+"""What reporters say in private: what is counted, and which figures would tell it."""
+
+
+def _untold(scope: Scope, tallies: dict[Cell, Tally]) -> dict[Cell, set[str]]:
+    """Which figures of each cell are not told."""
+    untold: dict[Cell, set[str]] = {cell: set() for cell in tallies}
+    if not scope.is_public or not tallies:
+        return untold
+    few = _withheld({cell: tally.received for cell, tally in tallies.items()})
+    for cell in few:
+        untold[cell].add("received")
+    for flag, names in PRIVATE.items():
+        for cell in _withheld({cell: tally.flags[flag] for cell, tally in tallies.items()}, few):
+            untold[cell].update(names)
+    for cell, tally in tallies.items():
+        if any(
+            0 < number < LEAST for number in (tally.flags["satisfied"], tally.flags["rated"] - tally.flags["satisfied"])
+        ):
+            untold[cell].add("satisfied_share")
+    return untold
+
+
+def _withheld(numbers: dict[Cell, int], already: Collection[Cell] = ()) -> set[Cell]:
+    """Which numbers are not told: one to four, those that are not `already`, and what would give them away."""
     rows = {line: at for at, line in enumerate(dict.fromkeys(line for line, _ in numbers))}
     columns = {cross: at for at, cross in enumerate(dict.fromkeys(cross for _, cross in numbers))}
     table = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    kept = np.zeros(table.shape, dtype=np.bool_)
     for (line, cross), number in numbers.items():
         table[rows[line], columns[cross]] = number
-    withheld = of_line(table[:, 0])[:, np.newaxis] if list(columns) == [None] else of_table(table)
+        kept[rows[line], columns[cross]] = (line, cross) in already
+    withheld = of_line(table[:, 0], kept[:, 0])[:, np.newaxis] if list(columns) == [None] else of_table(table, kept)
     return {(line, cross) for line, cross in numbers if withheld[rows[line], columns[cross]]}
 
 

@@ -25,19 +25,20 @@ def are_few(numbers: Numbers) -> Withheld:
     return (numbers > 0) & (numbers < LEAST)
 
 
-def of_line(numbers: Numbers) -> Withheld:
-    """Which of the parts of a sum, shape (n,), are not told where the sum is."""
-    withheld = are_few(numbers)
+def of_line(numbers: Numbers, already: Withheld | None = None) -> Withheld:
+    """Which of the parts of a sum, shape (n,), are not told where the sum is; `already`: withheld for other reasons."""
+    withheld = are_few(numbers) if already is None else are_few(numbers) | already
     _cover(numbers, withheld, has_no_sum=False)
     return withheld
 
 
-def of_table(numbers: Numbers) -> Withheld:
-    """Which cells of a table, shape (rows, columns), are not told where the sums of rows, of columns and of all are.
+def of_table(numbers: Numbers, already: Withheld | None = None) -> Withheld:
+    """Which cells of a table, shape (rows, columns), are not told where the sums of rows, of columns and of all are;
+    `already`: withheld for other reasons.
 
     The sums themselves are told as `of_line` says of them.
     """
-    withheld = are_few(numbers)
+    withheld = are_few(numbers) if already is None else are_few(numbers) | already
     sums = (of_line(numbers.sum(axis=1)), of_line(numbers.sum(axis=0)))
     while True:
         before = int(withheld.sum())

@@ -63,7 +63,7 @@ def test_what_was_confirmed_reopened_rated_and_late_is_counted(client: TestClien
     age(reports[0], deadline_at=NOW - timedelta(days=1), solved_at=NOW)
     age(reports[10], deadline_at=NOW - timedelta(days=1))
     age(reports[11], deadline_at=NOW - timedelta(days=1), paused_at=NOW - timedelta(days=2))
-    row = asked(client, "zones", by="total")["rows"][0]
+    row = asked(client, "zones", signed_in(COUNCIL), by="total")["rows"][0]
     told = {name: row[name] for name in ("received", "open", "solved", "confirmed", "reopened", "rated")}
     assert told == {"received": 12, "open": 4, "solved": 8, "confirmed": 6, "reopened": 2, "rated": 6}
     assert (row["late"], row["late_open"]) == (2, 1), "the clock of one stands still"
@@ -71,6 +71,8 @@ def test_what_was_confirmed_reopened_rated_and_late_is_counted(client: TestClien
     assert (row["confirmed_share"], row["reopened_share"]) == (0.75, 0.2)
     assert row["satisfied_share"] == pytest.approx(4 / 6, abs=1e-4)
     assert row["key"] == "total"
+    public = asked(client, "zones", by="total")["rows"][0]
+    assert (public["rated"], public["satisfied_share"]) == (6, None), "four content, two not: too few of either"
 
 
 def test_months_side_by_side_have_the_same_month_of_the_period_before_beside_them(client: TestClient, age: Age) -> None:
@@ -116,6 +118,25 @@ def test_small_numbers_cannot_be_worked_out_from_the_total(client: TestClient, s
         "roads": None,
         "waste": 9,
     }
+
+
+def test_what_reporters_say_in_private_is_told_of_five_or_more(client: TestClient, signed_in: SignIn, age: Age) -> None:
+    clerk, council = signed_in(URP), signed_in(COUNCIL)
+    holes = [reported(client, INLAND, "buca", category="pothole") for _ in range(9)]
+    reports = [*lamps(client, 9), *holes]
+    for report in reports:
+        clerk.change("POST", report["id"], "moves", {"to": "resolved", "reason": "Fatto."})
+    for report in (*reports[:3], *holes[:8]):
+        age(report, confirmed_at=NOW, rating=5)
+    seen = {row["key"]: row for row in asked(client, "zones", by="group")["rows"]}
+    lighting, roads = seen["lighting"], seen["roads"]
+    assert (lighting["received"], lighting["solved"], lighting["confirmed"], lighting["rated"]) == (9, 9, None, None)
+    assert (lighting["confirmed_share"], lighting["reasons"]["confirmed"]) == (None, "few")
+    assert (roads["confirmed"], roads["confirmed_share"]) == (None, None), "the total less it would tell of three"
+    whole = asked(client, "zones", by="total")["rows"][0]
+    assert (whole["confirmed"], whole["rated"], whole["satisfied_share"]) == (11, 11, 1.0)
+    staff = {row["key"]: row for row in asked(client, "zones", council, by="group")["rows"]}
+    assert (staff["lighting"]["confirmed"], staff["roads"]["confirmed"]) == (3, 8)
 
 
 def test_how_old_is_what_lies_open_now_and_what_lay_open_then(client: TestClient, signed_in: SignIn, age: Age) -> None:

@@ -44,6 +44,16 @@ def test_a_sum_tells_nothing_of_what_is_withheld_from_it(numbers: Numbers) -> No
     assert withheld.sum() <= are_few(numbers).sum() + 2, "and no more than needed"
 
 
+@given(LINES, st.integers(0, 11))
+def test_what_is_withheld_already_is_covered_too(numbers: Numbers, at: int) -> None:
+    already = np.zeros(numbers.shape, dtype=np.bool_)
+    already[at % len(numbers)] = True
+    withheld = of_line(numbers, already)
+    assert (withheld >= already).all()
+    if (numbers > 0).sum() > 1:
+        assert withheld.sum() != 1
+
+
 def settled(numbers: Numbers, withheld: Withheld) -> list[tuple[int, int]]:
     """The withheld cells that whoever knows the rest can work out: no other table fits what is told."""
     rows, columns = of_line(numbers.sum(axis=1)), of_line(numbers.sum(axis=0))
