@@ -180,6 +180,8 @@ class Question:
     sieve: Sieve
     now: datetime
     across: Across | None = None
+    has_before: bool = True
+    """Whether the period before is asked for; without, its figures are those of nothing."""
 
 
 Cell = tuple[Line, Line | None]
@@ -279,7 +281,7 @@ def _counted(session: ReadSession, scope: Scope, asked: Question) -> Iterable[tu
             "now": asked.now,
             "start_at": period.start_at,
             "end_at": period.end_at,
-            "before_at": period.before().start_at,
+            "before_at": period.before().start_at if asked.has_before else period.start_at,
             "solved": list(SOLVED),
             "void": list(VOID),
         },

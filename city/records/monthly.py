@@ -114,10 +114,8 @@ class _Look:
         layer = self.layer if by == "zone" else None
         year = a_month(months_later(self.month.first, -12), self.scope)
         rows = figures(self.session, self.scope, Question(by, layer, self.month, self.sieve, self.now))
-        a_year_ago = {
-            row["key"]: row
-            for row in figures(self.session, self.scope, Question(by, layer, year, self.sieve, self.now))
-        }
+        then = Question(by, layer, year, self.sieve, self.now, has_before=False)
+        a_year_ago = {row["key"]: row for row in figures(self.session, self.scope, then)}
         names = {row["key"]: row["name"] for row in (*a_year_ago.values(), *rows)}
         here = {row["key"]: row for row in rows}
         found = [
