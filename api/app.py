@@ -17,6 +17,7 @@ from api.limits import BodyLimit
 from api.routes import (
     addresses,
     administration,
+    bulk,
     calendars,
     crew,
     desk,
@@ -127,6 +128,7 @@ def create_app() -> FastAPI:
     desks = (
         session,
         worklists,
+        bulk,
         desk,
         dialogue,
         crew,

@@ -117,6 +117,12 @@ class WriteSession(ReadSession):
     happened_at: datetime | None = None
     """When what is written here happened, if that was long ago: history keeps its dates, and nobody is told of it."""
 
+    @property
+    def promised(self) -> list[tuple[str, dict[str, Any]]]:
+        """The jobs promised here so far: actors and their arguments."""
+        promised: list[tuple[str, dict[str, Any]]] = self.info.setdefault("promised", [])
+        return promised
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once what was done here is kept; never when it is undone."""
         self.info.setdefault("after_commit", {})[call] = None

@@ -65,6 +65,7 @@ def promise(session: WriteSession, actor: str, *, delay_seconds: float = 0, **ar
         "INSERT INTO job (actor, arguments, visible_at) VALUES (%s, %s, now() + make_interval(secs => %s))",
         (actor, json.dumps(arguments, default=str), delay_seconds),
     )
+    session.promised.append((actor, arguments))
     session.after_commit(bell.ring)
 
 

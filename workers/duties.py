@@ -12,7 +12,7 @@ from city.messages import monthly
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, closing, journey, photos, promises, questions
+from city.reports import clock, closing, journey, photos, promises, questions, stacks
 from geo import pyramid
 from workers.chores import Chore
 
@@ -44,6 +44,12 @@ def forget_sign_ins() -> None:
         signing_in.forget_expired(session)
         tickets.forget_expired(session)
         pacing.forget_full(session)
+
+
+def forget_stacks() -> None:
+    """Forget what was answered long ago to those who changed many reports at once."""
+    with provincial() as session:
+        stacks.forget_old(session)
 
 
 def find_hotspots() -> None:
@@ -141,4 +147,5 @@ CHORES: Final = (
     Chore("send_monthly_reports", 60, send_monthly_reports),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),
+    Chore("forget_stacks", 3600, forget_stacks),
 )

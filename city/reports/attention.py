@@ -95,11 +95,13 @@ def watch(desk: Desk, report_id: UUID) -> bool:
     return row is not None
 
 
-def unwatch(desk: Desk, report_id: UUID) -> None:
-    """Hear of it no more; harmless where one did not watch."""
+def unwatch(desk: Desk, report_id: UUID) -> bool:
+    """Hear of it no more; whether one did until now."""
     row = desk.session.get(Watcher, (desk.municipality.id, desk.staff.person_id, report_id))
-    if row is not None:
-        desk.session.delete(row)
+    if row is None:
+        return False
+    desk.session.delete(row)
+    return True
 
 
 def mark_seen(desk: Desk, report_id: UUID) -> None:

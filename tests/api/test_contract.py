@@ -225,6 +225,12 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     change("PUT", "category", {"category": "lamp-flicker"})
     change("PUT", "department", {"department": "urp", "reason": "la prende in carico lo sportello"})
     change("PUT", "crew", {"crew": None})
+    action = {"do": "note", "text": "Vista insieme alle altre."}
+    stack = {"action": action, "reports": [{"id": report["id"]}, {"id": str(UUID(int=1))}]}
+    looked = call("POST", "/api/v1/desk/bulk", headers=staff, json=stack | {"preview": True}).json()
+    wish = {key: looked[key] for key in ("reports", "selection_token")} | {"client_reference": str(UUID(int=8))}
+    call("POST", "/api/v1/desk/bulk", headers=staff, json=stack | wish)
+    call("POST", "/api/v1/desk/bulk", headers=staff, json=stack, expected=422)
     change("POST", "take", {})
     change("POST", "updates", {"text": "@nessuno.affatto"}, expected=422)
     for method, what in (("PUT", "watch"), ("POST", "seen"), ("DELETE", "watch")):
