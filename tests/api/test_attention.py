@@ -107,7 +107,7 @@ def test_a_note_seen_at_the_desk_needs_no_letter(
     urp, works = signed_in(URP), signed_in(WORKS)
     postbox.silent.add(WORKS)
     note(urp, report, NOTE)
-    eventually(lambda: attempts(database, "mentioned"))
+    eventually(lambda: attempts(database, "mentioned") and put_off(database))
     assert do(works, "POST", report, "seen") == 204
     postbox.silent.clear()
     hurry(database)
@@ -125,6 +125,13 @@ def attempts(database: str, kind: str) -> int:
 def states(database: str, kind: str) -> list[str]:
     with psycopg.connect(database) as admin:
         return [row[0] for row in admin.execute("SELECT state FROM delivery WHERE kind = %s ORDER BY id", (kind,))]
+
+
+def put_off(database: str) -> bool:
+    """Whether each job was tried, and waits for its next try."""
+    with psycopg.connect(database) as admin:
+        row = admin.execute("SELECT count(*) FROM job WHERE state = 1 OR visible_at <= now()").fetchone()
+    return row == (0,)
 
 
 def hurry(database: str) -> None:
@@ -147,7 +154,7 @@ def test_who_is_given_a_report_is_told_unless_it_is_taken_back(
     for report in (kept, back):
         urp.change("PUT", report["id"], "person", {"person": works})
     urp.change("PUT", back["id"], "person", {"person": None})
-    eventually(lambda: attempts(database, "assigned"))
+    eventually(lambda: put_off(database))
     postbox.silent.clear()
     hurry(database)
     (mail,) = eventually(lambda: postbox.to(WORKS))
@@ -214,7 +221,7 @@ def test_news_are_neither_lost_nor_repeated_while_the_mail_server_is_away(
     words = [f"Nota numero {n}." for n in range(6)]
     for n, said in enumerate(words):
         note(urp, reports[n % 2], said)
-    eventually(lambda: attempts(database, "watched"))
+    eventually(lambda: attempts(database, "watched") and put_off(database))
     postbox.silent.clear()
     hurry(database)
     wait_for_rest(database)
