@@ -63,6 +63,14 @@ class Report(Base):
             "person_id",
             postgresql_where=text("person_id IS NOT NULL"),
         ),
+        Index(
+            "report_desk_index",
+            "municipality_id",
+            "person_id",
+            "deadline_at",
+            "id",
+            postgresql_where=text("is_open AND person_id IS NOT NULL"),
+        ),
         Index("report_crew_index", "municipality_id", "crew_id", postgresql_where=text("crew_id IS NOT NULL")),
         Index("report_deadline_index", "municipality_id", "deadline_at", "id", postgresql_where=text("is_open")),
         Index(

@@ -235,6 +235,26 @@ def test_sent_twice_it_is_done_once(client: TestClient, database: str, signed_in
     assert (refused.status_code, refused.json()["field"]) == (409, "client_reference")
 
 
+def test_cut_off_in_the_middle_it_leaves_nothing_and_can_be_sent_again(
+    client: TestClient, database: str, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urp = signed_in(URP)
+    reports = potholes(client, 3)
+    body = application(preview(urp, RESOLVE, reports=named(reports)), RESOLVE)
+    before = everything(database)
+
+    def cut_off(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stacks, "keep_answer", cut_off)
+        with pytest.raises(RuntimeError):
+            asked(urp, body)
+    assert everything(database) == before
+    again = asked(urp, body)
+    assert (again.status_code, len(again.json()["changed"])) == (200, 3)
+
+
 def test_two_stacks_at_once_the_other_way_round_both_end(client: TestClient, signed_in: SignIn) -> None:
     urp, works = signed_in(URP), signed_in(WORKS)
     reports = potholes(client, 12)
