@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
+from api.handover_schemas import ActIn
 from api.limits import BodyLimit
 from api.routes import (
     addresses,
@@ -37,6 +38,7 @@ from api.routes import (
     tiles,
     worklists,
 )
+from api.routes.outside import ROUTERS
 from api.schemas import Problem, ReportIn
 from api.stopping import when_asked_to_end
 from api.streaming import Streams
@@ -141,6 +143,8 @@ def create_app() -> FastAPI:
     )
     for errand in (reports, receipt, registry, addresses, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
+    for router in ROUTERS:
+        app.include_router(router)
     pages.add_to(app)
     problems.register(app)
     app.add_middleware(BodyLimit)
@@ -155,7 +159,7 @@ def contract(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         schemas = document["components"]["schemas"]
-        for model in (Problem, ReportIn):
+        for model in (Problem, ReportIn, ActIn):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= schema.pop("$defs", {})
             schemas[model.__name__] = schema

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from api.children_schemas import ChildOut
+from api.handover_schemas import HandoverOut
 from api.schemas import (
     AddressSource,
     Id,
@@ -33,11 +35,12 @@ PersonId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class MoveIn(Strict):
-    """A step in the report's life."""
+    """A step in the report's life; `leave_children`: solve it although parts of its work are open."""
 
     to: Annotated[State, Field(strict=False)]
     reason: Words | None = None
     internal_note: Words | None = None
+    leave_children: bool = False
     unknown_mentions: Annotated[Unknown, Field(strict=False)] = Unknown.REFUSE
 
 
@@ -263,6 +266,9 @@ class DeskReportFull(DeskReport):
     deliveries: list[DeliveryOut]
     near_duplicates: list[NearReport]
     together: Together
+    handovers: list[HandoverOut]
+    children: list[ChildOut]
+    resolves_with_children: bool
     moves: list[State]
     reporter: ReporterOut | None = None
 

@@ -336,7 +336,7 @@ class PublicTimelineEntry(BaseModel):
 
     at: datetime
     what: str
-    actor: Literal["citizen", "system", "staff"]
+    actor: Literal["citizen", "contractor", "outside", "staff", "system"]
     from_state: State | None
     to_state: State | None
     note: str | None
@@ -353,6 +353,7 @@ class PublicReport(BaseModel):
     category: str
     group: str
     department: str
+    handed_to: Named | None
     description: str | None
     people: int
     photos: list[UUID]
@@ -447,6 +448,7 @@ class HolderReport(BaseModel):
     category_name: Named
     department: str
     department_name: Named
+    handed_to: Named | None
     description: str
     address: str | None
     address_source: AddressSource | None

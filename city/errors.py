@@ -9,6 +9,7 @@
     │   └── CodeNeeded          the password is right, and a code is asked for besides
     ├── Forbidden               signed in, but without this right
     ├── NotFound                no such thing, or not for these eyes
+    ├── Gone                    it was there, and is not any more
     ├── Conflict                the state of things does not allow it
     │   └── VersionConflict     somebody else changed it in the meantime
     ├── PreconditionRequired    a change that does not say which version it was made from
@@ -72,6 +73,10 @@ class Forbidden(LampioneError):
 
 class NotFound(LampioneError):
     """No such thing, or not for these eyes."""
+
+
+class Gone(LampioneError):
+    """It was there, and is not any more."""
 
 
 class Conflict(LampioneError):

@@ -42,6 +42,7 @@ REPORT_TABLES = (
     " report_schedule, watcher, mention, saved_filter, stack_run,"
     " search_due, report_text, search_word, search_gram"
 )
+OUTSIDE_TABLES = "handover, outside_body"
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +192,7 @@ def database(_database: str) -> Iterator[str]:
     yield _database
     with psycopg.connect(_database) as admin:
         admin.execute("SET session_replication_role = replica")
-        for table in REPORT_TABLES.split(", "):
+        for table in (*OUTSIDE_TABLES.split(", "), *REPORT_TABLES.split(", ")):
             admin.execute(f"DELETE FROM {table}")
 
 

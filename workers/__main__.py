@@ -1,6 +1,7 @@
 """`python -m workers`: one worker process."""
 
 from workers.duties import CHORES
+from workers.handover_duties import HANDOVER_CHORES
 from workers.run import main
 
-main(CHORES)
+main((*CHORES, *HANDOVER_CHORES))

@@ -71,5 +71,6 @@ def broker() -> PostgresBroker:
     """
     made = make_broker(settings().database_url, worker_settings())
     dramatiq.set_broker(made)
-    importlib.import_module("workers.actors")
+    for name in ("workers.actors", "workers.handover_actors"):
+        importlib.import_module(name)
     return made

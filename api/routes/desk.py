@@ -52,6 +52,7 @@ def move(work: Workplace, report_id: UUID, body: MoveIn, version: IfMatch) -> Re
             body.to,
             reason=body.reason,
             internal_note=body.internal_note,
+            leave_children=body.leave_children,
             unknown_mentions=body.unknown_mentions,
         ),
     )

@@ -68,14 +68,14 @@ async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
         if kind == "application/json" or kind.endswith("+json"):
             return ReportIn.model_validate_json(await request.body()), []
         if kind == "multipart/form-data":
-            fields, files = await _form(request)
+            fields, files = await read_form(request)
             return _from_form(fields), files
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
     raise HTTPException(415)
 
 
-async def _form(request: Request) -> tuple[dict[str, str], list[bytes]]:
+async def read_form(request: Request) -> tuple[dict[str, str], list[bytes]]:
     """The fields and the files of a form. Raises HTTPException 413 for too many or too long ones, 400 for no form."""
     try:
         async with request.form(max_files=MOST_FILES_READ, max_fields=40, max_part_size=LARGEST_JSON) as form:

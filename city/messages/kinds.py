@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from city.messages import dialogue, staff_letters
+from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
-KINDS: Final[dict[str, Kind]] = {
+KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "answered": dialogue.ANSWERED,
     "assigned": staff_letters.ASSIGNED,
     "mentioned": staff_letters.MENTIONED,

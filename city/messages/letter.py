@@ -45,6 +45,8 @@ class Letter:
     choices: Sequence[tuple[str, str]] = field(default=())
     """What can be chosen, and the link of each."""
     attachments: Sequence[Attachment] = field(default=())
+    reply_to: str = ""
+    """Who reads the answers; empty: the municipality."""
 
     def plain(self) -> str:
         """As plain text."""
@@ -73,8 +75,8 @@ def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: L
     domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{delivery.id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    if municipality and municipality.email:
-        message["Reply-To"] = municipality.email
+    if reply_to := letter.reply_to or (municipality.email if municipality else ""):
+        message["Reply-To"] = reply_to
     message.set_content(letter.plain())
     message.add_alternative(letter.page(delivery.language), subtype="html")
     for attachment in letter.attachments:

@@ -149,6 +149,7 @@ def _happened(
     filled = values | {"master": entry.details.get("master", ""), "state": state}
     if until := entry.details.get("until"):
         filled["until"] = date.fromisoformat(until).strftime("%d/%m/%Y")
+    filled["body"] = entry.details.get("body", {}).get(language, "")
     if entry.what == "master_news":
         of_master = _values(municipality, entry.details["category_id"], entry.details["department_id"], language)
         what = entry.details["what"]

@@ -17,7 +17,7 @@ from city.messages.news import compose, subject
 from city.messages.posting import post
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
-from city.reports.tables import Report, Reporter, TimelineEntry
+from city.reports.tables import HANDED_OVER, Report, Reporter, TimelineEntry
 
 
 def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> UUID | None:
@@ -32,6 +32,8 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
     if not entries:
         return None
     report = session.get_one(Report, (municipality.id, report_id))
+    if report.source == HANDED_OVER:
+        return None  # whoever handed it over goes on writing to the reporter
     delivery = Delivery(
         municipality_id=municipality.id,
         report_id=report_id,

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
+from city.records import handed
 from city.registry.view import MunicipalityView, Registry
 from city.reports import feedback, groups, handling, questions, reopening
 from city.reports.changing import locked
@@ -97,6 +98,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "category_name": {"it": category.name.it, "en": category.name.en},
         "department": department.slug,
         "department_name": {"it": department.name.it, "en": department.name.en},
+        "handed_to": handed.now_with(session, report),
         "description": report.description,
         "address": report.address,
         "address_source": report.address_source,

@@ -31,6 +31,9 @@ _COLUMNS: Final = """
   municipality.slug AS municipality, category.slug AS category, report.group_slug AS "group",
   department.slug AS department, report.public_description AS description,
   report.people, report.created_at, report.updated_at, report.deadline_at, report.promised_at,
+  (SELECT json_build_object('it', name_it, 'en', name_en) FROM handover
+   WHERE report.state = 'forwarded' AND handover.municipality_id = report.municipality_id
+   AND handover.report_id = report.id AND handover.state IN ('queued', 'sent', 'accepted')) AS handed_to,
   (SELECT coalesce(json_agg(photo.id ORDER BY photo.position), '[]') FROM photo
    WHERE photo.municipality_id = report.municipality_id AND photo.report_id = report.id) AS photos
 """

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from city.database import ReadSession
 from city.errors import NotFound
+from city.records import handed, parts
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
@@ -48,7 +49,7 @@ def one(
     scope, values = ("true", {}) if just_changed else scope_of(staff, municipality)
     found = session.raw.execute(
         f"SELECT {DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
-        " zone_ids, occurred_at FROM report"
+        " zone_ids, occurred_at, resolves_with_children FROM report"
         f" WHERE report.municipality_id = %(municipality_id)s AND report.id = %(id)s AND {scope}",
         values | {"municipality_id": municipality.id, "id": report_id},
     )
@@ -73,6 +74,9 @@ def one(
         "deliveries": _deliveries(session, municipality, report_id),
         "near_duplicates": _near(session, municipality, report, place),
         "together": groups.seen(session, municipality.id, report_id, report["master_id"]),
+        "handovers": handed.of_report(session, municipality.id, report_id),
+        "children": parts.of_report(session, municipality, report_id),
+        "resolves_with_children": report["resolves_with_children"],
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
     }
     may_contact = staff.may(

@@ -34,6 +34,8 @@ class Right(StrEnum):
     CONTACT = "contact"
     FIELD = "field"
     DESK = "desk"
+    SHARE = "share"
+    """To tell somebody outside who reported."""
     ADMINISTER = "administer"
 
 
@@ -41,7 +43,7 @@ _RIGHTS: Final[dict[str, frozenset[Right]]] = {
     "council": frozenset({Right.READ}),
     "crew": frozenset({Right.READ, Right.FIELD}),
     "clerk": frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK}),
-    "head": frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK}),
+    "head": frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK, Right.SHARE}),
     "municipality_admin": frozenset(Right),
     "province_admin": frozenset(Right),
 }

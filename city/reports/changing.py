@@ -191,6 +191,8 @@ def tell(
         details=dict(details or {}),
     )
     journey.after_public_change(session, report.municipality_id, report.id)
+    if report.parent_id is not None and to is not None and not to.is_open:
+        journey.after_child(session, report.municipality_id, report.parent_id)
     _tell_group(session, report, entry, staff)
     return entry
 

@@ -67,7 +67,7 @@ NEARBY_SQL: Final = f"""
       WHERE municipality_id = %(municipality_id)s AND cell BETWEEN range.first AND range.last
       ORDER BY cell LIMIT {MOST_LOOKED_AT}
     ) AS near
-    WHERE category_id = ANY (%(kin)s::integer[]) AND (is_public OR %(hidden_too)s::boolean)
+    WHERE category_id = ANY (%(kin)s::integer[]) AND (is_public OR %(hidden_too)s::boolean AND parent_id IS NULL)
       AND (is_open OR state IN ('resolved', 'closed') AND updated_at > %(solved_since)s::timestamptz)
     ORDER BY (cell_x - %(near_x)s)::float8 ^ 2 + (cell_y - %(near_y)s)::float8 ^ 2 LIMIT {MOST_MEASURED}
 """  # noqa: S608

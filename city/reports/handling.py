@@ -17,6 +17,7 @@ from city.database import WriteSession
 from city.errors import Conflict, InvalidInput
 from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
+from city.reports import children
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import counted_anew
@@ -40,9 +41,13 @@ def move(
     *,
     reason: str | None,
     internal_note: str | None = None,
+    leave_children: bool = False,
     unknown_mentions: Unknown = Unknown.KEEP,
 ) -> Report:
-    """Move the report along its life; `reason` is read by the reporter, `internal_note` is not."""
+    """Move the report along its life; `reason` is read by the reporter, `internal_note` is not.
+
+    It is solved with open children only where that was said: `leave_children`.
+    """
     if to is State.DUPLICATE:
         raise InvalidInput("reports.by_merging", field="to")
     report = desk.open(report_id, version, Right.FIELD)
@@ -51,6 +56,8 @@ def move(
         raise Conflict("reports.by_splitting")
     reason = cleaned(reason, field="reason")
     check_move(here, to, desk.mover(report), reason)
+    if to is State.RESOLVED and not leave_children:
+        children.check_done(desk.session, report)
     enter(desk.municipality, report, to)
     tell(desk.session, report, "moved", staff=desk.staff, here=here, to=to, note=reason)
     note = cleaned(internal_note, field="internal_note")
@@ -108,7 +115,8 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     routing = route(desk.municipality, category, zones, now)
     report.category_id, report.group_slug = category.id, category.group.slug
     report.decided_by, report.confidence = "staff", None
-    report.is_public, report.is_coarse = category.is_public, category.is_coarse
+    is_shown = report.parent_id is None
+    report.is_public, report.is_coarse = is_shown and category.is_public, is_shown and category.is_coarse
     pauses = stops(desk.session, report)
     report.deadline_at = counted_anew(report.created_at, category.deadline, pauses, desk.municipality.working_time)
     report.routing, report.triage_reason = routing.as_json(), routing.problem
@@ -213,6 +221,8 @@ def merge(desk: Desk, report_id: UUID, version: int | None, master_id: UUID) -> 
         raise Conflict("reports.master_is_over", field="master", number=master.number)
     here = State(report.state)
     check_move(here, State.DUPLICATE, Mover.DESK, None)
+    if report.parent_id or master.parent_id or children.open_children(desk.session, report):
+        raise Conflict("children.not_to_merge", field="master", number=(master if master.parent_id else report).number)
     own = duplicates_of(desk.session, report)
     for one in [report, *own]:
         one.master_id = master.id
@@ -292,6 +302,7 @@ def republish(session: WriteSession, municipality: MunicipalityView, category: C
         .where(
             Report.municipality_id == municipality.id,
             Report.category_id == category.id,
+            Report.parent_id.is_(None),
             (Report.is_public != category.is_public) | (Report.is_coarse != category.is_coarse),
         )
         .values(is_public=category.is_public, is_coarse=category.is_coarse, version=Report.version + 1)

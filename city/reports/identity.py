@@ -9,7 +9,7 @@ import os
 import re
 import time
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from city.errors import NotFound
 
@@ -31,6 +31,11 @@ def _id(milliseconds: int, chance: bytes) -> UUID:
     value = milliseconds << 80 | int.from_bytes(chance)
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def id_from(space: UUID, thing: UUID) -> UUID:
+    """The id that `thing` has in `space`: always the same one (UUID version 5)."""
+    return uuid5(space, str(thing))
 
 
 def public_number(written: str) -> str:

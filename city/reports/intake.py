@@ -125,6 +125,10 @@ def _first_judged(
 def _judged(
     submission: Submission, registry: view.Registry, now: datetime, found: MunicipalityView | None = None
 ) -> Judgement:
+    if submission.home_id is not None:
+        municipality = registry.municipalities[submission.home_id]
+        check(submission, municipality, now)
+        return judge(submission, municipality, now)
     is_of_registry = found is not None and registry.municipalities.get(found.id) is found
     municipality = found if found is not None and is_of_registry else registry.at(checked(submission.place))
     check(submission, municipality, now)

@@ -7,6 +7,13 @@
 | a watched report has news      | `tell_watchers`                                               |
 | a category's privacy changed   | `republish_category`                                          |
 | somebody asked for a password  | `send_password_link`                                          |
+| photos were added              | `derive_photos`                                               |
+| a child job is over            | `look_after_children` of its parent                           |
+| a report was handed over       | `send_handover`                                               |
+| news of a report handed over   | `mirror_handover`                                             |
+| a body has not been asked long | `ask_handover`                                                |
+| the office called one back     | `call_back_handover`                                          |
+| a hand-over came back          | `send_letters` to the office                                  |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
@@ -26,6 +33,57 @@ class Promise(NamedTuple):
 
     actor: str
     arguments: dict[str, Any]
+
+
+def after_photos(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when photos were added to a report that is in."""
+    promise(session, "derive_photos", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_child(session: WriteSession, municipality_id: int, parent_id: UUID) -> None:
+    """What follows when a part of a report's work is over."""
+    promise(session, "look_after_children", municipality_id=municipality_id, report_id=str(parent_id))
+
+
+def after_handing_over(session: WriteSession, municipality_id: int, handover_id: UUID) -> None:
+    """What follows when a report was handed over, or its link renewed."""
+    promise(session, "send_handover", municipality_id=municipality_id, handover_id=str(handover_id))
+
+
+def after_calling_back(session: WriteSession, municipality_id: int, report_id: UUID, handover_id: UUID) -> None:
+    """What follows when the office has taken a report back from whoever had it."""
+    letters(
+        session,
+        municipality_id,
+        "handover_called_back",
+        report_id=str(report_id),
+        handover_id=str(handover_id),
+    )
+    promise(session, "call_back_handover", municipality_id=municipality_id, handover_id=str(handover_id))
+
+
+def after_news_there(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when something public happened to a report that another municipality has handed over."""
+    promise(session, "mirror_handover", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_waiting(session: WriteSession, municipality_id: int, handover_id: UUID) -> None:
+    """What follows when whoever has a report has not been asked for a while how far it is."""
+    promise(session, "ask_handover", municipality_id=municipality_id, handover_id=str(handover_id))
+
+
+def after_coming_back(
+    session: WriteSession, municipality_id: int, report_id: UUID, handover_id: UUID, why: str
+) -> None:
+    """What follows when a hand-over has come back to the office, or is late; `why` names the letter's words."""
+    letters(
+        session,
+        municipality_id,
+        "handover_back",
+        report_id=str(report_id),
+        handover_id=str(handover_id),
+        why=why,
+    )
 
 
 def after_receiving(municipality_id: int, report_id: UUID, *, has_address: bool, has_photos: bool) -> list[Promise]:

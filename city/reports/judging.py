@@ -69,6 +69,8 @@ class Submission:
     source: str = "web"
     language: str | None = None
     photos: Sequence[IncomingPhoto] = ()
+    home_id: int | None = None
+    """The municipality it is for, where another one that had it says so; else whose the place is."""
 
     def fingerprint(self) -> bytes:
         """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
@@ -221,7 +223,8 @@ def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
 
 def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
     """Raises InvalidInput for what nobody could work with."""
-    if not municipality.accepts_anonymous and not submission.contact.is_reachable:
+    is_handed_on = submission.home_id is not None
+    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_handed_on):
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
     moment = submission.occurred_at
     if moment is not None and moment > now + CLOCK_SKEW:

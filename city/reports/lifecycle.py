@@ -49,6 +49,7 @@ stateDiagram-v2
     waiting --> duplicate
     waiting --> forwarded
     waiting --> withdrawn
+    forwarded --> triage
     forwarded --> assigned
     forwarded --> resolved
     forwarded --> rejected
@@ -116,6 +117,8 @@ class Mover(StrEnum):
     CREW = "crew"
     DESK = "desk"
     SYSTEM = "system"
+    OUTSIDE = "outside"
+    """Whoever the report was handed to."""
 
 
 class Move(NamedTuple):
@@ -129,6 +132,8 @@ _DESK: Final = frozenset({Mover.DESK})
 _DESK_SYSTEM: Final = frozenset({Mover.DESK, Mover.SYSTEM})
 _FIELD: Final = frozenset({Mover.DESK, Mover.CREW})
 _CITIZEN: Final = frozenset({Mover.CITIZEN})
+_FIELD_SYSTEM: Final = _FIELD | {Mover.SYSTEM}
+_BACK: Final = frozenset({Mover.DESK, Mover.SYSTEM, Mover.OUTSIDE})
 
 ENTRANCES: Final = frozenset({State.RECEIVED, State.TRIAGE, State.ASSIGNED})
 """The states in which a report may begin."""
@@ -150,7 +155,7 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.ASSIGNED, S.PLANNED): Move(_DESK),
     (S.ASSIGNED, S.IN_PROGRESS): Move(_FIELD),
     (S.ASSIGNED, S.WAITING): Move(_FIELD, needs_reason=True),
-    (S.ASSIGNED, S.RESOLVED): Move(_FIELD, needs_reason=True),
+    (S.ASSIGNED, S.RESOLVED): Move(_FIELD_SYSTEM, needs_reason=True),
     (S.ASSIGNED, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.ASSIGNED, S.DUPLICATE): Move(_DESK),
     (S.ASSIGNED, S.FORWARDED): Move(_DESK, needs_reason=True),
@@ -158,7 +163,7 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.PLANNED, S.ASSIGNED): Move(_DESK),
     (S.PLANNED, S.IN_PROGRESS): Move(_FIELD),
     (S.PLANNED, S.WAITING): Move(_FIELD, needs_reason=True),
-    (S.PLANNED, S.RESOLVED): Move(_FIELD, needs_reason=True),
+    (S.PLANNED, S.RESOLVED): Move(_FIELD_SYSTEM, needs_reason=True),
     (S.PLANNED, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.PLANNED, S.DUPLICATE): Move(_DESK),
     (S.PLANNED, S.FORWARDED): Move(_DESK, needs_reason=True),
@@ -166,7 +171,7 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.IN_PROGRESS, S.ASSIGNED): Move(_FIELD, needs_reason=True),
     (S.IN_PROGRESS, S.PLANNED): Move(_FIELD),
     (S.IN_PROGRESS, S.WAITING): Move(_FIELD, needs_reason=True),
-    (S.IN_PROGRESS, S.RESOLVED): Move(_FIELD, needs_reason=True),
+    (S.IN_PROGRESS, S.RESOLVED): Move(_FIELD_SYSTEM, needs_reason=True),
     (S.IN_PROGRESS, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.IN_PROGRESS, S.DUPLICATE): Move(_DESK),
     (S.IN_PROGRESS, S.FORWARDED): Move(_DESK, needs_reason=True),
@@ -174,13 +179,14 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.WAITING, S.ASSIGNED): Move(_DESK_SYSTEM),
     (S.WAITING, S.PLANNED): Move(_DESK_SYSTEM),
     (S.WAITING, S.IN_PROGRESS): Move(_FIELD | {Mover.SYSTEM}),
-    (S.WAITING, S.RESOLVED): Move(_FIELD, needs_reason=True),
+    (S.WAITING, S.RESOLVED): Move(_FIELD_SYSTEM, needs_reason=True),
     (S.WAITING, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.WAITING, S.DUPLICATE): Move(_DESK),
     (S.WAITING, S.FORWARDED): Move(_DESK, needs_reason=True),
     (S.WAITING, S.WITHDRAWN): Move(_CITIZEN),
-    (S.FORWARDED, S.ASSIGNED): Move(_DESK, needs_reason=True),
-    (S.FORWARDED, S.RESOLVED): Move(_DESK_SYSTEM, needs_reason=True),
+    (S.FORWARDED, S.TRIAGE): Move(_BACK, needs_reason=True),
+    (S.FORWARDED, S.ASSIGNED): Move(_BACK, needs_reason=True),
+    (S.FORWARDED, S.RESOLVED): Move(_BACK, needs_reason=True),
     (S.FORWARDED, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.FORWARDED, S.DUPLICATE): Move(_DESK),
     (S.RESOLVED, S.CLOSED): Move(_DESK_SYSTEM),
@@ -193,7 +199,7 @@ MOVES: Final[dict[tuple[State, State], Move]] = {
     (S.REOPENED, S.PLANNED): Move(_DESK),
     (S.REOPENED, S.IN_PROGRESS): Move(_FIELD),
     (S.REOPENED, S.WAITING): Move(_FIELD, needs_reason=True),
-    (S.REOPENED, S.RESOLVED): Move(_FIELD, needs_reason=True),
+    (S.REOPENED, S.RESOLVED): Move(_FIELD_SYSTEM, needs_reason=True),
     (S.REOPENED, S.REJECTED): Move(_DESK, needs_reason=True),
     (S.REOPENED, S.DUPLICATE): Move(_DESK),
     (S.REOPENED, S.FORWARDED): Move(_DESK, needs_reason=True),

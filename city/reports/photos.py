@@ -104,6 +104,15 @@ def develop(session: WriteSession, municipality_id: int, report_id: UUID) -> int
     return len(waiting)
 
 
+def lend(from_id: int, photo_id: UUID, to_id: int, lent_id: UUID) -> None:
+    """Copy the clean copies of a photo to another municipality, under another id; harmless when done already.
+
+    Raises NotFound.
+    """
+    for size in DERIVATIVES:
+        store().put(_copy(to_id, lent_id, size), store().get(_copy(from_id, photo_id, size)))
+
+
 def picture(municipality_id: int, photo_id: UUID, size: str) -> bytes:
     """The JPEG bytes of a clean copy. Raises NotFound."""
     if size not in DERIVATIVES:

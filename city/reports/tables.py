@@ -27,6 +27,8 @@ from city.database import Base
 from city.reports.lifecycle import State
 from geo.columns import point_from, point_type
 
+HANDED_OVER = "handover"
+"""The source of a report that another municipality has handed over."""
 STATES = tuple(state.value for state in State)
 
 
@@ -43,6 +45,7 @@ class Report(Base):
         CheckConstraint(f"state = ANY ('{{{','.join(STATES)}}}'::text[])", name="state"),
         CheckConstraint("(state = 'duplicate') = (master_id IS NOT NULL)", name="master"),
         CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
+        CheckConstraint("parent_id IS NULL OR NOT (is_public OR is_coarse)", name="child"),
         Index("report_worklist_index", "municipality_id", "created_at", "id"),
         Index("report_department_index", "municipality_id", "department_id", "state"),
         Index(
@@ -176,6 +179,8 @@ class Report(Base):
     """How many people say the same: who reported a master and its duplicates, each once."""
     parent_id: Mapped[UUID | None]
     """The report of which this one is a part of the work: a child is never public and counts in no figure."""
+    resolves_with_children: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether it is solved when the last of its children is over."""
     version: Mapped[int] = mapped_column(server_default="1")
 
 
@@ -215,7 +220,8 @@ class TimelineEntry(Base):
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
     what: Mapped[str]
     actor: Mapped[str]
-    """`citizen`, `system` or `staff`."""
+    """`citizen`, `system` or `staff`; `contractor` by the link of a hand-over, `outside` another way from whoever has
+    it."""
     person_id: Mapped[int | None]
     is_public: Mapped[bool]
     from_state: Mapped[str | None]

@@ -15,7 +15,7 @@ from city.registry.tables import Person
 from city.reports import journey
 from city.reports.desk_tables import Watcher
 from city.reports.lifecycle import State
-from city.reports.tables import Report, TimelineEntry
+from city.reports.tables import HANDED_OVER, Report, TimelineEntry
 
 
 def note_down(
@@ -31,7 +31,7 @@ def note_down(
     note: str | None = None,
     details: dict[str, Any] | None = None,
 ) -> TimelineEntry:
-    """Add an entry: by `staff`, or by `actor` (`citizen` or `system`); now, or when the session says it happened."""
+    """Add an entry: by `staff`, or by `actor` (see there); now, or when the session says it happened."""
     entry = TimelineEntry(
         municipality_id=report.municipality_id,
         report_id=report.id,
@@ -51,6 +51,8 @@ def note_down(
     session.after_commit(bell.ring)
     if _is_watched(session, entry):
         journey.after_entry(session, report.municipality_id, report.id)
+    if is_public and report.source == HANDED_OVER:
+        journey.after_news_there(session, report.municipality_id, report.id)
     return entry
 
 

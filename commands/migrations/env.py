@@ -17,9 +17,13 @@ import city.registry.schedule_tables
 import city.registry.tables
 import city.reports.desk_tables
 import city.reports.dialogue_tables
-import city.reports.tables  # noqa: F401  (they fill Base.metadata)
+import city.reports.tables
 from city.database import Base
 from geo.tables import metadata as geo_metadata
+
+# isort: split
+import city.registry.body_tables
+import city.reports.handover_tables  # noqa: F401
 
 FOREIGN = {"spatial_ref_sys", "alembic_version"}
 

@@ -278,6 +278,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0})
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0}, expected=401)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
+    visit_handovers(witness, signed_in(CLERK).headers, signed_in(ADMINISTRATOR).headers)
     promised = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
@@ -355,6 +356,34 @@ def visit_session(call: Callable[..., httpx.Response], staff: dict[str, str]) ->
         json={"password": PASSWORD, "code": paper[0]},
         expected=204,
     )
+
+
+def visit_handovers(witness: Witness, staff: dict[str, str], administrator: dict[str, str]) -> None:
+    call, desk = witness.call, "/api/v1/desk/reports/{report_id}"
+    body = {"name": {"it": "Strade", "en": "Roads"}, "channel": "mail", "address": "roads@example.org"}
+    made = witness.client.put("/api/v1/registry/pesaro/outside-bodies/roads", json=body, headers=administrator)
+    assert made.status_code == 204, made.text
+    call("GET", "/api/v1/registry/{owner}/outside-bodies", at={"owner": "pesaro"}, headers=administrator)
+    call("GET", "/api/v1/desk/outside-bodies", headers=staff)
+    at = {"report_id": call("POST", "/api/v1/reports", expected=201, json=LAMP).json()["id"]}
+
+    def change(method: str, what: str, expected: int = 200, **how: Any) -> httpx.Response:
+        version = call("GET", desk, at=at, headers=staff).headers["etag"]
+        return call(method, f"{desk}/{what}", at=at, headers=staff | {"If-Match": version}, expected=expected, **how)
+
+    order = {"to": "roads", "reason": "tocca a loro"}
+    change("POST", "hand-over", json=order)
+    change("POST", "hand-over", json=order, expected=409)
+    link = {"token": change("POST", "hand-over/link", json={"days": 2}).json()["link"].rsplit("/", 1)[1]}
+    call("GET", "/api/v1/handovers/{token}", at=link)
+    missing = link | {"photo_id": UUID(int=0), "size": "large"}
+    call("GET", "/api/v1/handovers/{token}/photos/{photo_id}/{size}", at=missing, expected=404)
+    call("POST", "/api/v1/handovers/{token}", at=link, json={"act": "accept"})
+    call("POST", "/api/v1/handovers/{token}", at=link, json={"act": "refuse"}, expected=422)
+    change("DELETE", "hand-over/link", expected=204)
+    call("GET", "/api/v1/handovers/{token}", at=link, expected=404)
+    change("POST", "children", json={"text": "togliere l'albero"})
+    change("POST", "hand-over/call-back", json={"reason": "lo facciamo noi"})
 
 
 def visit_insight(witness: Witness) -> None:

@@ -23,6 +23,7 @@ SHARED = {"tile_cell", "tile_delta", "tile_fold", "pace"}
 APPEND_ONLY = {"timeline_entry"}
 READERS_NOTHING = (
     "reporter",
+    "outside_body",
     "person",
     "appointment",
     "access_token",
@@ -60,6 +61,7 @@ SECRET_COLUMNS = {
     },
     "timeline_entry": {"details", "person_id", "transaction"},
     "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
+    "handover": {"words", "link_hash", "reference", "reference_token", "problem", "person_id", "shares_contact"},
 }
 
 Admin = psycopg.Connection[Any]
@@ -251,6 +253,13 @@ _ROWS = (
         " 'SRID=4326;POLYGON((0 0,1 0,1 1,0 0))', 0, 0, 5, 9, 2.5, 4, 0.01, now())"
     ),
     (
+        "WITH made AS (INSERT INTO outside_body (municipality_id, slug, name_it, name_en, channel, address)"
+        " VALUES (%(town)s, 'roads', 'Strade', 'Roads', 'mail', 'roads@example.org') RETURNING id)"
+        " INSERT INTO handover (municipality_id, id, report_id, body_owner_id, body_id, name_it, name_en, channel,"
+        " words, language) SELECT %(town)s, gen_random_uuid(), %(report)s, %(town)s, id, 'Strade', 'Roads', 'mail',"
+        " 'buca', 'it' FROM made"
+    ),
+    (
         "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"
         " SELECT municipality_id, id, 'anna', now(), 1 FROM zone_layer WHERE municipality_id = %(town)s LIMIT 1"
     ),
@@ -299,6 +308,7 @@ def test_without_a_municipality_there_is_nothing(admin: Admin, towns: Towns) -> 
 
 _INHERITED = {
     "municipality",
+    "outside_body",
     "department",
     "crew",
     "zone_layer",
@@ -463,6 +473,7 @@ def test_the_reader_sees_public_rows_only(admin: Admin, towns: Towns) -> None:
     put_on(admin, "lampione_reader")
     for table in ("report", "timeline_entry", "photo"):
         assert one(admin, f"SELECT count(*) FROM {table}") == 0, table
+    assert one(admin, "SELECT count(report_id) FROM handover") == 0
 
 
 # --- history

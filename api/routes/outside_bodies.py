@@ -1,0 +1,70 @@
+"""The administrator's errand with outside bodies: who they are, and how a report is brought to them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.access import Signed
+from api.handover_schemas import BodyListed, BodyPut
+from api.routes.administration import administering
+from api.schemas import Named, Slug
+from city.database import PROVINCE
+from city.errors import Forbidden
+from city.registry import outside_bodies
+from city.registry.outside_bodies import BodyFields
+
+router = APIRouter(prefix="/api/v1/registry/{owner}/outside-bodies", tags=["administration"])
+
+
+@router.get("")
+def list_bodies(owner: Slug, staff: Signed) -> list[BodyListed]:
+    """The outside bodies, own and inherited. Secrets are told to nobody."""
+    with administering(staff, owner) as (session, home):
+        return [
+            BodyListed(
+                slug=body.slug,
+                name=Named(it=body.name_it, en=body.name_en),
+                channel=body.channel,
+                address=body.address,
+                contact=body.contact,
+                jurisdiction=body.jurisdiction,
+                services=body.services,
+                has_secret=body.secret is not None,
+                language=body.language,
+                needs_check=body.needs_check,
+                is_internal=body.is_internal,
+                is_active=body.is_active,
+                is_inherited=body.municipality_id != home.id,
+            )
+            for body in outside_bodies.bodies_of(session, home.id)
+        ]
+
+
+@router.put("/{slug}", status_code=204)
+def put_body(owner: Slug, slug: Slug, body: BodyPut, staff: Signed) -> None:
+    """Make or change an outside body; of the province, one that every municipality may choose.
+
+    Only the province's administrators may let one stand in a private network (`is_internal`).
+    """
+    if body.is_internal and staff.home_id != PROVINCE:
+        raise Forbidden("bodies.internal", field="is_internal")
+    with administering(staff, owner):
+        pass  # before anything is asked of the network
+    fields = BodyFields(
+        slug=slug,
+        name_it=body.name.it,
+        name_en=body.name.en,
+        channel=body.channel,
+        address=body.address,
+        contact=body.contact,
+        jurisdiction=body.jurisdiction,
+        services=body.services,
+        secret=body.secret,
+        language=body.language,
+        needs_check=body.needs_check,
+        is_internal=body.is_internal,
+        is_active=body.is_active,
+    )
+    outside_bodies.check_address(fields)
+    with administering(staff, owner) as (session, home):
+        outside_bodies.put_body(session, home.id, fields)

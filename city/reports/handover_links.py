@@ -1,0 +1,31 @@
+"""The link by which somebody without an account says what has become of a report in their hands.
+
+Its secret is made from the installation's own, the hand-over's id and the link's serial (HMAC-SHA-256, 160 bits), so
+that a letter sent again holds the same one; kept is only its SHA-256, by which it is found.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from uuid import UUID
+
+from city.settings import settings
+
+
+def link_token(handover_id: UUID, serial: int) -> str:
+    """The 32 letters that open this hand-over to whoever has it."""
+    keyed = hmac.new(settings().secret.encode(), b"handover:", "sha256")
+    keyed.update(handover_id.bytes + serial.to_bytes(4))
+    return base64.b32encode(keyed.digest()[:20]).decode().lower()
+
+
+def link_hash(token: str) -> bytes:
+    """What is kept of it."""
+    return hashlib.sha256(token.strip().lower().encode()).digest()
+
+
+def link_address(token: str) -> str:
+    """The page it opens."""
+    return f"{settings().public_url.rstrip('/')}/h/{token}"

@@ -1,0 +1,20 @@
+"""The chores of hand-overs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from city.database import provincial
+from city.messages import handover_asking
+from workers.chores import Chore
+
+
+def ask_bodies() -> None:
+    """See to it that outside bodies are asked how far they are, and offices reminded of those that are late."""
+    with provincial() as session:
+        handover_asking.due(session)
+        handover_asking.remind(session)
+        handover_asking.try_again(session)
+
+
+HANDOVER_CHORES: Final = (Chore("ask_bodies", 20, ask_bodies),)
