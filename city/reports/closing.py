@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from city.database import ReadSession, WriteSession
 from city.registry.view import MunicipalityView
@@ -60,6 +60,7 @@ def due(session: ReadSession, municipality: MunicipalityView, now: datetime) -> 
             Report.municipality_id == municipality.id,
             Report.state == State.RESOLVED.value,
             Report.solved_at < _before(session, municipality, now),
+            text(f"NOT ({_NOBODY_TOLD})"),
         )
         .order_by(Report.solved_at)
         .limit(MOST_AT_ONCE)

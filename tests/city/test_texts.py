@@ -174,3 +174,23 @@ def test_the_operator_chooses_a_language(monkeypatch: pytest.MonkeyPatch, chosen
     monkeypatch.setenv("LAMPIONE_LANGUAGE", chosen)
     assert operator_language() == language
     assert said("problem.conflict") == text("problem.conflict", language=language)
+
+
+# --- what happens to a report
+
+
+def test_whatever_is_told_of_a_report_has_its_sentences_in_the_mail_and_on_the_page() -> None:
+    told = {
+        node.args[2].value
+        for tree in sources().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "tell"
+        and len(node.args) > 2
+        and isinstance(node.args[2], ast.Constant)
+    }
+    assert {"moved", "update", "asked", "merged"} <= told
+    retold = {f"master_{name}" for name in ("moved", "update", "news")}
+    for what in told | retold | {"received", "assigned", "triage"}:
+        assert {f"happened.{what}", f"page.what.{what}"} <= set(catalogue()), what

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from city.reports import closing
 from tests.stories.telling import COAST, URP, SignIn, as_holder, html, plain, receipt, reported, wait_for_rest
 from tests.trials import Postbox, Staffer
 from workers import duties
@@ -169,7 +170,7 @@ def test_who_hangs_on_a_master_reopens_it_and_the_others_do_not_read_why(
 
 
 def test_what_was_solved_long_enough_is_closed_and_only_those_are_told_who_were_told_before(
-    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clerk = signed_in(URP)
     [report] = solved(client, database, clerk, ANNA)
@@ -181,15 +182,22 @@ def test_what_was_solved_long_enough_is_closed_and_only_those_are_told_who_were_
     wait_for_rest(database)
     with psycopg.connect(database) as admin:
         admin.execute("DELETE FROM delivery WHERE report_id = %s", (old["id"],))
+    older = reported(client, COAST, "buca enorme in viale Trieste", email="carla@example.org")
+    wait_for_rest(database)
+    clerk.change("POST", older["id"], "moves", DONE)
+    wait_for_rest(database)
+    with psycopg.connect(database) as admin:
+        admin.execute("DELETE FROM delivery WHERE report_id = %s", (older["id"],))
     days_ago(database, 15)
     postbox.messages.clear()
+    monkeypatch.setattr(closing, "MOST_SILENT", 1)
     for _ in range(2):
         duties.close_solved()
         wait_for_rest(database)
     closed = clerk.get(f"/reports/{report['id']}")
     assert closed["state"] == "closed"
     assert [entry["to_state"] for entry in closed["timeline"]].count("closed") == 1
-    assert clerk.get(f"/reports/{old['id']}")["state"] == "closed"
+    assert [clerk.get(f"/reports/{one['id']}")["state"] for one in (old, older)] == ["closed", "closed"]
     assert [str(m["To"]) for m in postbox.messages] == [ANNA], "nobody hears of history"
     assert "chiusa" in postbox.messages[0]["Subject"]
     assert "rating=" in plain(postbox.messages[0])

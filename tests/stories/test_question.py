@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -140,6 +141,35 @@ def test_without_an_answer_the_reporter_is_reminded_once_and_the_report_goes_bac
     assert (late.status_code, late.json()["state"]) == (200, "planned"), "late is better than never"
     wait_for_rest(database)
     assert posted(postbox, "è arrivata una risposta") == [OFFICE]
+
+
+def test_an_answer_that_comes_as_the_time_ends_is_kept_and_the_report_goes_back_once(
+    client: TestClient, database: str, signed_in: SignIn
+) -> None:
+    clerk = signed_in(URP)
+    reports = [reported(client, COAST, LAMP, email=ANNA) for _ in range(6)]
+    for report in reports:
+        asked(clerk, report)
+    numbers = {report["id"]: as_holder(client, report)["questions"][0]["id"] for report in reports}
+    later(database, "due_at")
+
+    def answer(report: dict[str, Any]) -> int:
+        body = {"question": numbers[report["id"]], "text": "PL 4471"}
+        url = f"/api/v1/reports/{report['number']}/answers"
+        return client.post(url, json=body, headers=receipt(report)).status_code
+
+    with ThreadPoolExecutor(4) as hands:
+        expiring = hands.submit(duties.attend_questions)
+        statuses = list(hands.map(answer, [*reports, *reversed(reports)]))
+        expiring.result()
+    assert statuses == [200] * 12
+    for report in reports:
+        [question] = questions(clerk, report)
+        seen = clerk.get(f"/reports/{report['id']}")
+        assert (question["state"], question["answer"], seen["state"]) == ("answered", "PL 4471", "assigned")
+        assert [entry["what"] for entry in seen["timeline"]].count("answered") == 1
+        left = [entry for entry in seen["timeline"] if entry["from_state"] == "waiting" != entry["to_state"]]
+        assert [entry["to_state"] for entry in left if entry["to_state"] != "waiting"] == ["assigned"]
 
 
 def test_the_desk_takes_a_question_back_or_writes_down_what_it_was_told(
