@@ -34,7 +34,7 @@ def compose(
     told_at = report.promised_at or report.deadline_at
     values |= {"deadline": municipality.local(told_at).strftime("%d/%m/%Y")}
     state = _state_then(report, entries)
-    question = _asked(session, report, entries)
+    question = _asked(session, report, entries) if state is State.WAITING else None
     if question is not None:
         until = municipality.local(question.due_at).strftime("%d/%m/%Y")
         comes = text("next.asked", language=language, until=until)

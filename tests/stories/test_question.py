@@ -201,6 +201,26 @@ def test_the_desk_takes_a_question_back_or_writes_down_what_it_was_told(
     assert posted(postbox, "è arrivata una risposta") == []
 
 
+def test_work_that_goes_on_without_the_answer_asks_for_it_no_more_but_still_takes_it(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+) -> None:
+    report = reported(client, COAST, LAMP, email=ANNA)
+    clerk = signed_in(URP)
+    asked(clerk, report)
+    clerk.change("POST", report["id"], "moves", {"to": "in_progress"})
+    wait_for_rest(database)
+    assert "Risponda entro" not in plain(postbox.to(ANNA)[-1])
+    later(database, "remind_at")
+    duties.attend_questions()
+    wait_for_rest(database)
+    assert posted(postbox, "aspettiamo la Sua risposta") == []
+    url = f"/api/v1/reports/{report['number']}/answers"
+    answered = client.post(url, json={"text": "PL 4471"}, headers=receipt(report))
+    assert (answered.status_code, answered.json()["state"]) == (200, "in_progress")
+    wait_for_rest(database)
+    assert posted(postbox, "è arrivata una risposta") == [OFFICE]
+
+
 def test_who_cannot_be_asked_is_not_asked(client: TestClient, database: str, signed_in: SignIn) -> None:
     clerk = signed_in(URP)
     nobody, anna, bruno = (
