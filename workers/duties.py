@@ -88,16 +88,21 @@ def watch_clock(municipality: MunicipalityView, now: datetime) -> None:
 
 
 def index_words() -> None:
-    """Read the reports that have changed for the search, every municipality in turn, for two seconds."""
+    """Read the reports that have changed for the search, for two seconds, beginning elsewhere each time.
+
+    So a municipality that has just imported a hundred thousand lets the others have their turn.
+    """
     started = time.monotonic()
     while time.monotonic() - started < LONGEST_TURN_SECONDS:
         with provincial() as session:
             due = search_index.waiting(session.raw)
         if not due:
             return
-        for municipality_id in due:
-            with provincial() as session:
-                search_index.catch_up(session.raw, municipality_id)
+        first = time.monotonic_ns() % len(due)
+        for municipality_id in (*due[first:], *due[:first]):
+            if time.monotonic() - started < LONGEST_TURN_SECONDS:
+                with provincial() as session:
+                    search_index.catch_up(session.raw, municipality_id)
 
 
 def send_monthly_reports(now: datetime | None = None) -> None:

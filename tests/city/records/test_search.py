@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
+from api.app import create_app
 from city.database import provincial, public, reading, writing
 from city.errors import InvalidInput
 from city.records import search, search_index
@@ -233,6 +234,27 @@ def test_who_spells_well_finds_who_does_not_behind_the_others(client: TestClient
     assert ids("lampione spento") == [wrong]
     assert ids("campione") == [newest]
     assert [row["id"] for row in asked("lampione", limit=1)[1].rows] == [right], "a full page is not filled up"
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_reports_are_found_by_the_new_name_of_their_category() -> None:
+    with TestClient(create_app()) as client:
+        here, there = reported(client, "aiuto"), reported(client, "aiuto", PADOVA)
+    index_words()
+    assert ids("animale morto") == [here]
+    with provincial() as session:
+        session.raw.execute("UPDATE category SET name_it = 'Carogna' WHERE slug = 'dead-animal'")
+    index_words()
+    assert (ids("carogna"), ids("carogna", "padova"), ids("morto")) == ([here], [there], [])
+    name = "INSERT INTO category_override (municipality_id, slug, name_it) VALUES (%s, 'dead-animal', 'Bestia defunta')"
+    with provincial() as session:
+        session.raw.execute(name, (town(),))
+    index_words()
+    assert (ids("bestia"), ids("bestia", "padova"), ids("carogna", "padova")) == ([here], [], [there])
+    with provincial() as session:
+        session.raw.execute("DELETE FROM category_override WHERE municipality_id = %s", (town(),))
+    index_words()
+    assert (ids("bestia"), ids("carogna")) == ([], [here])
 
 
 def kept(database: str) -> dict[str, list[Any]]:
