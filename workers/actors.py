@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import dramatiq
@@ -11,7 +12,7 @@ from city.errors import Unavailable
 from city.messages import notification, password, posting, watching
 from city.records import hotspots
 from city.registry import view
-from city.reports import handling, photos
+from city.reports import escalation, handling, photos
 from workers.letters import KINDS
 
 
@@ -66,6 +67,18 @@ def tell_watchers(municipality_id: int, report_id: str) -> None:
         problem = watching.deliver(session, municipality)
     if problem:
         raise Unavailable("mail.silent", problem=problem)
+
+
+@dramatiq.actor
+def wind_clocks(municipality_id: int) -> None:
+    """Put a municipality's open reports where they stand on its ladder, in silence."""
+    last: UUID | None = None
+    while True:
+        with writing(municipality_id) as session:
+            municipality = view.fresh(session).municipalities.get(municipality_id)
+            last = escalation.rewind(session, municipality, datetime.now(UTC), last) if municipality else None
+        if last is None:
+            return
 
 
 @dramatiq.actor

@@ -13,7 +13,7 @@ from city.messages import monthly
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, closing, journey, photos, promises, questions, stacks
+from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks
 from geo import pyramid
 from workers.chores import Chore
 
@@ -65,26 +65,27 @@ def find_hotspots() -> None:
 
 
 def watch_clocks() -> None:
-    """Notice what has become due: promised dates that have passed."""
+    """Notice what has become due: reports that climb the ladder, promised dates that have passed."""
     started = time.monotonic()
     while time.monotonic() - started < LONGEST_TURN_SECONDS:
         now = datetime.now(UTC)
         with provincial() as session:
             due = clock.due(session, now)
             registry = view.fresh(session)
-        if not due:
+        if not sum(_watch_clock(registry.municipalities[municipality_id], now) for municipality_id in due):
             return
-        for municipality_id in due:
-            watch_clock(registry.municipalities[municipality_id], now)
 
 
-def watch_clock(municipality: MunicipalityView, now: datetime) -> None:
-    """The same for one municipality, some of it."""
+def _watch_clock(municipality: MunicipalityView, now: datetime) -> int:
+    """The same for one municipality, some of it; how many reports were looked at."""
+    with writing(municipality.id) as session:
+        looked_at = escalation.climb(session, municipality, now)
     with reading(municipality.id) as session:
         slipping = promises.slipping(session, municipality, now, SLIPS)
     for report_id in slipping:
         with writing(municipality.id) as session:
             promises.slip(session, municipality, report_id, now)
+    return looked_at
 
 
 def index_words() -> None:

@@ -307,15 +307,8 @@ def put_category(owner: Slug, slug: Slug, body: CategoryPut, staff: Signed) -> N
             position=known.position if known else LAST_POSITION,
             municipality_id=home.id,
         )
-        for municipality_id in _heirs(session, home):
+        for municipality_id in territory.heirs(session, home):
             journey.after_privacy_change(session, municipality_id, slug)
-
-
-def _heirs(session: WriteSession, home: Municipality) -> list[int]:
-    """The municipality itself; of the province, all of them."""
-    if home.id != PROVINCE:
-        return [home.id]
-    return list(session.scalars(select(Municipality.id).where(Municipality.id != PROVINCE)))
 
 
 @router.get("/rules")

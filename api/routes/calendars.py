@@ -1,10 +1,12 @@
-"""The administrator's errand with the calendar: office hours, the patron saint's day, closing days.
+"""The administrator's errand with time: office hours, the patron saint's day, closing days, and the ladder.
 
 What is changed here counts for every deadline from then on; a deadline that was told stays as it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Literal
 
@@ -14,15 +16,22 @@ from pydantic import BaseModel, Field, StringConstraints
 from api.access import Signed
 from api.routes.administration import Name, administering
 from api.schemas import Named, Slug, Strict
-from city.database import PROVINCE, provincial
+from city.database import PROVINCE, ReadSession, provincial
 from city.errors import Forbidden
-from city.registry import calendars, territory
+from city.registry import calendars, ladder, territory
+from city.registry.ladder import ALL_PERCENT, AUDIENCES, Audience, Rung
+from city.registry.people import Staff
+from city.registry.tables import Municipality
 from city.registry.working_time import Opening, minutes_of, written
+from city.reports import journey
 
 router = APIRouter(prefix="/api/v1/registry/{owner}", tags=["administration"])
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100
 
+Origin = Annotated[
+    Literal["own", "province", "standard"], Field(description="Who set it; standard: nobody, so what is usual counts")
+]
 Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 ClosingDate = Annotated[date, Field(ge=date(FIRST_YEAR, 1, 1), le=date(LAST_YEAR, 12, 31))]
 
@@ -78,20 +87,25 @@ class CalendarOut(BaseModel):
     year: int
     time_zone: str
     hours: list[OpeningListed]
-    hours_from: Annotated[
-        Literal["own", "province", "standard"], Field(description="Who set them; standard: nobody, so the usual week")
-    ]
+    hours_from: Origin
     days_off: list[DayOffListed]
     working_days: Annotated[int, Field(description="How many there are that year")]
+
+
+@contextmanager
+def visiting(staff: Staff, owner: str) -> Iterator[tuple[ReadSession, Municipality]]:
+    """A look at what `owner` has set up, for everybody who works there."""
+    with provincial() as session:
+        home = territory.home(session, owner)
+        if home.id != PROVINCE and not staff.works_in(home.id):
+            raise Forbidden("people.not_here", municipality=home.name)
+        yield session, home
 
 
 @router.get("/calendar")
 def show_calendar(owner: Slug, staff: Signed, year: Annotated[int, Query(ge=FIRST_YEAR, le=LAST_YEAR)]) -> CalendarOut:
     """The days off of a year and the hours of the week, to be checked against the calendar on the wall."""
-    with provincial() as session:
-        home = territory.home(session, owner)
-        if home.id != PROVINCE and not staff.works_in(home.id):
-            raise Forbidden("people.not_here", municipality=home.name)
+    with visiting(staff, owner) as (session, home):
         found = calendars.calendar(session, home, year)
         time_zone = home.time_zone
     return CalendarOut(
@@ -144,3 +158,48 @@ def remove_closing_day(owner: Slug, day: ClosingDate, staff: Signed) -> Response
     with administering(staff, owner) as (session, home):
         calendars.remove_closing_day(session, home, day)
     return Response(status_code=204)
+
+
+class RungPut(Strict):
+    """A step of the ladder: at `percent` of the time or so many `working_days` after the deadline; and whom to tell."""
+
+    percent: Annotated[int, Field(ge=1, le=ALL_PERCENT)] | None = None
+    working_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    to: Annotated[list[Audience], Field(min_length=1, max_length=len(AUDIENCES))]
+
+
+class LadderPut(Strict):
+    """The ladder; empty: nobody is told; null: as the province has it (of the province: the standard one)."""
+
+    rungs: Annotated[list[RungPut], Field(max_length=10)] | None
+
+
+class LadderOut(BaseModel):
+    """Who is told of reports whose time runs out: who looks after it (else its crew, else the office), the office, its
+    heads, the administrators.
+    """
+
+    rungs: list[RungPut]
+    rungs_from: Origin
+
+
+@router.get("/ladder")
+def show_ladder(owner: Slug, staff: Signed) -> LadderOut:
+    """Who is told of reports whose time runs out, and when."""
+    with visiting(staff, owner) as (session, home):
+        found, rungs_from = ladder.ladder_for(session, home)
+    return LadderOut(
+        rungs=[RungPut(percent=rung.percent, working_days=rung.working_days, to=list(rung.to)) for rung in found],
+        rungs_from=rungs_from,
+    )
+
+
+@router.put("/ladder", status_code=204)
+def put_ladder(owner: Slug, body: LadderPut, staff: Signed) -> None:
+    """Set who is told of reports whose time runs out. It counts for what happens from then on."""
+    rungs = body.rungs
+    wanted = None if rungs is None else [Rung(one.percent, one.working_days, tuple(one.to)) for one in rungs]
+    with administering(staff, owner) as (session, home):
+        ladder.put_ladder(session, home, wanted)
+        for municipality_id in territory.heirs(session, home):
+            journey.after_ladder_change(session, municipality_id)

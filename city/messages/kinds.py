@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, staff_letters
+from city.messages import dialogue, escalated, staff_letters
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
 KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "answered": dialogue.ANSWERED,
     "assigned": staff_letters.ASSIGNED,
+    "escalated": escalated.ESCALATED,
     "mentioned": staff_letters.MENTIONED,
     "question_reminder": dialogue.REMINDER,
     "reopened": dialogue.REOPENED,

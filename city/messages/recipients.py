@@ -51,9 +51,14 @@ def administrators(session: ReadSession, municipality: MunicipalityView) -> list
 
 
 def with_role(
-    session: ReadSession, municipality: MunicipalityView, roles: Collection[str], department_id: int | None
+    session: ReadSession,
+    municipality: MunicipalityView,
+    roles: Collection[str],
+    department_id: int | None,
+    *,
+    crew_id: int | None = None,
 ) -> list[Recipient]:
-    """Those who have one of the roles in the department, or (None) anywhere in the municipality."""
+    """Those who have one of the roles in the department, or (None) anywhere in the municipality; of one crew only."""
     wanted = (
         select(Person.email, Person.language, Person.id)
         .join(
@@ -66,4 +71,6 @@ def with_role(
     )
     if department_id is not None:
         wanted = wanted.where(Appointment.department_id == department_id)
+    if crew_id is not None:
+        wanted = wanted.where(Appointment.crew_id == crew_id)
     return [Recipient(*row) for row in session.execute(wanted)]

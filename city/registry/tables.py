@@ -62,6 +62,8 @@ class Municipality(Base):
     patron_name: Mapped[str | None]
     office_hours: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     """The week: `day` (ISO), `opens`, `closes`. Empty: as the province has it; there: the usual week."""
+    ladder: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    """Who is told of reports whose time runs out: rungs of `percent` or `working_days`, and `to`. Empty: as above."""
     email: Mapped[str | None]
     accepts_anonymous: Mapped[bool] = mapped_column(server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))

@@ -120,6 +120,13 @@ def home(session: ReadSession, slug: str) -> Municipality:
     return found
 
 
+def heirs(session: ReadSession, owner: Municipality) -> list[int]:
+    """The municipalities for which counts what `owner` sets: itself; of the province, all of them."""
+    if owner.id != PROVINCE:
+        return [owner.id]
+    return list(session.scalars(select(Municipality.id).where(Municipality.id != PROVINCE)))
+
+
 def put_province(
     session: WriteSession,
     *,

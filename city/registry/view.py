@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
+from city.registry.ladder import STANDARD_LADDER, Ladder, ladder_of
 from city.registry.working_time import STANDARD_WEEK, Patron, Span, WorkingTime, week_of
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
@@ -168,6 +169,8 @@ class MunicipalityView:
     """Words of all categories and languages that bring up 112."""
     forgiving: dict[str, list[ZoneView]] = field(default_factory=dict, repr=False)
     """The zones of the layers that have a tolerance, by layer."""
+    ladder: Ladder = STANDARD_LADDER
+    """Who is told of reports whose time runs out."""
     working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)
 
     def category(self, slug: str) -> CategoryView:
@@ -454,8 +457,14 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
             for phrase in phrases
         ),
         forgiving=forgiving(zones.values()),
+        ladder=_ladder(row["ladder"], rows.province["ladder"]),
         working_time=_working_time(rows, row),
     )
+
+
+def _ladder(own: list[dict[str, Any]] | None, provincial_: list[dict[str, Any]] | None) -> Ladder:
+    kept = own if own is not None else provincial_
+    return STANDARD_LADDER if kept is None else ladder_of(kept)
 
 
 def _working_time(rows: _Rows, row: dict[str, Any]) -> WorkingTime:

@@ -152,6 +152,15 @@ class WorkingTime:
             year = _next(year, day.year)
         return date.fromordinal(days[place])
 
+    def working_day_before(self, day: date, number: int) -> date:
+        """The `number`th working day before the last one up to `day`; for 0 that one itself."""
+        year = day.year
+        place = bisect_right(self._working_days(year), day.toordinal()) - 1 - number
+        while place < 0:
+            year = -_next(-year, -day.year)
+            place += len(self._working_days(year))
+        return date.fromordinal(self._working_days(year)[place])
+
     def working_days(self, first: date, last: date) -> int:
         """How many working days there are after `first`, up to and with `last`."""
         count = 0

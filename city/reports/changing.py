@@ -99,7 +99,7 @@ def enter(municipality: MunicipalityView, report: Report, state: State) -> None:
         report.triage_reason = None
     _keep_time(municipality, report, state, datetime.now(UTC))
     report.state, report.is_open = state.value, state.is_open
-    wind(report)
+    wind(municipality, report, datetime.now(UTC))
     touch(report)
 
 

@@ -58,6 +58,22 @@ def resumed(due_at: datetime, paused_at: datetime, now: datetime, unit: Unit, wo
     return max(due_at, datetime.combine(day, due.timetz()).astimezone(UTC))
 
 
+def with_left(due_at: datetime, span: Span, share: float, working_time: WorkingTime) -> datetime:
+    """The moment from which `share` (0 to 1) of the span is left until `due_at`; days count as 24 hours here. UTC."""
+    amount = share * span.amount
+    if not amount:
+        return due_at
+    if span.unit == WORKING_HOURS:
+        return working_time.earlier(due_at, amount * HOUR_SECONDS)
+    days, rest = int(amount), amount % 1
+    due = due_at.astimezone(working_time.zone)
+    if span.unit == CALENDAR_DAYS:
+        day = due.date() - timedelta(days=days)
+    else:
+        day = working_time.working_day_before(due.date(), days)
+    return datetime.combine(day, due.timetz()).astimezone(UTC) - timedelta(days=rest)
+
+
 def next_step(state: State, told_at: datetime, now: datetime) -> str:
     """The key of the sentence that says what comes next, where `told_at` is the date that was told."""
     return "next.overdue" if state in DATED and told_at < now else f"next.{state.value}"

@@ -144,6 +144,7 @@ _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)
     "municipality_id id state category_id group_slug decided_by confidence suggestions department_id crew_id"
     " routing triage_reason lon lat cell cell_x cell_y zone_ids address address_source description language answers"
     " source is_public is_coarse is_emergency is_open occurred_at created_at month updated_at deadline_at"
+    " escalation clock_at"
 ).split()
 
 _ADDRESS: Final = {

@@ -6,6 +6,7 @@
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
 | a watched report has news      | `tell_watchers`                                               |
 | a category's privacy changed   | `republish_category`                                          |
+| a ladder was changed           | `wind_clocks`                                                 |
 | somebody asked for a password  | `send_password_link`                                          |
 | photos were added              | `derive_photos`                                               |
 | a child job is over            | `look_after_children` of its parent                           |
@@ -126,3 +127,8 @@ def after_asking_for_password(session: WriteSession, municipality_id: int, reset
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:
     """What follows when a category becomes hidden, coarse or public."""
     promise(session, "republish_category", municipality_id=municipality_id, category=category)
+
+
+def after_ladder_change(session: WriteSession, municipality_id: int) -> None:
+    """What follows when a municipality has another ladder."""
+    promise(session, "wind_clocks", municipality_id=municipality_id)

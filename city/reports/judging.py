@@ -19,6 +19,7 @@ from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, Zone
 from city.reports import emergencies, trained
 from city.reports.checks import LONGEST_ADDRESS, cleaned
 from city.reports.classification import Classification
+from city.reports.clock import outlook
 from city.reports.deadlines import deadline
 from city.reports.lifecycle import State
 from city.reports.photos import IncomingPhoto
@@ -274,6 +275,10 @@ def settled(judgement: Judgement, now: datetime) -> dict[str, Any]:
 def own(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
     """The columns that no other report shares."""
     created_at = submission.created_at or now
+    municipality, span = judgement.municipality, judgement.category.deadline
+    deadline_at = deadline(created_at, span, municipality.working_time)
+    # What was late before it came here has climbed in silence: nobody is written to about it all at once.
+    here = outlook(municipality, span, deadline_at, now)
     x, y = submission.place.cell()
     return {
         "id": report_id,
@@ -293,8 +298,10 @@ def own(submission: Submission, judgement: Judgement, report_id: UUID, now: date
         "is_emergency": bool(judgement.emergency),
         "occurred_at": submission.occurred_at,
         "created_at": created_at,
-        "month": judgement.municipality.month(created_at),
-        "deadline_at": deadline(created_at, judgement.category.deadline, judgement.municipality.working_time),
+        "month": municipality.month(created_at),
+        "deadline_at": deadline_at,
+        "escalation": here.reached,
+        "clock_at": here.next_at,
     }
 
 

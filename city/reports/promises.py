@@ -1,6 +1,7 @@
 """A date that staff promise in public, taking it back, and what is said when it passes.
 
 A promise is told instead of the deadline. It moves the deadline not at all: whoever misses that is late all the same.
+Only the ladder waits for the later of the two, since the office has told everybody so.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def promise(desk: Desk, report_id: UUID, version: int | None, day: date, words: 
     if report.promised_at == promised_at and note is None:
         return report
     report.promised_at, report.slipped_at = promised_at, None
-    wind(report)
+    wind(desk.municipality, report, datetime.now(UTC))
     touch(report)
     tell(desk.session, report, "promised", staff=desk.staff, note=note, details={"until": day.isoformat()})
     return report
@@ -61,7 +62,7 @@ def take_back(desk: Desk, report_id: UUID, version: int | None, reason: str) -> 
         raise InvalidInput("promises.reason_needed", field="reason")
     until = desk.municipality.local(report.promised_at).date().isoformat()
     report.promised_at = report.slipped_at = None
-    wind(report)
+    wind(desk.municipality, report, datetime.now(UTC))
     touch(report)
     tell(desk.session, report, "promise_taken_back", staff=desk.staff, note=note, details={"until": until})
     return report
@@ -91,7 +92,7 @@ def slip(session: WriteSession, municipality: MunicipalityView, report_id: UUID,
     if not report.is_open or report.paused_at is not None:
         return False
     report.slipped_at = now
-    wind(report)
+    wind(municipality, report, now)
     touch(report)
     until = municipality.local(report.promised_at).date().isoformat()
     tell(session, report, "slipped", actor="system", details={"until": until})

@@ -271,6 +271,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     for what in ("departments", "rules", "zones", "people", "report-schedules"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
+    call("GET", "/api/v1/registry/{owner}/ladder", at={"owner": "pesaro"}, headers=staff)
     visit_insight(witness)
     visit_crew(witness, signed_in(CREW).headers)
     visit_session(call, staff)

@@ -313,3 +313,46 @@ def test_the_next_report_counts_by_the_new_calendar(visitor: TestClient) -> None
     report = reported(visitor, COAST, "Buca profonda", category="pothole")
     now, due = datetime.now(UTC), datetime.fromisoformat(report["deadline_at"])
     assert now < due <= now + timedelta(days=1 + len(days_off()), hours=1)
+
+
+def test_the_ladder_is_inherited_and_may_be_ones_own(visitor: TestClient, own_registry: str, own_worker: None) -> None:
+    ours, theirs, clerk = signed(visitor, ADMINISTRATOR), signed(visitor, PROVINCE), signed(visitor, URP)
+
+    def ladder(owner: str = "pesaro") -> tuple[str, list[dict[str, Any]]]:
+        answer = visitor.get(f"/api/v1/registry/{owner}/ladder", headers=clerk if owner == "pesaro" else theirs)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["rungs_from"], answer.json()["rungs"]
+
+    def put(owner: str, rungs: Any, headers: dict[str, str]) -> Any:
+        return visitor.put(f"/api/v1/registry/{owner}/ladder", json={"rungs": rungs}, headers=headers)
+
+    source, standard = ladder()
+    assert (source, [rung["percent"] for rung in standard]) == ("standard", [75, 100, None, None])
+    half = [{"percent": 50, "to": ["office"]}]
+    assert put("provincia", half, ours).status_code == 403
+    assert put("pesaro", half, clerk).status_code == 403
+    assert put("provincia", half, theirs).status_code == 204
+    assert ladder("fano") == ladder() == ("province", [{"percent": 50, "working_days": None, "to": ["office"]}])
+    own = [{"working_days": 1, "to": ["head"]}, {"percent": 90, "to": ["person", "office"]}]
+    assert put("pesaro", own, ours).status_code == 204
+    source, rungs = ladder()
+    assert (source, [rung["percent"] for rung in rungs]) == ("own", [90, None]), "lower steps first"
+    assert ladder("fano")[0] == "province"
+    for bad in (
+        [{"to": ["head"]}],
+        [{"percent": 50, "working_days": 1, "to": ["head"]}],
+        [{"percent": 50, "to": ["head"]}, {"percent": 50, "to": ["office"]}],
+        [{"percent": 0, "to": ["head"]}],
+        [{"percent": 101, "to": ["head"]}],
+        [{"percent": 50, "to": []}],
+        [{"percent": 50, "to": ["mayor"]}],
+    ):
+        assert put("pesaro", bad, ours).status_code == 422, bad
+    assert ladder()[1] == rungs
+    wait_for_rest(own_registry)
+    assert put("pesaro", [], ours).status_code == 204
+    assert ladder() == ("own", [])
+    reported(visitor, COAST, "Buca profonda", category="pothole")
+    assert put("pesaro", None, ours).status_code == 204
+    assert ladder()[0] == "province"
+    wait_for_rest(own_registry)

@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 from city.registry.working_time import (
     CALENDAR_DAYS,
     STANDARD_WEEK,
+    UNITS,
     WORKING_DAYS,
     WORKING_HOURS,
     Opening,
     Patron,
     Span,
+    Unit,
     WorkingTime,
     week_of,
 )
-from city.reports.deadlines import counted_anew, deadline, resumed
+from city.reports.deadlines import counted_anew, deadline, resumed, with_left
 
 ROME = ZoneInfo("Europe/Rome")
 ZONES = [ROME, ZoneInfo("UTC"), ZoneInfo("Pacific/Apia"), ZoneInfo("America/Santiago"), ZoneInfo("Asia/Kathmandu")]
@@ -295,3 +297,26 @@ def test_any_number_of_working_days(week: tuple[Opening, ...], start: date, numb
 
 def test_the_week_is_kept_as_people_write_it() -> None:
     assert week_of([{"day": 6, "opens": "22:30", "closes": "24:00"}]) == (Opening(6, 1350, 1440),)
+
+
+@BOUNDED
+@given(weeks(), NEAR_CHANGES, st.integers(1, 12), st.integers(1, 100), st.sampled_from(UNITS))
+def test_any_share_of_the_time_that_is_left(
+    week: tuple[Opening, ...], start: datetime, amount: int, percent: int, unit: Unit
+) -> None:
+    town, span = a_town(week), Span(amount, unit)
+    due = deadline(start, span, town)
+    moments = [with_left(due, span, 1 - share / 100, town) for share in (percent, 100)]
+    assert moments[0] <= moments[1] == due
+    left = amount * (1 - percent / 100)
+    if unit == WORKING_HOURS:
+        assert town.between(moments[0], due) == pytest.approx(left * 3600, abs=1e-3)
+    if unit == CALENDAR_DAYS:
+        assert abs((due - moments[0]) / timedelta(days=1) - left) <= 1 / 24 + 1e-9, "an hour, where the clock changes"
+    if unit == WORKING_DAYS and left.is_integer():
+        assert town.working_days(town.local_day(moments[0]), town.local_day(due)) == left
+
+
+def test_three_quarters_of_ten_working_days() -> None:
+    due = at("2026-12-09T23:59:59+01:00")  # a Wednesday; Tuesday is a holiday
+    assert with_left(due, Span(10, WORKING_DAYS), 0.25, PESARO) == at("2026-12-04T11:59:59+01:00")
