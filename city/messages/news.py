@@ -86,7 +86,7 @@ def report_facts(
         said.append(("place", report.address))
     said += [("department", values["department"]), ("state", text(f"state.{state.value}", language=language))]
     if report.promised_at is not None and report.is_open:
-        said.append(("promised", values["deadline"]))
+        said.append(("promised", municipality.local(report.promised_at).strftime("%d/%m/%Y")))
     people = report.people
     if report.master_id is not None:
         number, master_state, people = session.execute(
