@@ -20,6 +20,7 @@ from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk, check_open, enter, locked, tell, touch
 from city.reports.checks import cleaned
+from city.reports.clock import wind
 from city.reports.identity import new_id
 from city.reports.lifecycle import MOVES, Mover, State, check_move
 from city.reports.routing import Routing, route
@@ -62,6 +63,7 @@ def add_child(desk: Desk, report_id: UUID, version: int | None, job: ChildJob) -
     child = _made(desk, parent, job, words, now)
     desk.session.add(child)
     desk.session.flush()
+    wind(desk.municipality, child, now)
     if job.resolve_when_done is not None:
         parent.resolves_with_children = job.resolve_when_done
     touch(parent)
