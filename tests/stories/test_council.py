@@ -15,7 +15,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 from geo.place import Place
-from tests.stories.telling import COAST, INLAND, ROME, URP, SignIn, east_of, reported
+from tests.stories.telling import COAST, INLAND, ROME, URP, SignIn, east_of, receipt, reported
 from tests.trials import Staffer, eventually
 from workers.duties import find_hotspots
 
@@ -167,6 +167,36 @@ def test_figures_ages_and_the_printed_month_tell_one_story(client: TestClient, s
     assert "Segnalazioni ricevute nel mese: 54" in public
     assert "Sicurezza" not in public.split("Per tipo di problema")[1].split("Le categorie")[0]
     assert asked(client, "flow")["rows"][-1]["reopened"] is None, "one is not told to the public"
+
+
+def test_what_citizens_say_of_the_work_reaches_the_council(client: TestClient, signed_in: SignIn) -> None:
+    clerk, council = signed_in(URP), signed_in(COUNCIL)
+    lamps = [
+        reported(client, east_of(COAST, -150 * number), "lampione spento", category="lamp-out", contact=ANNA)
+        for number in range(6)
+    ]
+    for lamp in lamps:
+        clerk.change("POST", lamp["id"], "moves", {"to": "resolved", "reason": "Lampada cambiata."})
+
+    def heard(lamp: dict[str, Any], rating: int) -> None:
+        answer = client.put(
+            f"/api/v1/reports/{lamp['number']}/feedback",
+            json={"rating": rating, "is_solved": True},
+            headers=receipt(lamp),
+        )
+        assert answer.status_code == 200, answer.text
+
+    for lamp in lamps[:4]:
+        heard(lamp, 5)
+    row = asked(client, "zones", council, by="total")["rows"][0]
+    assert (row["solved"], row["confirmed"], row["rated"], row["confirmed_share"]) == (6, 4, 4, 0.6667)
+    public = asked(client, "zones", by="total")["rows"][0]
+    assert (public["solved"], public["confirmed"], public["rated"]) == (6, None, None), "four may point at somebody"
+    for lamp in lamps[4:]:
+        heard(lamp, 4)
+    public = asked(client, "zones", by="total")["rows"][0]
+    assert (public["confirmed"], public["rated"], public["satisfied_share"]) == (6, 6, 1.0)
+    assert "Confermate, su quelle risolte 100 %" in on_paper(client, council).replace("\u00a0", " ")
 
 
 @pytest.mark.usefixtures("worker")
