@@ -16,6 +16,7 @@ from bench import (
     bulk,
     classification,
     council,
+    desk,
     duplicates,
     intake,
     memory,
@@ -215,6 +216,21 @@ def _search(cluster: Cluster, plan: Plan) -> list[Result]:
     return found
 
 
+def _desk(cluster: Cluster, plan: Plan) -> list[Result]:
+    """A database for each size, kept between runs."""
+    found = []
+    for reports in plan.sizes[:MOST_SEARCHED]:
+        name = drawn(cluster, reports, kept_as="desk")
+        with at_work(environment_of(cluster, name)), psycopg.connect(cluster.url(database=name)) as owner:
+            here = view.load().municipality(TOWN)
+            plan.said("drawing")
+            desk.prepare(owner, here, reports)
+            person = owner.execute("SELECT min(id) FROM person WHERE municipality_id = %s", (here.id,)).fetchone()
+            assert person is not None
+            found += desk.measure(here, person[0], reports)
+    return found
+
+
 def _council(cluster: Cluster, plan: Plan) -> list[Result]:
     """A database for each size, kept between runs."""
     found = []
@@ -315,6 +331,7 @@ KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "zones": _zones,
     "duplicates": _duplicates,
     "search": _search,
+    "desk": _desk,
     "council": _council,
     "bulk": _bulk,
     "classification": _classification,

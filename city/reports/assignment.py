@@ -30,6 +30,8 @@ def take(desk: Desk, report_id: UUID, version: int | None) -> Report:
     """
     report = desk.open(report_id, version, Right.DESK)
     check_open(report)
+    if desk.staff.home_id != desk.municipality.id:
+        raise Conflict("colleagues.not_employed", municipality=desk.municipality.name)
     if report.person_id not in (None, desk.staff.person_id):
         other = colleague_name(desk, report.person_id)
         raise Conflict("colleagues.taken", field="person", number=report.number, name=other)

@@ -147,3 +147,15 @@ def test_colleagues_are_those_of_the_own_municipality(client: TestClient, signed
     assert foreign.status_code == 404, "nobody of another municipality"
     own = client.put(url, headers=headers, params=town, json={"person": min(there)})
     assert own.status_code in {200, 409}
+
+
+def test_who_is_employed_elsewhere_gives_reports_away_and_takes_none(client: TestClient, signed_in: SignIn) -> None:
+    report = pothole(client)
+    province, works = signed_in(PROVINCE), person(signed_in(URP), WORKS_HANDLE)
+    url, town = f"/api/v1/desk/reports/{report['id']}", {"municipality": "pesaro"}
+    headers = province.headers | {"If-Match": '"v1"'}
+    taken = client.post(f"{url}/take", headers=headers, params=town)
+    assert taken.status_code == 409
+    assert "Only those who work for Pesaro" in taken.json()["detail"]
+    given = client.put(f"{url}/person", headers=headers, params=town, json={"person": works["id"]})
+    assert (given.status_code, given.json()["person"]) == (200, works["name"])
