@@ -64,8 +64,8 @@ NAMES: Final = {
 _FIELDS: Final = {"json_invalid": "body", "place_needed": "place"}
 """Faults of the whole body, and the field to name for them."""
 
-_LOST: Final = {"08", "53", "57"}
-"""SQLSTATE classes: connection, resources, shutdown or a statement that took too long."""
+_LOST: Final = {"08", "40", "53", "57"}
+"""SQLSTATE classes: connection, another transaction in the way, resources, shutdown or a statement that took long."""
 
 log = structlog.get_logger()
 

@@ -270,6 +270,24 @@ def test_two_stacks_at_once_the_other_way_round_both_end(client: TestClient, sig
     assert sorted(len(answer.json()["refused"]) for answer in answers) == [0, 11]
 
 
+def test_who_is_in_anothers_way_is_asked_to_come_again(client: TestClient, database: str, signed_in: SignIn) -> None:
+    urp = signed_in(URP)
+    first, second = sorted(potholes(client, 2), key=lambda report: report["id"])
+    body = application(preview(urp, RESOLVE, reports=named([first, second])), RESOLVE)
+    lock = "SELECT FROM report WHERE id = %s FOR UPDATE"
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(database) as other, psycopg.connect(database, autocommit=True) as onlooker:
+        other.execute("SET deadlock_timeout = '1min'")  # so that it is the stack that gives way
+        other.execute(lock, (second["id"],))
+        with ThreadPoolExecutor(1) as desk:
+            answer = desk.submit(asked, urp, body)
+            eventually(lambda: onlooker.execute(waiting).fetchone() != (0,))
+            other.execute(lock, (first["id"],))
+        other.rollback()
+    assert (answer.result().status_code, answer.result().headers["retry-after"]) == (503, "10")
+    assert len(asked(urp, body).json()["changed"]) == 2
+
+
 # --- which reports
 
 
