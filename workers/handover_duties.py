@@ -10,11 +10,14 @@ from workers.chores import Chore
 
 
 def ask_bodies() -> None:
-    """See to it that outside bodies are asked how far they are, and offices reminded of those that are late."""
+    """See to it that bodies are asked how far they are, offices reminded of those that are late, and
+    those told who have a report no more.
+    """
     with provincial() as session:
         handover_asking.due(session)
         handover_asking.remind(session)
         handover_asking.try_again(session)
+        handover_asking.say_withdrawn(session)
 
 
 HANDOVER_CHORES: Final = (Chore("ask_bodies", 20, ask_bodies),)

@@ -77,6 +77,15 @@ def try_again(session: WriteSession) -> int:
     return len(found)
 
 
+def say_withdrawn(session: WriteSession) -> int:
+    """Tell those who had a report that it is theirs no more, however it has left their hands; how many."""
+    untold = (Handover.state == "withdrawn", Handover.told_at.is_(None), Handover.sent_at.is_not(None))
+    found = _noted(session, "told_at", *untold)
+    for one in found:
+        journey.after_calling_back(session, one.municipality_id, one.report_id, one.id)
+    return len(found)
+
+
 def _noted(session: WriteSession, moment: str, *which: ColumnElement[bool]) -> list[Handover]:
     """Those that it is the turn of, with this moment noted on them; such as somebody is at work on wait for the next
     turn.

@@ -173,7 +173,8 @@ def call_back(desk: Desk, report_id: UUID, version: int | None, reason: str | No
     handover = _needed(desk, report)
     reason = cleaned(reason, field="reason")
     check_move(State.FORWARDED, State.ASSIGNED, Mover.DESK, reason)
-    was_sent = handover.state != "queued"
+    was_sent = handover.sent_at is not None
+    handover.told_at = datetime.now(UTC) if was_sent else None
     finish(desk.session, handover, "withdrawn")
     enter(desk.municipality, report, State.ASSIGNED)
     tell(

@@ -25,7 +25,7 @@ from city.reports.groups import hangs_on, lock_group, recount
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.mentions import Unknown, write_note
 from city.reports.routing import route
-from city.reports.tables import Photo, Report, TrainingPair
+from city.reports.tables import HANDED_OVER, Photo, Report, TrainingPair
 from city.reports.timeline import note_down, stops
 from geo.place import Place
 
@@ -115,7 +115,7 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     routing = route(desk.municipality, category, zones, now)
     report.category_id, report.group_slug = category.id, category.group.slug
     report.decided_by, report.confidence = "staff", None
-    is_shown = report.parent_id is None
+    is_shown = report.parent_id is None and report.source != HANDED_OVER
     report.is_public, report.is_coarse = is_shown and category.is_public, is_shown and category.is_coarse
     pauses = stops(desk.session, report)
     report.deadline_at = counted_anew(report.created_at, category.deadline, pauses, desk.municipality.working_time)
@@ -303,6 +303,7 @@ def republish(session: WriteSession, municipality: MunicipalityView, category: C
             Report.municipality_id == municipality.id,
             Report.category_id == category.id,
             Report.parent_id.is_(None),
+            Report.source != HANDED_OVER,
             (Report.is_public != category.is_public) | (Report.is_coarse != category.is_coarse),
         )
         .values(is_public=category.is_public, is_coarse=category.is_coarse, version=Report.version + 1)

@@ -53,6 +53,11 @@ class Handover(Base):
         Index("handover_link_unique", "link_hash", unique=True),
         Index("handover_theirs_index", "to_municipality_id", "their_report_id"),
         Index("handover_due_index", "looked_at", postgresql_where=text(_IS_ACTIVE)),
+        Index(
+            "handover_untold_index",
+            "finished_at",
+            postgresql_where=text("state = 'withdrawn' AND told_at IS NULL AND sent_at IS NOT NULL"),
+        ),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
@@ -104,3 +109,5 @@ class Handover(Base):
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When those who had it were told that it was called back."""

@@ -137,7 +137,10 @@ def _judged(
 
 def _row(submission: Submission, judgement: Judgement, report_id: UUID, now: datetime) -> dict[str, Any]:
     """The report's row, but for the number: what was settled and what is its own."""
-    return settled(judgement, now) | own(submission, judgement, report_id, now)
+    row = settled(judgement, now) | own(submission, judgement, report_id, now)
+    if submission.home_id is not None:
+        row |= {"is_public": False, "is_coarse": False}  # everyone sees it under the number that it had before
+    return row
 
 
 _COLUMNS: Final = (  # noqa: SIM905  (read as a table's head)

@@ -28,7 +28,7 @@ from city.reports.lifecycle import State
 from geo.columns import point_from, point_type
 
 HANDED_OVER = "handover"
-"""The source of a report that another municipality has handed over."""
+"""The source of a report that another municipality has handed over: everyone sees it there, under its first number."""
 STATES = tuple(state.value for state in State)
 
 
@@ -46,6 +46,7 @@ class Report(Base):
         CheckConstraint("(state = 'duplicate') = (master_id IS NOT NULL)", name="master"),
         CheckConstraint("rating BETWEEN 1 AND 5", name="rating"),
         CheckConstraint("parent_id IS NULL OR NOT (is_public OR is_coarse)", name="child"),
+        CheckConstraint("source <> 'handover' OR NOT (is_public OR is_coarse)", name="handed_over"),
         Index("report_worklist_index", "municipality_id", "created_at", "id"),
         Index("report_department_index", "municipality_id", "department_id", "state"),
         Index(

@@ -17,6 +17,7 @@ from tests.stories.telling import (
     URP,
     SignIn,
     as_holder,
+    numbers_on_the_map,
     photo_taken_at,
     plain,
     receipt,
@@ -81,6 +82,9 @@ def test_a_report_goes_to_the_neighbour_and_is_solved_there_under_the_first_numb
         there["number"],
     )
     assert client.get(f"/api/v1/reports/{report['number']}").json()["handed_to"]["it"] == "Comune di Fano"
+    assert there["is_public"] is False
+    assert client.get(f"/api/v1/reports/{there['number']}").status_code == 404
+    assert numbers_on_the_map(client, COAST) == {report["number"]}, "one number for everyone"
     told = len(postbox.to(ANNA))
 
     fano.change("POST", there["id"], "moves", {"to": "in_progress"})
@@ -133,6 +137,9 @@ def test_the_neighbour_learns_who_reported_where_the_head_says_so_and_writes_to_
     there = theirs(fano)
     assert there["reporter"]["email"] == ANNA
     assert not [message for message in postbox.to(ANNA) if there["number"] in plain(message)]
+    fano.change("PUT", there["id"], "category", {"category": "graffiti"})
+    assert numbers_on_the_map(client, COAST) == {report["number"]}, "whatever its category"
+    wait_for_rest(database)
 
 
 def test_what_is_called_back_is_told_to_the_neighbour_once(
