@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from tests.trials import any_port, eventually
 
@@ -34,6 +35,8 @@ class Services:
     """So many calls more that are answered with a 503."""
     dying: int = 0
     """So many posts more that are kept, but answered with a 503: as a worker sees it that is killed just then."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """Set; while it is not, a post is kept and its answer held back."""
     refusing: bool = False
     by_token: bool = False
     looks: int = 0
@@ -63,6 +66,9 @@ def _app(services: Services) -> FastAPI:  # noqa: C901  (a handful of small rout
             return True
         return False
 
+    async def held() -> None:
+        await run_in_threadpool(services.goes_on.wait, 30)
+
     @app.post("/open311/requests.json")
     async def open_request(request: Request) -> Any:
         fields = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
@@ -71,6 +77,7 @@ def _app(services: Services) -> FastAPI:  # noqa: C901  (a handful of small rout
         if services.refusing or fields.get("api_key") != KEY:
             return Response('[{"code": 403, "description": "no"}]', 403)
         answer = services.opened(fields)
+        await held()
         if services.dying:
             services.dying -= 1
             return Response(status_code=503)
@@ -96,6 +103,7 @@ def _app(services: Services) -> FastAPI:  # noqa: C901  (a handful of small rout
     @app.post("/hook")
     async def hook(request: Request) -> Any:
         services.hooks.append({"headers": dict(request.headers), "body": await request.body()})
+        await held()
         if fails():
             return Response(status_code=503)
         return {"reference": "HOOK-7"}
@@ -116,6 +124,7 @@ def _app(services: Services) -> FastAPI:  # noqa: C901  (a handful of small rout
 def serving() -> Iterator[Services]:
     """The stand-ins, listening."""
     services = Services()
+    services.goes_on.set()
     port = any_port()
     server = uvicorn.Server(uvicorn.Config(_app(services), port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
