@@ -46,10 +46,11 @@ class DeskQuestions(BaseModel):
 
 
 class MoveTried(Strict):
-    """A step in the report's life."""
+    """A step in the report's life; `leave_children`: solve it although parts of its work are open."""
 
     to: Annotated[State, Field(strict=False)]
     reason: Words | None = None
+    leave_children: bool = False
 
 
 class UpdateTried(Strict):

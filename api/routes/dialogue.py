@@ -84,8 +84,8 @@ def show_preview(work: Workplace, report_id: UUID, body: PreviewIn) -> Response:
 
 def _try(desk: Desk, report_id: UUID, version: int, body: PreviewIn) -> None:
     match body.chosen[0]:
-        case MoveTried(to=to, reason=reason):
-            handling.move(desk, report_id, version, to, reason=reason)
+        case MoveTried(to=to, reason=reason, leave_children=leave):
+            handling.move(desk, report_id, version, to, reason=reason, leave_children=leave)
         case UpdateTried(text=words):
             handling.add_update(desk, report_id, version, words, is_public=True)
         case QuestionIn(text=words, days=days):

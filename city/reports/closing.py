@@ -24,7 +24,7 @@ MOST_SILENT: Final = 2_000
 
 _NOBODY_TOLD: Final = """
 NOT EXISTS (SELECT FROM delivery WHERE delivery.municipality_id = report.municipality_id
-  AND delivery.report_id = report.id)
+  AND delivery.report_id = report.id AND delivery.kind = 'report')
 AND NOT EXISTS (SELECT FROM report AS duplicate WHERE duplicate.municipality_id = report.municipality_id
   AND duplicate.master_id = report.id)
 """

@@ -51,6 +51,13 @@ def reopen(client: TestClient, report: dict[str, Any], reason: str) -> Any:
     return client.post(url, json={"to": "reopened", "reason": reason}, headers=receipt(report))
 
 
+_LETTER_TO_STAFF = (
+    "INSERT INTO delivery (municipality_id, report_id, kind, once, address, language, subject, state)"
+    " SELECT municipality_id, id, 'assigned', 'once', 'desk@example.org', 'it', '', 'sent' FROM report WHERE id = %s"
+)
+"""What was written to staff has not been told to anybody."""
+
+
 def test_a_click_on_a_rating_only_opens_the_form_and_the_form_says_it(
     client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
 ) -> None:
@@ -188,6 +195,7 @@ def test_what_was_solved_long_enough_is_closed_and_only_those_are_told_who_were_
     wait_for_rest(database)
     with psycopg.connect(database) as admin:
         admin.execute("DELETE FROM delivery WHERE report_id = %s", (older["id"],))
+        admin.execute(_LETTER_TO_STAFF, (older["id"],))
     days_ago(database, 15)
     postbox.messages.clear()
     monkeypatch.setattr(closing, "MOST_SILENT", 1)
