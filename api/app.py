@@ -35,6 +35,7 @@ from api.routes import (
     satisfaction,
     session,
     stream,
+    subscriptions,
     tiles,
     worklists,
 )
@@ -141,7 +142,8 @@ def create_app() -> FastAPI:
         rehearsal,
         stream,
     )
-    for errand in (reports, receipt, registry, addresses, *desks, insight, satisfaction, monthly_report, tiles, health):
+    citizens = (reports, receipt, subscriptions, registry, addresses)
+    for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
     for router in ROUTERS:
         app.include_router(router)

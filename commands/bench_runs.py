@@ -24,6 +24,7 @@ from bench import (
     peers,
     photos,
     search,
+    subscriptions,
     tile_service,
     tiles,
     zones,
@@ -56,11 +57,16 @@ from commands.bench_ground import (
 from commands.cluster import Cluster
 from commands.report_rows import RowFile
 from commands.serving import HOST, free_port
+from geo.place import Place
 from geo.tiles import Tile
 from geo.within import index_places
 
 TOWN: Final = "padova"
 """Whose old reports are imported, and whose addresses are known."""
+MIDDLE: Final = Place(11.8768, 45.4064)
+"""Where people live who asked to hear of something."""
+QUICK_SUBSCRIPTIONS: Final = 20_000
+FULL_SUBSCRIPTIONS: Final = 200_000
 QUICK_FILE: Final = 20_000
 FULL_FILE: Final = 1_000_000
 """Reports of the imported file."""
@@ -263,6 +269,13 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     return [(label, text) for label, _, text in lines]
 
 
+def _subscriptions(cluster: Cluster, plan: Plan) -> list[Result]:
+    environment = prepared(cluster, "subscriptions")
+    count = FULL_SUBSCRIPTIONS if plan.is_full else QUICK_SUBSCRIPTIONS
+    with at_work(environment), psycopg.connect(cluster.url(database="subscriptions")) as owner:
+        return subscriptions.measure(owner, view.load().slugs[TOWN], MIDDLE, count)
+
+
 def _bulk(cluster: Cluster, plan: Plan) -> list[Result]:
     environment = prepared(cluster, "bulk")
     told = [orjson.loads(line) for line in (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()]
@@ -333,6 +346,7 @@ KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "search": _search,
     "desk": _desk,
     "council": _council,
+    "subscriptions": _subscriptions,
     "bulk": _bulk,
     "classification": _classification,
     "photos": _photos,

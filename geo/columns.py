@@ -33,6 +33,11 @@ def shape_column() -> Geometry:
     return Geometry("GEOMETRY", srid=WGS84)
 
 
+def plain_shape_column() -> Geometry:
+    """An area, WGS84; found by its cells (`geo.covers`), so it needs no spatial index."""
+    return Geometry("GEOMETRY", srid=WGS84, spatial_index=False)
+
+
 def polygon_column() -> Geometry:
     """One area, WGS84; written in bulk and found by its key, so it needs no spatial index."""
     return Geometry("POLYGON", srid=WGS84, spatial_index=False)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import dramatiq
 
 from city.database import provincial, writing
 from city.errors import Unavailable
-from city.messages import notification, password, posting, watching
+from city.messages import notification, password, posting, tidings, watching
 from city.records import hotspots
 from city.registry import view
-from city.reports import escalation, handling, photos
+from city.reports import escalation, handling, journey, photos
 from workers.letters import KINDS
+
+LONGEST_TURN_SECONDS: Final = 20.0
 
 
 @dramatiq.actor
@@ -48,6 +52,31 @@ def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> N
             problem = posting.deliver(session, municipality, kind, KINDS[kind], about, only=delivery_id) or problem
     if problem:
         raise Unavailable("mail.silent", problem=problem)
+
+
+@dramatiq.actor
+def tell_subscribers(municipality_id: int, report_id: str) -> None:
+    """Note what is new of a report for everybody who asked for it."""
+    with writing(municipality_id) as session:
+        tidings.note(session, view.fresh(session).municipalities[municipality_id], UUID(report_id))
+
+
+@dramatiq.actor(max_retries=60)
+def send_tidings(municipality_id: int) -> None:
+    """Send what is put down for subscribers, each in a transaction of its own; the next job goes on after a while."""
+    started = time.monotonic()
+    while True:
+        with writing(municipality_id) as session:
+            municipality = view.fresh(session).municipalities[municipality_id]
+            found, problem = tidings.send_next(session, municipality)
+        if problem:
+            raise Unavailable("mail.silent", problem=problem)
+        if not found:
+            return
+        if time.monotonic() - started > LONGEST_TURN_SECONDS:
+            with writing(municipality_id) as session:
+                journey.after_gathering(session, municipality_id)
+            return
 
 
 @dramatiq.actor

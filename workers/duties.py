@@ -9,7 +9,7 @@ from typing import Final
 
 from city import pacing
 from city.database import provincial, reading, writing
-from city.messages import monthly
+from city.messages import monthly, subscribing, tidings
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
@@ -51,6 +51,19 @@ def forget_stacks() -> None:
     """Forget what was answered long ago to those who changed many reports at once."""
     with provincial() as session:
         stacks.forget_old(session)
+
+
+def gather_tidings() -> None:
+    """Put down the mails of subscribers who are due, and have them sent."""
+    with provincial() as session:
+        for municipality_id in tidings.gather(session):
+            journey.after_gathering(session, municipality_id)
+
+
+def forget_wishes() -> None:
+    """Forget subscriptions that nobody said yes to."""
+    with provincial() as session:
+        subscribing.forget_unconfirmed(session)
 
 
 def find_hotspots() -> None:
@@ -155,6 +168,8 @@ CHORES: Final = (
     Chore("close_solved", 300, close_solved),
     Chore("find_hotspots", 60, find_hotspots),
     Chore("send_monthly_reports", 60, send_monthly_reports),
+    Chore("gather_tidings", 2, gather_tidings),
+    Chore("forget_wishes", 3600, forget_wishes),
     Chore("sweep_photos", 3600, sweep_photos),
     Chore("forget_sign_ins", 3600, forget_sign_ins),
     Chore("forget_stacks", 3600, forget_stacks),

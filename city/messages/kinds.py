@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, escalated, staff_letters
+from city.messages import dialogue, escalated, staff_letters, subscribing
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
@@ -16,4 +16,5 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "question_reminder": dialogue.REMINDER,
     "reopened": dialogue.REOPENED,
     "unanswered": dialogue.UNANSWERED,
+    "subscription": subscribing.CONFIRMATION,
 }

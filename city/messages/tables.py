@@ -26,7 +26,14 @@ class Delivery(Base):
         CheckConstraint("kind = 'report' OR once IS NOT NULL", name="once"),
         Index("delivery_kind_once_unique", "municipality_id", "once", unique=True),
         Index("delivery_report_index", "municipality_id", "report_id"),
-        Index("delivery_queued_index", "municipality_id", "kind", postgresql_where=text("state = 'queued'")),
+        Index(
+            "delivery_queued_index",
+            "municipality_id",
+            "kind",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)

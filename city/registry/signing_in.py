@@ -6,9 +6,7 @@ opens nothing. It happens before the municipality is known, hence `provincial()`
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,13 +16,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 
+from city import links
 from city.database import ReadSession, WriteSession
 from city.errors import CodeNeeded, Forbidden, NotAuthenticated, NotFound
 from city.pacing import Pace
 from city.registry import people, second_factor
 from city.registry.people import Staff
 from city.registry.tables import AccessToken, PasswordReset, Person
-from city.settings import settings
 
 TOKEN_LIFE: Final = timedelta(hours=12)
 SEEN_EVERY: Final = timedelta(minutes=10)
@@ -216,9 +214,8 @@ def ask_for_reset(session: WriteSession, email: str) -> PasswordReset | None:
 
 
 def reset_token(reset_id: UUID) -> str:
-    """What opens this link for a new password; made from the installation's secret, kept nowhere."""
-    keyed = hmac.digest(settings().secret.encode(), b"password reset:" + reset_id.bytes, hashlib.sha256)
-    return base64.urlsafe_b64encode(reset_id.bytes + keyed[:16]).decode().rstrip("=")
+    """What opens this link for a new password."""
+    return links.made("password reset", reset_id.bytes)
 
 
 def is_good(reset: PasswordReset) -> bool:
@@ -231,7 +228,11 @@ def reset_password(session: WriteSession, token: str, new: str) -> Person:
 
     The second factor stays. Raises NotAuthenticated, InvalidInput.
     """
-    reset = session.get(PasswordReset, _reset_id(token), with_for_update=True)
+    try:
+        reset_id = UUID(bytes=links.opened("password reset", token))
+    except (NotFound, ValueError):
+        raise NotAuthenticated("people.reset_not_good", field="token") from None
+    reset = session.get(PasswordReset, reset_id, with_for_update=True)
     if reset is None or not is_good(reset):
         raise NotAuthenticated("people.reset_not_good", field="token")
     person = session.get(Person, (reset.municipality_id, reset.person_id))
@@ -241,16 +242,6 @@ def reset_password(session: WriteSession, token: str, new: str) -> Person:
     reset.used_at = datetime.now(UTC)
     people.revoke_all(session, person.municipality_id, person.id)
     return person
-
-
-def _reset_id(token: str) -> UUID:
-    try:
-        reset_id = UUID(bytes=base64.urlsafe_b64decode(token.strip() + "==")[:16])
-    except ValueError:
-        raise NotAuthenticated("people.reset_not_good", field="token") from None
-    if not hmac.compare_digest(token.strip().encode(), reset_token(reset_id).encode()):
-        raise NotAuthenticated("people.reset_not_good", field="token")
-    return reset_id
 
 
 def digest(token: str) -> bytes:

@@ -153,6 +153,7 @@ class MunicipalityView:
     email: str | None
     istat_code: str | None
     has_addresses: bool
+    has_subscribers: bool
     fallback: DepartmentView
     departments: dict[str, DepartmentView]
     crews: dict[str, CrewView]
@@ -435,6 +436,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
         email=row["email"],
         istat_code=row["istat_code"],
         has_addresses=row["has_addresses"],
+        has_subscribers=row["has_subscribers"],
         fallback=by_id[row["fallback_department_id"]],
         departments=departments,
         crews=crews,

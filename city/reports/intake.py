@@ -238,6 +238,7 @@ def _keep(
         row["id"],
         has_address=bool(contact.email) and submission.created_at is None,
         has_photos=bool(submission.photos),
+        has_subscribers=judgement.municipality.has_subscribers and row["is_public"] and submission.created_at is None,
     )
     is_looked_for = judgement.municipality.has_addresses and submission.address is None
     current, number, near, descriptions, address = (_KEEP_NAMING if is_looked_for else _KEEP).first(

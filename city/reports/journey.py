@@ -5,6 +5,7 @@
 | a report with photos came in   | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
 | a watched report has news      | `tell_watchers`                                               |
+| the same, where anybody asked  | `tell_subscribers`                                            |
 | a category's privacy changed   | `republish_category`                                          |
 | a ladder was changed           | `wind_clocks`                                                 |
 | somebody asked for a password  | `send_password_link`                                          |
@@ -27,6 +28,7 @@ from uuid import UUID
 
 from city.database import WriteSession
 from city.jobs import promise
+from city.registry import view
 
 
 class Promise(NamedTuple):
@@ -87,7 +89,9 @@ def after_coming_back(
     )
 
 
-def after_receiving(municipality_id: int, report_id: UUID, *, has_address: bool, has_photos: bool) -> list[Promise]:
+def after_receiving(
+    municipality_id: int, report_id: UUID, *, has_address: bool, has_photos: bool, has_subscribers: bool = False
+) -> list[Promise]:
     """What follows when a report has come in."""
     ids = {"municipality_id": municipality_id, "report_id": str(report_id)}
     promises = []
@@ -95,6 +99,8 @@ def after_receiving(municipality_id: int, report_id: UUID, *, has_address: bool,
         promises.append(Promise("derive_photos", ids))
     if has_address:
         promises.append(Promise("tell_reporter", ids))
+    if has_subscribers:
+        promises.append(Promise("tell_subscribers", ids))
     return promises
 
 
@@ -103,6 +109,8 @@ def after_public_change(session: WriteSession, municipality_id: int, report_id: 
     if session.happened_at is not None:
         return
     promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
+    if view.held().municipalities[municipality_id].has_subscribers:
+        promise(session, "tell_subscribers", municipality_id=municipality_id, report_id=str(report_id))
 
 
 def after_entry(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
@@ -122,6 +130,11 @@ def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any
 def after_asking_for_password(session: WriteSession, municipality_id: int, reset_id: UUID) -> None:
     """What follows when somebody of the staff wants a new password."""
     promise(session, "send_password_link", municipality_id=municipality_id, reset_id=str(reset_id))
+
+
+def after_gathering(session: WriteSession, municipality_id: int) -> None:
+    """What follows when mails to subscribers are put down."""
+    promise(session, "send_tidings", municipality_id=municipality_id)
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

@@ -19,10 +19,16 @@ from hypothesis import settings as hypothesis_settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from schemathesis.specs.openapi.checks import ignored_auth
+from sqlalchemy import select
 
 from api import problems
 from api.app import create_app
 from city import errors
+from city.database import reading
+from city.messages import subscribing
+from city.messages.subscription_tables import Subscriber, Subscription
+from city.messages.tidings import key_of
+from city.registry import view
 from city.settings import PROJECT
 from city.texts import catalogue
 from tests.trials import PASSWORD, Staffer
@@ -278,6 +284,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     ticket = call("POST", "/api/v1/stream/tickets", headers=staff, expected=201).json()["ticket"]
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0})
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0}, expected=401)
+    visit_subscriptions(call, report)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     visit_handovers(witness, signed_in(CLERK).headers, signed_in(ADMINISTRATOR).headers)
     promised = {
@@ -333,6 +340,24 @@ def visit_crew(witness: Witness, crew: dict[str, str]) -> None:
     known = crew | {"If-None-Match": day.headers["etag"]}
     witness.call("GET", "/api/v1/crew/day", headers=known, params={"lon": 12.9, "lat": 43.9}, expected=304)
     witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9}, expected=422)
+
+
+def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, Any]) -> None:
+    base = "/api/v1/subscriptions"
+    wish = {"municipality": "pesaro", "email": "bruno@example.org", "report": report["number"]}
+    call("POST", base, expected=202, json=wish)
+    home = view.newest().slugs["pesaro"].id
+    with reading(home) as session:
+        asked = session.scalars(select(Subscription)).one()
+        key = key_of(session.get_one(Subscriber, (home, asked.subscriber_id)))
+    token = {"token": subscribing.confirmation(home, asked.id)}
+    call("PUT", f"{base}/confirmations/{{token}}", at=token)
+    call("PUT", f"{base}/confirmations/{{token}}", at={"token": "x"}, expected=404)
+    at = {"token": key, "subscription_id": asked.id}
+    call("GET", f"{base}/{{token}}", at=at)
+    call("PUT", f"{base}/{{token}}", at=at, json={"language": "en", "rhythm": "daily"})
+    call("DELETE", f"{base}/{{token}}/{{subscription_id}}", at=at | {"subscription_id": 2**40}, expected=204)
+    call("DELETE", f"{base}/{{token}}", at=at, expected=204)
 
 
 def visit_session(call: Callable[..., httpx.Response], staff: dict[str, str]) -> None:

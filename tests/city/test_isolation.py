@@ -30,6 +30,11 @@ READERS_NOTHING = (
     "stream_ticket",
     "second_factor",
     "password_reset",
+    "subscriber",
+    "subscription",
+    "subscription_cell",
+    "tiding",
+    "report_told",
     "pace",
     "delivery",
     "job",
@@ -197,6 +202,15 @@ _ROWS = (
         "INSERT INTO second_factor (municipality_id, person_id, secret, last_step, paper)"
         " VALUES (%(town)s, %(person)s, '', 0, '{}')"
     ),
+    (
+        "WITH asked AS (INSERT INTO subscriber (municipality_id, address) VALUES (%(town)s, 'anna@example.org')"
+        " RETURNING id), wanted AS (INSERT INTO subscription (municipality_id, subscriber_id, kind)"
+        " SELECT %(town)s, id, 'municipality' FROM asked RETURNING id, subscriber_id),"
+        " cell AS (INSERT INTO subscription_cell SELECT %(town)s, 0, id, subscriber_id, true, 3 FROM wanted)"
+        " INSERT INTO tiding (municipality_id, subscriber_id, subscription_id, report_id, first_id, entry_id,"
+        " due_at) SELECT %(town)s, subscriber_id, id, %(report)s, 1, 1, now() FROM wanted"
+    ),
+    "INSERT INTO report_told (municipality_id, report_id, entry_id) VALUES (%(town)s, %(report)s, 1)",
     "INSERT INTO password_reset (municipality_id, person_id) VALUES (%(town)s, %(person)s)",
     (
         "INSERT INTO stream_ticket (ticket_hash, municipality_id, person_id, token_hash, expires_at)"

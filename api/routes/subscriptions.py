@@ -1,0 +1,231 @@
+"""The follower's errand: to hear of one report, of an area, of a zone, of everything; without an account."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import select
+
+from api import visitor
+from api.schemas import Degrees, Line, Slug, Strict
+from city import pacing
+from city.database import ReadSession, reading, writing
+from city.messages import subscribing
+from city.messages.subscribing import Wish
+from city.messages.subscription_tables import Subscriber, Subscription
+from city.registry import view
+from city.registry.view import MunicipalityView
+from city.reports.identity import public_number
+from city.reports.tables import Report
+from geo.place import Place
+
+router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
+
+_BY_NETWORK = pacing.Pace("subscriptions network", 30, 120)
+_BY_ADDRESS = pacing.Pace("subscriptions", 6, 600)
+
+Key = Annotated[str, Path(max_length=100)]
+Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+Language = Literal["it", "en"]
+Rhythm = Literal["at_once", "daily"]
+
+
+class ZoneNamed(Strict):
+    """A zone, by its layer and its code there."""
+
+    layer: Slug
+    code: Annotated[Line, StringConstraints(min_length=1, max_length=63)]
+
+
+class SubscriptionIn(Strict):
+    """What somebody wants to hear of: one of `report`, a circle, `polygon` or `zone`; none of them: everything."""
+
+    municipality: Slug
+    email: Email
+    language: Language = "it"
+    rhythm: Rhythm = "at_once"
+    report: Annotated[Line, StringConstraints(max_length=40)] | None = None
+    lon: Degrees | None = None
+    lat: Degrees | None = None
+    metres: Annotated[float, Field(strict=False, allow_inf_nan=False)] | None = None
+    polygon: Annotated[dict[str, Any], Field(description="GeoJSON Polygon or MultiPolygon")] | None = None
+    zone: ZoneNamed | None = None
+    groups: Annotated[list[Slug], Field(max_length=30)] | None = None
+    reports: bool = True
+    notices: bool = True
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        circle = (self.lon is not None, self.lat is not None, self.metres is not None)
+        chosen = [self.report is not None, any(circle), self.polygon is not None, self.zone is not None]
+        if chosen.count(True) > 1 or any(circle) != all(circle):
+            raise PydanticCustomError("one_of", "one thing")
+        return self
+
+    def wish(self) -> Wish:
+        """As the city knows it."""
+        return Wish(
+            report=public_number(self.report) if self.report else None,
+            place=Place(self.lon, self.lat) if self.lon is not None and self.lat is not None else None,
+            metres=self.metres,
+            polygon=orjson.dumps(self.polygon).decode() if self.polygon is not None else None,
+            zone=(self.zone.layer, self.zone.code) if self.zone else None,
+            groups=self.groups,
+            reports=self.reports,
+            notices=self.notices,
+        )
+
+
+class SubscriberPut(Strict):
+    """How somebody wants to be told."""
+
+    language: Language
+    rhythm: Rhythm
+    quiet_from: Annotated[time, Field(strict=False)] | None = None
+    quiet_until: Annotated[time, Field(strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise PydanticCustomError("quiet_both", "both")
+        return self
+
+    @property
+    def quiet(self) -> tuple[time, time] | None:
+        """From when to when nothing is sent."""
+        if self.quiet_from is None or self.quiet_until is None:
+            return None
+        return self.quiet_from.replace(tzinfo=None), self.quiet_until.replace(tzinfo=None)
+
+
+class SubscriptionListed(BaseModel):
+    """One thing somebody wants to hear of."""
+
+    id: int
+    kind: Literal["report", "circle", "polygon", "zone", "municipality"]
+    says: str
+    """In words."""
+    groups: list[str] | None
+    reports: bool
+    notices: bool
+
+
+class SubscriberOut(BaseModel):
+    """Somebody's subscriptions, and how they want to be told."""
+
+    municipality: str
+    language: Language
+    rhythm: Rhythm
+    quiet_from: str | None
+    quiet_until: str | None
+    subscriptions: list[SubscriptionListed]
+
+
+@router.post("", status_code=202)
+def subscribe(request: Request, body: SubscriptionIn) -> None:
+    """Ask to hear of something by mail. Nothing is told before the owner of the address has said yes from there.
+
+    The answer is the same whether or not the address is known.
+    """
+    municipality = view.found(lambda registry: registry.municipality(body.municipality))
+    network = visitor.network(request)
+    by_network = [(_BY_NETWORK, network)] if network else []
+    pacing.take((_BY_ADDRESS, f"{municipality.id} {body.email.lower()}"), *by_network)
+    with writing(municipality.id) as session:
+        subscribing.ask(
+            session,
+            view.fresh(session).municipalities[municipality.id],
+            body.wish(),
+            address=body.email,
+            language=body.language,
+            rhythm=body.rhythm,
+        )
+
+
+@router.put("/confirmations/{token}")
+def confirm(token: Key) -> SubscriptionListed:
+    """Say yes, with the token of the mail."""
+    municipality_id, subscription_id = subscribing.to_confirm(token)
+    with writing(municipality_id) as session:
+        municipality = view.fresh(session).municipalities[municipality_id]
+        subscription = subscribing.confirm(session, municipality_id, subscription_id)
+        subscriber = session.get_one(Subscriber, (municipality_id, subscription.subscriber_id))
+        return listed(session, municipality, subscription, subscriber.language)
+
+
+@router.get("/{token}")
+def list_subscriptions(token: Key) -> SubscriberOut:
+    """What somebody has asked for, for whoever holds the token of a mail."""
+    municipality_id, subscriber_id = subscribing.home_of(token)
+    with reading(municipality_id) as session:
+        return shown(session, municipality_id, *subscribing.subscriber(session, municipality_id, subscriber_id))
+
+
+@router.put("/{token}")
+def change_how(token: Key, body: SubscriberPut) -> SubscriberOut:
+    """Change language, rhythm and quiet hours."""
+    municipality_id, subscriber_id = subscribing.home_of(token)
+    with writing(municipality_id) as session:
+        subscriber, subscriptions = subscribing.subscriber(session, municipality_id, subscriber_id)
+        subscribing.change(subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
+        session.flush()
+        return shown(session, municipality_id, subscriber, subscriptions)
+
+
+@router.delete("/{token}", status_code=204)
+def end_all(token: Key) -> None:
+    """End all subscriptions; the address is forgotten."""
+    municipality_id, subscriber_id = subscribing.home_of(token)
+    with writing(municipality_id) as session:
+        subscriber, _ = subscribing.subscriber(session, municipality_id, subscriber_id)
+        subscribing.end(session, subscriber, None)
+
+
+@router.delete("/{token}/{subscription_id}", status_code=204)
+def end_one(token: Key, subscription_id: Annotated[int, Path(ge=1, lt=2**63)]) -> None:
+    """End one subscription."""
+    municipality_id, subscriber_id = subscribing.home_of(token)
+    with writing(municipality_id) as session:
+        subscriber, _ = subscribing.subscriber(session, municipality_id, subscriber_id)
+        subscribing.end(session, subscriber, subscription_id)
+
+
+def shown(
+    session: ReadSession, municipality_id: int, subscriber: Subscriber, subscriptions: list[Subscription]
+) -> SubscriberOut:
+    """A subscriber as they see themselves."""
+    municipality = view.fresh(session).municipalities[municipality_id]
+    return SubscriberOut.model_validate(
+        {
+            "municipality": municipality.slug,
+            "language": subscriber.language,
+            "rhythm": subscriber.rhythm,
+            "quiet_from": subscriber.quiet_from and subscriber.quiet_from.isoformat("minutes"),
+            "quiet_until": subscriber.quiet_until and subscriber.quiet_until.isoformat("minutes"),
+            "subscriptions": [listed(session, municipality, one, subscriber.language) for one in subscriptions],
+        }
+    )
+
+
+def listed(
+    session: ReadSession, municipality: MunicipalityView, subscription: Subscription, language: str
+) -> SubscriptionListed:
+    """One subscription, in words too."""
+    number = session.scalar(
+        select(Report.number).where(Report.municipality_id == municipality.id, Report.id == subscription.report_id)
+    )
+    return SubscriptionListed.model_validate(
+        {
+            "id": subscription.id,
+            "kind": subscription.kind,
+            "says": subscribing.described(municipality, subscription, number, language),
+            "groups": subscription.groups,
+            "reports": subscription.reports,
+            "notices": subscription.notices,
+        }
+    )

@@ -1,0 +1,364 @@
+"""Asking to hear of something, saying yes to it from the mail, changing one's mind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from geoalchemy2.shape import to_shape
+from shapely import from_geojson, get_num_coordinates, is_valid, is_valid_reason
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from city import links
+from city.database import ReadSession, WriteSession
+from city.errors import Conflict, InvalidInput, NotFound
+from city.messages.letter import Letter
+from city.messages.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
+from city.messages.posting import About, Kind
+from city.messages.recipients import Recipient
+from city.messages.subscription_tables import Subscriber, Subscription, SubscriptionCell
+from city.messages.tables import Delivery
+from city.registry.tables import Municipality
+from city.registry.view import MunicipalityView
+from city.reports import journey
+from city.reports.tables import Report
+from city.settings import settings
+from city.texts import text
+from geo.covers import Cover, circle, covering_cells
+from geo.nearby import extended_wkb, square_of
+from geo.place import Place
+
+CONFIRM_WITHIN: Final = timedelta(days=2)
+MOST_EACH: Final = 30
+LEAST_METRES, MOST_METRES = 50.0, 20_000.0
+MOST_CORNERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to hear of: one report, a circle, a polygon (GeoJSON), a zone, or (none) everything."""
+
+    report: str | None = None
+    place: Place | None = None
+    metres: float | None = None
+    polygon: str | None = None
+    zone: tuple[str, str] | None = None
+    groups: Sequence[str] | None = None
+    reports: bool = True
+    notices: bool = True
+
+
+def ask(
+    session: WriteSession, municipality: MunicipalityView, wish: Wish, *, address: str, language: str, rhythm: str
+) -> None:
+    """Note a wish and write to the address: nothing is told before its owner has said yes.
+
+    Raises InvalidInput, NotFound; Conflict where the address has enough already.
+    """
+    found = _checked(session, municipality, wish)
+    session.execute(
+        insert(Subscriber)
+        .values(municipality_id=municipality.id, address=address, language=language, rhythm=rhythm)
+        .on_conflict_do_nothing()
+    )
+    subscriber = session.scalars(
+        select(Subscriber)
+        .where(Subscriber.municipality_id == municipality.id, func.lower(Subscriber.address) == address.lower())
+        .with_for_update()
+    ).one()
+    known = _subscriptions(session, subscriber)
+    if found.report_id is not None and any(one.report_id == found.report_id for one in known):
+        subscription = next(one for one in known if one.report_id == found.report_id)
+        if subscription.confirmed_at is not None:
+            return
+    elif len(known) >= MOST_EACH:
+        raise Conflict("subscriptions.enough", field="email", most=MOST_EACH)
+    else:
+        subscription = Subscription(
+            municipality_id=municipality.id,
+            subscriber_id=subscriber.id,
+            kind=found.kind,
+            report_id=found.report_id,
+            lon=wish.place.lon if wish.place else None,
+            lat=wish.place.lat if wish.place else None,
+            metres=wish.metres if found.kind == "circle" else None,
+            shape=extended_wkb(found.area) if found.kind == "polygon" and found.area is not None else None,
+            zone="/".join(wish.zone) if wish.zone else None,
+            groups=sorted(set(wish.groups)) if wish.groups else None,
+            reports=wish.reports,
+            notices=wish.notices,
+        )
+        session.add(subscription)
+        session.flush()
+    journey.letters(session, municipality.id, "subscription", subscription_id=subscription.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    kind: str
+    area: BaseGeometry | None = None
+    report_id: UUID | None = None
+
+
+def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -> _Found:
+    _check_groups(municipality, wish)
+    if not (wish.reports or wish.notices):
+        raise InvalidInput("subscriptions.of_nothing", field="reports")
+    if wish.report is not None:
+        report_id = session.scalar(
+            select(Report.id).where(
+                Report.municipality_id == municipality.id, Report.number == wish.report, Report.is_public
+            )
+        )
+        if report_id is None:
+            raise NotFound("reports.not_found", value=wish.report)
+        return _Found("report", report_id=report_id)
+    if wish.zone is not None:
+        layer, code = wish.zone
+        if not any((zone.layer, zone.code) == wish.zone for zone in municipality.zones.values()):
+            raise InvalidInput("subscriptions.no_zone", field="zone", value=f"{layer}/{code}")
+        return _Found("zone")
+    if wish.polygon is not None:
+        return _Found("polygon", area=_polygon(wish.polygon))
+    if wish.place is not None:
+        metres = wish.metres or 0.0
+        if not LEAST_METRES <= metres <= MOST_METRES:
+            raise InvalidInput("subscriptions.metres", field="metres", least=int(LEAST_METRES), most=int(MOST_METRES))
+        return _Found("circle")
+    return _Found("municipality")
+
+
+def _check_groups(municipality: MunicipalityView, wish: Wish) -> None:
+    known = {category.group.slug for category in municipality.categories.values()}
+    for slug in wish.groups or ():
+        if slug not in known:
+            raise InvalidInput("subscriptions.no_group", field="groups", value=slug, known=", ".join(sorted(known)))
+
+
+def _polygon(geojson: str) -> BaseGeometry:
+    try:
+        area = from_geojson(geojson)
+    except ShapelyError:
+        raise InvalidInput("subscriptions.no_polygon", field="polygon") from None
+    if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty:
+        raise InvalidInput("subscriptions.no_polygon", field="polygon")
+    west, south, east, north = area.bounds
+    if not (west >= -180 and east <= 180 and south >= -85 and north <= 85):  # noqa: PLR2004  (degrees)
+        raise InvalidInput("subscriptions.no_polygon", field="polygon")
+    if get_num_coordinates(area) > MOST_CORNERS or max(east - west, north - south) > 1:
+        raise InvalidInput("subscriptions.polygon_too_large", field="polygon", most=MOST_CORNERS)
+    if not is_valid(area):
+        raise InvalidInput("subscriptions.polygon_crosses", field="polygon", problem=is_valid_reason(area))
+    return area
+
+
+def confirm(session: WriteSession, municipality_id: int, subscription_id: int) -> Subscription:
+    """The owner of the address says yes; saying it again changes nothing. Raises NotFound where it was too late."""
+    subscription = session.get(Subscription, (municipality_id, subscription_id), with_for_update=True)
+    if subscription is None:
+        raise NotFound("subscriptions.gone")
+    if subscription.confirmed_at is None:
+        subscription.confirmed_at = datetime.now(UTC)
+        session.add_all(_cells(subscription))
+        session.execute(
+            update(Municipality)
+            .where(Municipality.id == municipality_id, ~Municipality.has_subscribers)
+            .values(has_subscribers=True)
+        )
+    return subscription
+
+
+def _cells(subscription: Subscription) -> list[SubscriptionCell]:
+    """Where the subscription is to be found."""
+    square = None
+    if subscription.kind == "report":
+        return []
+    if subscription.kind == "zone" and subscription.zone is not None:
+        cells = [Cover(zone_number(*subscription.zone.split("/", 1)), is_inside=True)]
+    elif subscription.kind == "polygon" and subscription.shape is not None:
+        cells = covering_cells(to_shape(subscription.shape))
+    elif subscription.lon is not None and subscription.lat is not None and subscription.metres is not None:
+        cells = covering_cells(circle(Place(subscription.lon, subscription.lat), subscription.metres))
+        square = square_of(subscription.metres)
+    else:
+        cells = [Cover(EVERYWHERE, is_inside=True)]
+    return [
+        SubscriptionCell(
+            municipality_id=subscription.municipality_id,
+            cell=cell.cell,
+            subscription_id=subscription.id,
+            subscriber_id=subscription.subscriber_id,
+            is_inside=cell.is_inside,
+            wishes=REPORTS * subscription.reports + NOTICES * subscription.notices,
+            lon=subscription.lon if square and not cell.is_inside else None,
+            lat=subscription.lat if square and not cell.is_inside else None,
+            square=square if not cell.is_inside else None,
+            groups=subscription.groups,
+        )
+        for cell in cells
+    ]
+
+
+def wished(session: ReadSession, municipality_id: int, subscription_id: int) -> Subscription:
+    """A wish, confirmed or not. Raises NotFound."""
+    subscription = session.get(Subscription, (municipality_id, subscription_id))
+    if subscription is None:
+        raise NotFound("subscriptions.gone")
+    return subscription
+
+
+def confirmation(municipality_id: int, subscription_id: int) -> str:
+    """What opens the page on which a wish is confirmed."""
+    return links.made("confirm", municipality_id.to_bytes(4) + subscription_id.to_bytes(8))
+
+
+def to_confirm(token: str) -> tuple[int, int]:
+    """Municipality and subscription of a link to confirm. Raises NotFound."""
+    named = links.opened("confirm", token)
+    return int.from_bytes(named[:4]), int.from_bytes(named[4:])
+
+
+def home_of(token: str) -> tuple[int, UUID]:
+    """Municipality and subscriber of a link to one's subscriptions. Raises NotFound."""
+    named = links.opened("subscriber", token)
+    return int.from_bytes(named[:4]), UUID(bytes=named[4:])
+
+
+def subscriber(
+    session: ReadSession, municipality_id: int, subscriber_id: UUID
+) -> tuple[Subscriber, list[Subscription]]:
+    """A subscriber and what they have said yes to. Raises NotFound."""
+    found = session.get(Subscriber, (municipality_id, subscriber_id))
+    if found is None:
+        raise NotFound("subscriptions.gone")
+    return found, [one for one in _subscriptions(session, found) if one.confirmed_at is not None]
+
+
+def change(found: Subscriber, *, language: str, rhythm: str, quiet: tuple[time, time] | None) -> None:
+    """How somebody wants to be told from now on. Raises InvalidInput where the quiet hours are none."""
+    if quiet is not None and quiet[0] == quiet[1]:
+        raise InvalidInput("subscriptions.quiet", field="quiet_until")
+    found.language, found.rhythm = language, rhythm
+    found.quiet_from, found.quiet_until = quiet or (None, None)
+    found.paused_at = None
+
+
+def end(session: WriteSession, found: Subscriber, subscription_id: int | None) -> None:
+    """End one subscription, or (None) all: the address is then forgotten. Harmless where it has ended."""
+    ended = delete(Subscription).where(
+        Subscription.municipality_id == found.municipality_id, Subscription.subscriber_id == found.id
+    )
+    if subscription_id is not None:
+        ended = ended.where(Subscription.id == subscription_id)
+    session.execute(ended)
+    if not _subscriptions(session, found):
+        session.delete(found)
+        session.flush()
+
+
+def unsubscribe(session: WriteSession, municipality_id: int, delivery_id: UUID) -> None:
+    """End what a mail was sent for (RFC 8058). Harmless where it has ended."""
+    delivery = session.get(Delivery, (municipality_id, delivery_id))
+    if delivery is None:
+        return
+    found = session.get(Subscriber, (municipality_id, UUID(delivery.about["subscriber"])))
+    for subscription_id in delivery.about.get("subscriptions", []) if found else []:
+        if found is not None:
+            end(session, found, subscription_id)
+
+
+def forget_unconfirmed(session: WriteSession) -> None:
+    """Forget wishes that nobody said yes to in two days, and addresses without any."""
+    session.execute(
+        delete(Subscription).where(
+            Subscription.confirmed_at.is_(None), Subscription.created_at < datetime.now(UTC) - CONFIRM_WITHIN
+        )
+    )
+    session.execute(
+        delete(Subscriber).where(
+            Subscriber.created_at < datetime.now(UTC) - CONFIRM_WITHIN,
+            ~select(Subscription.id)
+            .where(
+                Subscription.municipality_id == Subscriber.municipality_id, Subscription.subscriber_id == Subscriber.id
+            )
+            .exists(),
+        )
+    )
+
+
+def _subscriptions(session: ReadSession, found: Subscriber) -> list[Subscription]:
+    return list(
+        session.scalars(
+            select(Subscription)
+            .where(Subscription.municipality_id == found.municipality_id, Subscription.subscriber_id == found.id)
+            .order_by(Subscription.id)
+        )
+    )
+
+
+def described(municipality: MunicipalityView, subscription: Subscription, number: str | None, language: str) -> str:
+    """What somebody asked for, in a line."""
+    say = partial(text, language=language)
+    names = {category.group.slug: category.group.name(language) for category in municipality.categories.values()}
+    values: dict[str, Any] = {
+        "number": number or "",
+        "municipality": municipality.name,
+        "metres": round(subscription.metres or 0),
+        "zone": _zone_name(municipality, subscription.zone, language),
+    }
+    line = say(f"subscriptions.{subscription.kind}", **values)
+    if subscription.groups:
+        line += ": " + ", ".join(names.get(slug, slug) for slug in subscription.groups)
+    return line
+
+
+def _zone_name(municipality: MunicipalityView, zone: str | None, language: str) -> str:
+    layer, _, code = (zone or "").partition("/")
+    found = [one for one in municipality.zones.values() if (one.layer, one.code) == (layer, code)]
+    return found[-1].name if found else f"{layer} {code} ({language})" if zone else ""
+
+
+def _asked(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:
+    row = session.execute(
+        select(Subscriber.address, Subscriber.language)
+        .join(
+            Subscription,
+            (Subscription.municipality_id == Subscriber.municipality_id)
+            & (Subscription.subscriber_id == Subscriber.id),
+        )
+        .where(Subscription.municipality_id == municipality.id, Subscription.id == about["subscription_id"])
+    ).one_or_none()
+    return [Recipient(*row)] if row else []
+
+
+def _question(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+    subscription = session.get(Subscription, (municipality.id, delivery.about["subscription_id"]))
+    if subscription is None or subscription.confirmed_at is not None:
+        return None
+    say = partial(text, language=delivery.language)
+    number = session.scalar(
+        select(Report.number).where(Report.municipality_id == municipality.id, Report.id == subscription.report_id)
+    )
+    what = described(municipality, subscription, number, delivery.language)
+    base = settings().public_url.rstrip("/")
+    return Letter(
+        subject=say("subscriptions.confirm_subject", municipality=municipality.name),
+        heading=say("subscriptions.confirm_heading"),
+        happened=[say("subscriptions.confirm_asked", what=what), say("subscriptions.confirm_otherwise")],
+        next_step="",
+        facts=[],
+        link=f"{base}/subscriptions/confirm/{confirmation(municipality.id, subscription.id)}",
+        footer=say("subscriptions.confirm_footer", municipality=municipality.name),
+        button=say("subscriptions.confirm_button"),
+    )
+
+
+CONFIRMATION: Final = Kind(_asked, _question)
+"""The letter that asks whether the owner of the address wants it."""

@@ -1,0 +1,258 @@
+"""What subscribers are still to be told: noted when it happens, gathered when it is due, sent one mail after another.
+
+A tiding is one subscriber, one entry of one report. All that are due for a subscriber become one mail, so that a busy
+morning is not twenty of them; a daily rhythm and quiet hours are nothing but a later moment at which they are due.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from email.message import EmailMessage
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy import text as statement
+from sqlalchemy.dialects.postgresql import insert
+
+from city import links
+from city.database import ReadSession, WriteSession
+from city.messages.letter import Letter, as_mail
+from city.messages.matching import MATCH_SQL, values_of
+from city.messages.posting import post
+from city.messages.subscription_tables import ReportTold, Subscriber, Subscription
+from city.messages.tables import Delivery
+from city.registry.view import MunicipalityView
+from city.reports.lifecycle import State
+from city.reports.tables import Report, Reporter, TimelineEntry
+from city.settings import settings
+from city.texts import text
+from geo.place import Place
+
+KIND: Final = "tidings"
+DAILY_AT: Final = time(7, 0)
+MOST_GATHERED: Final = 2_000
+MOST_LINES: Final = 30
+ENDED: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
+
+DUE_SQL: Final = """
+  CASE
+    WHEN {who}.rhythm = 'daily' AND {who}.quiet_from IS NULL
+      THEN ((local.at::date + (local.at::time >= %(daily)s)::int) + %(daily)s::time) AT TIME ZONE %(zone)s
+    WHEN {who}.rhythm = 'daily'
+      THEN ((local.at::date + (local.at::time >= greatest(%(daily)s::time, {who}.quiet_until))::int)
+            + greatest(%(daily)s::time, {who}.quiet_until)) AT TIME ZONE %(zone)s
+    WHEN CASE WHEN {who}.quiet_from <= {who}.quiet_until
+              THEN local.at::time >= {who}.quiet_from AND local.at::time < {who}.quiet_until
+              ELSE local.at::time >= {who}.quiet_from OR local.at::time < {who}.quiet_until END
+      THEN ((local.at::date + (local.at::time >= {who}.quiet_until)::int) + {who}.quiet_until) AT TIME ZONE %(zone)s
+    ELSE now()
+  END
+"""
+"""When a subscriber `{who}` may be told what happened at `local.at`, by the municipality's clock."""
+
+_NOTE: Final = f"""
+  INSERT INTO tiding (municipality_id, subscriber_id, subscription_id, report_id, first_id, entry_id, due_at)
+  SELECT %(municipality_id)s, subscriber.id, told.subscription_id, %(report_id)s, %(first_id)s, %(entry_id)s,
+         {DUE_SQL.format(who="subscriber")}
+  FROM (
+    SELECT hearing.subscriber_id, min(hearing.subscription_id) AS subscription_id FROM (
+      SELECT subscriber_id, id AS subscription_id FROM subscription
+      WHERE municipality_id = %(municipality_id)s AND report_id = %(report_id)s AND confirmed_at IS NOT NULL
+      UNION ALL (
+      {MATCH_SQL}
+      )
+    ) AS hearing
+    GROUP BY hearing.subscriber_id
+  ) AS told
+  JOIN subscriber ON subscriber.municipality_id = %(municipality_id)s AND subscriber.id = told.subscriber_id
+  CROSS JOIN (SELECT now() AT TIME ZONE %(zone)s AS at) AS local
+  WHERE subscriber.paused_at IS NULL AND lower(subscriber.address) IS DISTINCT FROM lower(%(reporter)s)
+  ON CONFLICT DO NOTHING
+"""  # noqa: S608
+
+_GATHER: Final = statement("""
+  WITH due AS (
+    SELECT municipality_id, subscriber_id, min(id) AS first FROM tiding
+    WHERE delivery_id IS NULL AND due_at <= now() GROUP BY 1, 2 ORDER BY 3 LIMIT :most
+  ), made AS (
+    INSERT INTO delivery (municipality_id, kind, once, about, address, language, subject)
+    SELECT municipality_id, 'tidings', 'tidings ' || due.first,
+           jsonb_build_object('subscriber', subscriber.id), subscriber.address, subscriber.language, ''
+    FROM due JOIN subscriber USING (municipality_id) WHERE subscriber.id = due.subscriber_id
+    ON CONFLICT DO NOTHING
+    RETURNING municipality_id, id, (about ->> 'subscriber')::uuid AS subscriber_id
+  ), told AS (
+    UPDATE tiding SET delivery_id = made.id FROM made
+    WHERE tiding.municipality_id = made.municipality_id AND tiding.subscriber_id = made.subscriber_id
+      AND tiding.delivery_id IS NULL AND tiding.due_at <= now()
+    RETURNING 1
+  )
+  SELECT DISTINCT municipality_id FROM made
+""")
+
+
+def note(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> int:
+    """Note what is new of a report for everybody who asked for it; how many are to be told. May come twice."""
+    session.execute(
+        insert(ReportTold)
+        .values(municipality_id=municipality.id, report_id=report_id, entry_id=0)
+        .on_conflict_do_nothing()
+    )
+    told = session.get_one(ReportTold, (municipality.id, report_id), with_for_update=True)
+    entries = session.scalars(
+        select(TimelineEntry)
+        .where(
+            TimelineEntry.municipality_id == municipality.id,
+            TimelineEntry.report_id == report_id,
+            TimelineEntry.is_public,
+            TimelineEntry.id > told.entry_id,
+        )
+        .order_by(TimelineEntry.id)
+    ).all()
+    report = session.get(Report, (municipality.id, report_id))
+    if report is None or not entries:
+        return 0
+    told.entry_id = entries[-1].id
+    if not report.is_public or report.is_coarse:
+        return 0
+    place, day = Place(report.lon, report.lat), municipality.local(report.created_at).date()
+    values = {
+        **values_of(municipality, place, day, report.group_slug),
+        "report_id": report_id,
+        "first_id": entries[0].id,
+        "entry_id": entries[-1].id,
+        "zone": str(municipality.time_zone),
+        "daily": DAILY_AT,
+        "reporter": _reporter(session, report),
+    }
+    if report.master_id is not None or not any(_is_news(entry) for entry in entries):
+        values["cells"] = []  # only those who follow this very report
+    return session.raw.execute(_NOTE, values).rowcount
+
+
+def _is_news(entry: TimelineEntry) -> bool:
+    return entry.what == "received" or (entry.what == "moved" and entry.to_state in ENDED)
+
+
+def _reporter(session: ReadSession, report: Report) -> str | None:
+    """The reporter's own address: they hear of it anyway."""
+    return session.scalar(
+        select(Reporter.email).where(
+            Reporter.municipality_id == report.municipality_id, Reporter.report_id == report.id
+        )
+    )
+
+
+def gather(session: WriteSession) -> list[int]:
+    """Make one delivery for each subscriber who is due, wherever; gives the municipalities with mails to send."""
+    return list(session.scalars(_GATHER, {"most": MOST_GATHERED}))
+
+
+def send_next(session: WriteSession, municipality: MunicipalityView) -> tuple[bool, str | None]:
+    """Send one delivery that nobody else is at: whether there was one, and what kept it from being sent."""
+    delivery = session.scalar(
+        select(Delivery)
+        .where(Delivery.municipality_id == municipality.id, Delivery.kind == KIND, Delivery.state == "queued")
+        .order_by(Delivery.created_at, Delivery.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if delivery is None:
+        return False, None
+    return True, post([delivery], lambda one: _mail(session, municipality, one))
+
+
+def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> EmailMessage | None:
+    rows = session.execute(
+        statement(
+            "SELECT report_id, subscription_id, min(first_id), max(entry_id) FROM tiding"
+            " WHERE municipality_id = :home AND delivery_id = :delivery GROUP BY 1, 2 ORDER BY 4"
+        ),
+        {"home": municipality.id, "delivery": delivery.id},
+    ).all()
+    subscriber = session.get(Subscriber, (municipality.id, UUID(delivery.about["subscriber"])))
+    still = set(
+        session.scalars(
+            select(Subscription.id).where(
+                Subscription.municipality_id == municipality.id, Subscription.id.in_([row[1] for row in rows])
+            )
+        )
+    )
+    reports = {row[0]: (row[2], row[3]) for row in rows if row[1] in still}
+    if subscriber is None or subscriber.paused_at is not None or not reports:
+        return None
+    letter = _letter(session, municipality, subscriber, reports)
+    if letter is None:
+        return None
+    delivery.subject = letter.subject
+    delivery.about = {**delivery.about, "subscriptions": sorted(still)}
+    token = links.made("unsubscribe", delivery.id.bytes + municipality.id.to_bytes(4))
+    message = as_mail(municipality, delivery, letter)
+    message["List-Unsubscribe"] = f"<{settings().public_url.rstrip('/')}/unsubscribe/{token}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return message
+
+
+def _letter(
+    session: ReadSession, municipality: MunicipalityView, subscriber: Subscriber, reports: dict[UUID, tuple[int, int]]
+) -> Letter | None:
+    """What has become of these reports, from what anybody may see of them."""
+    language = subscriber.language
+    say = partial(text, language=language)
+    lines: list[str] = []
+    last: Report | None = None
+    for report_id, told in reports.items():
+        report = session.get(Report, (municipality.id, report_id))
+        if report is None or not report.is_public or report.is_coarse:
+            continue
+        last = report
+        lines.append(_line(session, municipality, report, told, language))
+    if last is None:
+        return None
+    more = len(lines) - MOST_LINES
+    base = settings().public_url.rstrip("/")
+    one = len(lines) == 1
+    return Letter(
+        subject=say("tidings.subject_one", number=last.number) if one else say("tidings.subject", count=len(lines)),
+        heading=say("tidings.heading", municipality=municipality.name),
+        happened=lines[:MOST_LINES] + ([say("tidings.more", count=more)] if more > 0 else []),
+        next_step="",
+        facts=[],
+        link=f"{base}/#17/{last.lat:.6f}/{last.lon:.6f}" if one else f"{base}/",
+        footer=say("tidings.footer", municipality=municipality.name, link=f"{base}/subscriptions/{key_of(subscriber)}"),
+        button=say("tidings.button"),
+    )
+
+
+def _line(
+    session: ReadSession, municipality: MunicipalityView, report: Report, told: tuple[int, int], language: str
+) -> str:
+    notes = session.scalars(
+        select(TimelineEntry.note)
+        .where(
+            TimelineEntry.municipality_id == municipality.id,
+            TimelineEntry.report_id == report.id,
+            TimelineEntry.id.between(*told),
+            TimelineEntry.note.is_not(None),
+            TimelineEntry.actor == "staff",
+            TimelineEntry.is_public,
+            ~TimelineEntry.what.startswith("master_"),
+        )
+        .order_by(TimelineEntry.id)
+    ).all()
+    values: dict[str, Any] = {
+        "number": report.number,
+        "category": municipality.category_ids[report.category_id].name(language),
+        "state": text(f"state.{report.state}", language=language).lower(),
+        "department": municipality.by_id[report.department_id].name(language),
+    }
+    line = text("tidings.line", language=language, **values)
+    said = [*notes] or [report.public_description]
+    return " – ".join([line, *(one for one in said if one)])
+
+
+def key_of(subscriber: Subscriber) -> str:
+    """What opens the page on which a subscriber keeps the subscriptions."""
+    return links.made("subscriber", subscriber.municipality_id.to_bytes(4) + subscriber.id.bytes)
