@@ -151,6 +151,9 @@ class DeskReport(BaseModel):
     updated_at: datetime
     deadline_at: datetime
     promised_at: datetime | None
+    slipped_at: Annotated[
+        datetime | None, Field(description="When the reporter was told that the promised date passed")
+    ]
     paused_at: datetime | None
     person_id: int | None
     person: str | None

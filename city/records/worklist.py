@@ -21,7 +21,7 @@ DESK_ROW: Final = f"""
   report.id, number, report.state, is_open, category_id, department_id, crew_id, decided_by, confidence, triage_reason,
   lon, lat, address, address_source, left(description, 300) AS description, language, source, is_public, is_emergency,
   master_id,
-  created_at, updated_at, deadline_at, promised_at, paused_at, person_id, people, parent_id,
+  created_at, updated_at, deadline_at, promised_at, slipped_at, paused_at, person_id, people, parent_id,
   escalation, rating, version,
   (SELECT name FROM person WHERE person.municipality_id = report.municipality_id
    AND person.id = report.person_id) AS person,
@@ -137,6 +137,7 @@ def listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any
         "updated_at": _iso(row["updated_at"]),
         "deadline_at": _iso(row["deadline_at"]),
         "promised_at": _iso(row["promised_at"]),
+        "slipped_at": _iso(row["slipped_at"]),
         "paused_at": _iso(row["paused_at"]),
         "person_id": row["person_id"],
         "person": row["person"],

@@ -176,12 +176,14 @@ def test_when_a_promise_slips_the_citizen_is_told_once(
         assert f"entro il {spoken(until)}" not in mail, "the date that was in force, not that of the words before"
     slipped = clerk.get(f"/reports/{report['id']}")
     assert [entry["what"] for entry in slipped["timeline"]].count("slipped") == 1
+    assert slipped["slipped_at"] is not None
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: duties.watch_clocks(), range(4)))
     wait_for_rest(database)
     assert {who: len(postbox.to(f"{who}@example.org")) for who in told} == {who: told[who] + 1 for who in told}
 
-    clerk.change("PUT", report["id"], "promise", {"day": in_days(5)})
+    anew = clerk.change("PUT", report["id"], "promise", {"day": in_days(5)})
+    assert anew["slipped_at"] is None
     turn_back(database, report, promised_at=6, clock_at=6)
     eventually(lambda: len(postbox.to("anna@example.org")) == told["anna"] + 3, 30)
     whats = [entry["what"] for entry in clerk.get(f"/reports/{report['id']}")["timeline"]]
