@@ -27,7 +27,7 @@ from city.reports.handover_links import link_hash, link_token
 from city.reports.handover_tables import ACTIVE, Handover
 from city.reports.identity import new_id
 from city.reports.lifecycle import Mover, State, check_move
-from city.reports.tables import Report
+from city.reports.tables import HANDED_OVER, Report
 from city.reports.timeline import note_down
 from city.texts import text
 from geo.place import Place
@@ -119,6 +119,8 @@ def _made_for(desk: Desk, report: Report, there: MunicipalityView, order: Order)
     """A hand-over to another municipality, in which the place lies unless the desk says why not."""
     if there.id == desk.municipality.id:
         raise InvalidInput("handover.to_oneself", field="to", municipality=there.name)
+    if report.source == HANDED_OVER:
+        raise Conflict("handover.onward", field="to", number=report.number)
     lies_there = there.id in view.fresh(desk.session).boundaries.holding(Place(report.lon, report.lat))
     if not lies_there and cleaned(order.although_outside, field="although_outside") is None:
         raise InvalidInput("handover.outside", field="although_outside", municipality=there.name)

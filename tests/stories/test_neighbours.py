@@ -115,7 +115,16 @@ def test_what_the_neighbour_sends_back_is_sorted_anew_here(
     clerk, fano = signed_in(URP), signed_in(FANO_URP)
     hand_over(clerk, report, "fano", **WHY)
     wait_for_rest(database)
-    fano.change("POST", theirs(fano)["id"], "moves", {"to": "rejected", "reason": "Non è nostra."})
+    there = theirs(fano)
+    seen = client.get(f"/api/v1/desk/reports/{there['id']}", headers=fano.headers)
+    for to in ("pesaro", "urbino"):
+        onward = client.post(
+            f"/api/v1/desk/reports/{there['id']}/hand-over",
+            json={"to": to, "reason": "Non è nostra.", **WHY},
+            headers=fano.headers | {"If-Match": seen.headers["etag"]},
+        )
+        assert (onward.status_code, onward.json()["field"]) == (409, "to")
+    fano.change("POST", there["id"], "moves", {"to": "rejected", "reason": "Non è nostra."})
     wait_for_rest(database)
     now = clerk.get(f"/reports/{report['id']}")
     assert (now["state"], now["triage_reason"]) == ("triage", "triage.handover_refused")
