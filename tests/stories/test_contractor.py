@@ -170,6 +170,9 @@ def test_a_contractor_who_cannot_sends_it_back_and_the_office_is_told(
     body = with_body(client, signed_in)
     report = pothole(client, postbox, database)
     clerk = signed_in(URP)
+    head = signed_in(HEAD)
+    watched = client.put(f"/api/v1/desk/reports/{report['id']}/watch", headers=head.headers)
+    assert watched.status_code == 204
     hand_over(clerk, report, body)
     wait_for_rest(database)
     link = api_of(link_in(postbox.to(ROADS)[0]))
@@ -189,6 +192,8 @@ def test_a_contractor_who_cannot_sends_it_back_and_the_office_is_told(
     assert ANNA not in {str(message["To"]) for message in letters}
     assert "Il tratto" not in plain(postbox.to(ANNA)[-1]), "their words are for the office"
     assert "tornata al Comune" in plain(postbox.to(ANNA)[-1])
+    told = "\n".join(plain(message) for message in postbox.to(HEAD))
+    assert "chi fa il lavoro: chi l'ha ricevuta non può intervenire." in told, "whoever watches it reads so too"
     assert client.get(f"/api/v1/reports/{report['number']}").json()["handed_to"] is None
 
 
