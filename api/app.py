@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
+from api.crew_schemas import SyncIn
 from api.handover_schemas import ActIn
 from api.limits import BodyLimit
 from api.routes import (
@@ -20,6 +21,7 @@ from api.routes import (
     administration,
     bulk,
     calendars,
+    conflicts,
     crew,
     desk,
     dialogue,
@@ -37,6 +39,7 @@ from api.routes import (
     stream,
     subscriptions,
     tiles,
+    uploads,
     worklists,
 )
 from api.routes.outside import ROUTERS
@@ -134,7 +137,9 @@ def create_app() -> FastAPI:
         bulk,
         desk,
         dialogue,
+        conflicts,
         crew,
+        uploads,
         administration,
         calendars,
         people,
@@ -161,7 +166,7 @@ def contract(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         schemas = document["components"]["schemas"]
-        for model in (Problem, ReportIn, ActIn):
+        for model in (Problem, ReportIn, ActIn, SyncIn):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= schema.pop("$defs", {})
             schemas[model.__name__] = schema

@@ -251,6 +251,21 @@ class WatcherOut(BaseModel):
     name: str
 
 
+class MaterialUsed(BaseModel):
+    """How much of a material has been used up."""
+
+    material: str
+    unit: str
+    quantity: float
+
+
+class FieldWork(BaseModel):
+    """The time and the material that crews have spent on a report."""
+
+    minutes: int
+    materials: list[MaterialUsed]
+
+
 class DeskReportFull(DeskReport):
     """Everything about a report; `reporter` only for those whose right includes it."""
 
@@ -273,6 +288,7 @@ class DeskReportFull(DeskReport):
     children: list[ChildOut]
     resolves_with_children: bool
     moves: list[State]
+    field_work: FieldWork
     reporter: ReporterOut | None = None
 
 

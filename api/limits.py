@@ -13,12 +13,14 @@ from api import problems
 from city.texts import text
 
 LARGEST_JSON: Final = 256 * 1024
+UPLOAD_PIECE: Final = "application/offset+octet-stream"
+"""The media type of a piece of a photo, by the tus protocol."""
 LARGEST_UPLOAD: Final = 130 * 1024 * 1024
 """Six photos of 20 MB, and the words with them."""
 
 
 class BodyLimit:
-    """Reads at most `LARGEST_UPLOAD` bytes of a form and `LARGEST_JSON` of anything else."""
+    """Reads at most `LARGEST_UPLOAD` bytes of a form or a photo and `LARGEST_JSON` of anything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,8 +31,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_form = headers.get("content-type", "").strip().lower().startswith("multipart/form-data")
-        most = LARGEST_UPLOAD if is_form else LARGEST_JSON
+        is_large = headers.get("content-type", "").strip().lower().startswith(("multipart/form-data", UPLOAD_PIECE))
+        most = LARGEST_UPLOAD if is_large else LARGEST_JSON
         announced = headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > most:
             request = Request(scope)

@@ -122,10 +122,15 @@ def from_city(request: Request, error: errors.LampioneError) -> Response:
 def from_shape(request: Request, error: RequestValidationError) -> Response:
     """Input of the wrong shape: every fault with its field and what would be right."""
     language = language_of(request)
-    faults = [{"field": _field(fault), "message": _message(fault, language)} for fault in error.errors()]
+    faults = faults_of(error.errors(), language)
     detail = " ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:3])
     status = 413 if any(fault["type"] == "string_too_long" for fault in error.errors()) else 422
     return problem(request, status, detail, field=faults[0]["field"], faults=faults)
+
+
+def faults_of(errors_found: Sequence[Mapping[str, Any]], language: str) -> list[dict[str, str]]:
+    """Every fault of a shape: its `field`, and a `message` that says what would be right."""
+    return [{"field": _field(fault), "message": _message(fault, language)} for fault in errors_found]
 
 
 def _field(fault: Mapping[str, Any]) -> str:

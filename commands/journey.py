@@ -28,6 +28,7 @@ from PIL import Image, ImageDraw
 from city.settings import settings
 from city.texts import said, text
 from commands.journey_council import Council
+from commands.journey_crew import YARD, Morning
 from commands.journey_steps import Unexpected, expect, good
 from geo.place import Place
 from geo.tiles import Tile
@@ -113,6 +114,10 @@ def _steps(client: httpx.Client, journey: Journey, password: str) -> Iterator[tu
     council = Council(client, password)
     yield "council", lambda: council.figures(way.report["department"]["slug"])
     yield "printed", council.printed
+    morning = Morning(client, password, way.staff, photo_at(YARD))
+    yield "day_fetched", morning.fetched
+    yield "day_worked", morning.worked
+    yield "day_sent", morning.sent
 
 
 class _Way:

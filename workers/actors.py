@@ -9,12 +9,12 @@ from uuid import UUID
 
 import dramatiq
 
-from city.database import provincial, writing
+from city.database import provincial, reading, writing
 from city.errors import Unavailable
 from city.messages import notification, password, posting, tidings, watching
 from city.records import hotspots
 from city.registry import view
-from city.reports import escalation, handling, journey, photos
+from city.reports import escalation, field_photos, handling, journey, photos, uploads
 from workers.letters import KINDS
 
 LONGEST_TURN_SECONDS: Final = 20.0
@@ -25,6 +25,18 @@ def derive_photos(municipality_id: int, report_id: str) -> None:
     """Make the clean copies of a report's photos."""
     with writing(municipality_id) as session:
         photos.develop(session, municipality_id, UUID(report_id))
+
+
+@dramatiq.actor
+def finish_upload(municipality_id: int, upload_id: str) -> None:
+    """Look at a photo that has come in pieces, and bring it to the reports that wait for it."""
+    with writing(municipality_id) as session:
+        uploads.finish(session, view.fresh(session).municipalities[municipality_id], UUID(upload_id))
+    with reading(municipality_id) as session:
+        waiting = field_photos.waiting_for(session, municipality_id, UUID(upload_id))
+    for operation_id, report_id in waiting:
+        with writing(municipality_id) as session:
+            field_photos.bring_late(session, municipality_id, operation_id, report_id)
 
 
 @dramatiq.actor(max_retries=60)  # with the longest wait between two tries: a mail server may be away all night

@@ -13,7 +13,7 @@ from city.messages import monthly, subscribing, tidings
 from city.records import hotspots, search_index
 from city.registry import schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
-from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks
+from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks, uploads
 from geo import pyramid
 from workers.chores import Chore
 
@@ -37,6 +37,12 @@ def sweep_photos() -> None:
     """Throw away originals of reports that did not come to be."""
     with provincial() as session:
         photos.sweep(session)
+
+
+def sweep_uploads() -> None:
+    """Throw away photos that never came to their end."""
+    with provincial() as session:
+        uploads.sweep(session)
 
 
 def forget_sign_ins() -> None:
@@ -171,6 +177,7 @@ CHORES: Final = (
     Chore("gather_tidings", 2, gather_tidings),
     Chore("forget_wishes", 3600, forget_wishes),
     Chore("sweep_photos", 3600, sweep_photos),
+    Chore("sweep_uploads", 3600, sweep_uploads),
     Chore("forget_sign_ins", 3600, forget_sign_ins),
     Chore("forget_stacks", 3600, forget_stacks),
 )

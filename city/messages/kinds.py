@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, escalated, staff_letters, subscribing
+from city.messages import dialogue, escalated, field_letters, staff_letters, subscribing
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
@@ -17,4 +17,5 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "reopened": dialogue.REOPENED,
     "unanswered": dialogue.UNANSWERED,
     "subscription": subscribing.CONFIRMATION,
+    "decision_overturned": field_letters.OVERTURNED,
 }

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from city.database import ReadSession
 from city.errors import NotFound
-from city.records import handed, parts
+from city.records import field_work, handed, parts
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
@@ -78,6 +78,7 @@ def one(
         "children": parts.of_report(session, municipality, report_id),
         "resolves_with_children": report["resolves_with_children"],
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
+        "field_work": field_work.spent(session, municipality.id, report_id),
     }
     may_contact = staff.may(
         Right.CONTACT,

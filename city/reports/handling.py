@@ -24,9 +24,10 @@ from city.reports.deadlines import counted_anew
 from city.reports.groups import hangs_on, lock_group, recount
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.mentions import Unknown, write_note
+from city.reports.refolding import stops
 from city.reports.routing import route
 from city.reports.tables import HANDED_OVER, Photo, Report, TrainingPair
-from city.reports.timeline import note_down, stops
+from city.reports.timeline import note_down
 from geo.place import Place
 
 UNSORTED: Final = frozenset({State.TRIAGE, State.RECEIVED, State.REOPENED})

@@ -2,7 +2,7 @@
 
 | when …                         | … then                                                        |
 |--------------------------------|---------------------------------------------------------------|
-| a report with photos came in   | `derive_photos`                                               |
+| a report or a photo came in    | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
 | a watched report has news      | `tell_watchers`                                               |
 | the same, where anybody asked  | `tell_subscribers`                                            |
@@ -102,6 +102,11 @@ def after_receiving(
     if has_subscribers:
         promises.append(Promise("tell_subscribers", ids))
     return promises
+
+
+def after_photo(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when a photo has been added to a report."""
+    promise(session, "derive_photos", municipality_id=municipality_id, report_id=str(report_id))
 
 
 def after_public_change(session: WriteSession, municipality_id: int, report_id: UUID) -> None:

@@ -27,6 +27,8 @@ from city.reports.routing import Routing, route
 from geo.place import Place, morton
 
 CLOCK_SKEW: Final = timedelta(hours=1)
+STAFF_SOURCE: Final = "crew"
+"""Where a report comes from that our own people made: they need not say who they are."""
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Nothing that anybody reports has happened before."""
 LONGEST_KEY: Final = 80
@@ -224,8 +226,8 @@ def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
 
 def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
     """Raises InvalidInput for what nobody could work with."""
-    is_handed_on = submission.home_id is not None
-    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_handed_on):
+    is_ours = submission.source == STAFF_SOURCE or submission.home_id is not None
+    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_ours):
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
     moment = submission.occurred_at
     if moment is not None and moment > now + CLOCK_SKEW:

@@ -78,6 +78,11 @@ def take(files: list[bytes], municipality_id: int, clock: ZoneInfo) -> list[Inco
     return photos
 
 
+def keep(municipality_id: int, photo_id: UUID, data: bytes) -> None:
+    """Keep aside a photo that has been looked at before."""
+    store().put(_original(municipality_id, photo_id), data)
+
+
 def drop(photos: list[IncomingPhoto], municipality_id: int) -> None:
     """Throw away what was kept aside for a report that did not come to be."""
     for photo in photos:

@@ -17,6 +17,7 @@ import city.registry.schedule_tables
 import city.registry.tables
 import city.reports.desk_tables
 import city.reports.dialogue_tables
+import city.reports.field_tables
 import city.reports.tables
 from city.database import Base
 from geo.tables import metadata as geo_metadata

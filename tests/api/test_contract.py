@@ -23,6 +23,7 @@ from sqlalchemy import select
 
 from api import problems
 from api.app import create_app
+from api.limits import UPLOAD_PIECE
 from city import errors
 from city.database import reading
 from city.messages import subscribing
@@ -84,6 +85,8 @@ def test_staff_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> N
 
 
 SOMEWHERE: Final = {
+    "upload_id": UUID(int=0),
+    "operation_id": UUID(int=0),
     "report_id": UUID(int=0),
     "photo_id": UUID(int=0),
     "size": "large",
@@ -279,7 +282,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
     call("GET", "/api/v1/registry/{owner}/ladder", at={"owner": "pesaro"}, headers=staff)
     visit_insight(witness)
-    visit_crew(witness, signed_in(CREW).headers)
+    visit_crew(witness, signed_in(CREW).headers, staff)
     visit_session(call, staff)
     ticket = call("POST", "/api/v1/stream/tickets", headers=staff, expected=201).json()["ticket"]
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0})
@@ -335,11 +338,31 @@ def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[
     witness.call("PUT", "/api/v1/desk/dialogue-terms", headers=administrator, json=days)
 
 
-def visit_crew(witness: Witness, crew: dict[str, str]) -> None:
+def visit_crew(witness: Witness, crew: dict[str, str], clerk: dict[str, str]) -> None:
     day = witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9, "lat": 43.9})
     known = crew | {"If-None-Match": day.headers["etag"]}
     witness.call("GET", "/api/v1/crew/day", headers=known, params={"lon": 12.9, "lat": 43.9}, expected=304)
     witness.call("GET", "/api/v1/crew/day", headers=crew, params={"lon": 12.9}, expected=422)
+    batch = {"device": "tablet-1", "sent_at": "2026-07-01T10:00:00Z"}
+    find = {"id": str(UUID(int=8)), "kind": "found_more", "device_at": "2026-07-01T09:00:00Z", **LAMP}
+    note = {"id": str(UUID(int=9)), "kind": "note", "device_at": "2026-07-01T09:00:00Z", "text": "di chi è?"}
+    note["report"] = str(UUID(int=0))
+    witness.call("POST", "/api/v1/crew/sync", headers=crew, json=batch | {"operations": [find, note, find, 7]})
+    witness.call("POST", "/api/v1/crew/sync", headers=crew, json=batch, expected=422)
+    witness.call("GET", "/api/v1/desk/conflicts", headers=clerk)
+    settled = "/api/v1/desk/conflicts/{operation_id}/settled"
+    witness.call("PUT", settled, at={"operation_id": UUID(int=9)}, headers=clerk, expected=404)
+    tus = crew | {"Tus-Resumable": "1.0.0"}
+    uploads = "/api/v1/crew/uploads"
+    witness.call("OPTIONS", uploads, headers=crew, expected=204)
+    begun = witness.call("POST", uploads, headers=tus | {"Upload-Length": "400"}, expected=201)
+    at = {"upload_id": begun.headers["location"].rpartition("/")[2]}
+    one = uploads + "/{upload_id}"
+    witness.call("HEAD", one, at=at, headers=tus)
+    piece = tus | {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    witness.call("PATCH", one, at=at, headers=piece, content=b"0" * 100, expected=204)
+    witness.call("PATCH", one, at=at, headers=piece, content=b"0" * 100, expected=409)
+    witness.call("DELETE", one, at=at, headers=tus, expected=204)
 
 
 def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, Any]) -> None:
@@ -489,6 +512,9 @@ def test_an_error_nobody_thought_of_says_nothing_of_itself() -> None:
 
 
 # --- what a fuzzer finds
+
+
+schemathesis.serializer.alias(UPLOAD_PIECE, "application/octet-stream")
 
 
 def shoot_at(operation: Any, most: int, call: Callable[[schemathesis.Case], Any]) -> list[str]:

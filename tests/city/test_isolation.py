@@ -22,6 +22,9 @@ SHARED = {"tile_cell", "tile_delta", "tile_fold", "pace"}
 """Numbers of what is public already, and how often somebody unnamed has tried: no tenant's secret."""
 APPEND_ONLY = {"timeline_entry"}
 READERS_NOTHING = (
+    "field_operation",
+    "crew_spell",
+    "photo_upload",
     "reporter",
     "outside_body",
     "person",
@@ -165,6 +168,16 @@ def towns(admin: Admin, client: TestClient) -> Towns:
 
 _PERSON = "SELECT min(id) FROM person WHERE municipality_id = %s"
 _ROWS = (
+    (
+        "INSERT INTO field_operation (municipality_id, id, report_id, crew_id, person_id, device, sequence, kind,"
+        " device_at, happened_at, fingerprint, first, outcome) VALUES (%(town)s, %(id)s, %(report)s, 1, %(person)s,"
+        " 'tablet', 1, 'note', now(), now(), '', 'applied', 'applied')"
+    ),
+    (
+        "INSERT INTO photo_upload (municipality_id, id, crew_id, person_id, length, expires_at)"
+        " VALUES (%(town)s, %(id)s, 1, %(person)s, 5, now())"
+    ),
+    "INSERT INTO crew_spell (municipality_id, report_id, ended_at) VALUES (%(town)s, %(report)s, now())",
     (
         "INSERT INTO photo (municipality_id, id, report_id, position, state, sha256, width, height, dhash, is_public)"
         " VALUES (%(town)s, gen_random_uuid(), %(report)s, 0, 'ready', '', 1, 1, 0, true),"
