@@ -51,6 +51,8 @@ def of_table(numbers: Numbers, already: Withheld | None = None) -> Withheld:
                 withheld[row, further] = True
             elif (further := _most_fitting(numbers[:, column], withheld[:, column])) is not None:
                 withheld[further, column] = True
+            elif (numbers[row] > 0).sum() + (numbers[:, column] > 0).sum() > 2:  # noqa: PLR2004  (not alone in both)
+                _cover_elsewhere(numbers, withheld)
         if int(withheld.sum()) == before:
             return withheld
 
@@ -62,6 +64,13 @@ def _cover(numbers: Numbers, withheld: Withheld, *, has_no_sum: bool) -> None:
         if further is None:
             return
         withheld[further] = True
+
+
+def _cover_elsewhere(numbers: Numbers, withheld: Withheld) -> None:
+    """Withhold the smallest number that is told yet, wherever it stands."""
+    further = _most_fitting(numbers.ravel(), withheld.ravel())
+    if further is not None:
+        withheld.flat[further] = True
 
 
 def _gives_away(numbers: Numbers, withheld: Withheld) -> bool:
