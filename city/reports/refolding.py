@@ -71,7 +71,8 @@ class _Decision(NamedTuple):
 
     @property
     def key(self) -> str:
-        return str(self.entry_id)
+        """Sorts as the number does: entries of one moment, such as a report's first two, keep their order."""
+        return f"{self.entry_id:020d}"
 
 
 def refold(desk: Desk, report: Report, new: FieldOperation) -> None:

@@ -23,6 +23,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -320,7 +321,7 @@ class Trial:
             arrived = set(session.scalars(select(FieldOperation.id).where(FieldOperation.report_id == report.id)))
             crew_now = report.crew_id
         facts = [
-            Fact(entry.at, is_deed=False, key=str(entry.id), to=State(entry.to_state or ""))
+            Fact(entry.at, is_deed=False, key=f"{entry.id:020d}", to=State(entry.to_state or ""))
             for entry in entries
             if MARK not in entry.details and entry.from_state != entry.to_state
         ]
@@ -452,6 +453,18 @@ def test_also_while_the_desk_goes_on_the_report_is_where_the_fold_puts_it(
         trial.send(parcel, is_cut=is_cut)
     trial.check_against_the_fold()
     trial.end()
+
+
+def test_entries_whose_numbers_grow_longer_keep_their_order(town: Town, database: str) -> None:
+    with psycopg.connect(database) as admin:
+        admin.execute("SELECT setval(pg_get_serial_sequence('timeline_entry', 'id'), 99999998)")
+    trial = Trial.received(town, next(serials))
+    for event in (Event("done", 0, 0), Event("note", 1)):
+        trial.look()
+        trial.live(event)
+    assert trial.send(Parcel(0)) == "applied"
+    trial.check_against_the_fold()
+    assert trial.end()["state"] == ("resolved", False)
 
 
 def test_the_same_sent_by_many_at_once_is_done_once(town: Town) -> None:
