@@ -193,6 +193,7 @@ def database(_database: str) -> Iterator[str]:
     """The superuser's URL of a database with the demo's registry and no reports."""
     yield _database
     with psycopg.connect(_database) as admin:
+        admin.execute("UPDATE municipality SET has_subscribers = false WHERE has_subscribers")
         admin.execute("SET session_replication_role = replica")
         for table in (*OUTSIDE_TABLES.split(", "), *REPORT_TABLES.split(", ")):
             admin.execute(f"DELETE FROM {table}")

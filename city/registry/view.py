@@ -153,7 +153,6 @@ class MunicipalityView:
     email: str | None
     istat_code: str | None
     has_addresses: bool
-    has_subscribers: bool
     fallback: DepartmentView
     departments: dict[str, DepartmentView]
     crews: dict[str, CrewView]
@@ -170,6 +169,7 @@ class MunicipalityView:
     """Words of all categories and languages that bring up 112."""
     forgiving: dict[str, list[ZoneView]] = field(default_factory=dict, repr=False)
     """The zones of the layers that have a tolerance, by layer."""
+    has_subscribers: bool = False
     ladder: Ladder = STANDARD_LADDER
     """Who is told of reports whose time runs out."""
     working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)

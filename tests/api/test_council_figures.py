@@ -190,7 +190,7 @@ def test_what_came_in_and_what_was_done_month_by_month(client: TestClient, signe
 
 def test_a_part_of_a_reports_work_counts_in_no_figure(client: TestClient, signed_in: SignIn, age: Age) -> None:
     first, second = lamps(client, 2)
-    age(second, parent_id=first["id"])
+    age(second, parent_id=first["id"], is_public=False)
     council = signed_in(COUNCIL)
     assert asked(client, "zones", council, by="total")["rows"][0]["received"] == 1
     assert asked(client, "ageing", council)["rows"][0]["open"] == 1

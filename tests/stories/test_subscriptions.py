@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any, Final
 
@@ -19,14 +19,6 @@ SUBSCRIPTIONS: Final = "/api/v1/subscriptions"
 CIRCLE: Final = {"lon": COAST.lon, "lat": COAST.lat, "metres": 300}
 
 pytestmark = pytest.mark.usefixtures("worker")
-
-
-@pytest.fixture(autouse=True)
-def nobody_subscribed_before(database: str) -> Iterator[None]:
-    """The municipality forgets that anybody ever asked."""
-    yield
-    with psycopg.connect(database) as admin:
-        admin.execute("UPDATE municipality SET has_subscribers = false WHERE has_subscribers")
 
 
 def words(mail: EmailMessage) -> str:
