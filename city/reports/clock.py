@@ -32,9 +32,11 @@ class Outlook(NamedTuple):
 
 def outlook(municipality: MunicipalityView, span: Span, due_at: datetime, now: datetime) -> Outlook:
     """Where on the ladder a report stands that is due at `due_at` and had the time `span`."""
-    moments = _moments(municipality.ladder, span, due_at, municipality.working_time)
-    reached = bisect_right(moments, now)
-    return Outlook(reached, moments[reached] if reached < len(moments) else None)
+    for reached, rung in enumerate(municipality.ladder):
+        moment = _moment(rung, span, due_at, municipality.working_time)
+        if moment > now:
+            return Outlook(reached, moment)
+    return Outlook(len(municipality.ladder), None)
 
 
 def wind(municipality: MunicipalityView, report: Report, now: datetime) -> None:
@@ -73,12 +75,12 @@ def _moments_of(municipality: MunicipalityView, report: Report) -> tuple[datetim
     return _moments(municipality.ladder, span, due_at, municipality.working_time)
 
 
-@lru_cache(maxsize=4096)
 def _moments(ladder: Ladder, span: Span, due_at: datetime, working_time: WorkingTime) -> tuple[datetime, ...]:
-    """When each rung is reached, in order. Reports of one day and category share them."""
-    return tuple(sorted(_moment(rung, span, due_at, working_time) for rung in ladder))
+    """When each rung is reached; a higher one is never reached before a lower one."""
+    return tuple(_moment(rung, span, due_at, working_time) for rung in ladder)
 
 
+@lru_cache(maxsize=4096)  # reports of one day and category share it
 def _moment(rung: Rung, span: Span, due_at: datetime, working_time: WorkingTime) -> datetime:
     if rung.percent is None:
         return deadline(due_at, Span(rung.working_days or 0, WORKING_DAYS), working_time)
