@@ -12,6 +12,7 @@ from city.errors import Unavailable
 from city.outside import open311, webhook
 from city.outside.strangers import Door, NotAllowed
 from city.registry.body_tables import OutsideBody
+from city.registry.outside_bodies import secret_of
 from city.registry.view import MunicipalityView
 from city.reports import photos
 from city.reports.handover_links import link_address, link_token
@@ -29,7 +30,7 @@ class Refused(Exception):
 
 def service_of(body: OutsideBody) -> open311.Service:
     """How to speak with an Open311 body."""
-    return open311.Service(Door(body.address, body.is_internal), body.jurisdiction, body.secret)
+    return open311.Service(Door(body.address, body.is_internal), body.jurisdiction, secret_of(body))
 
 
 def open_there(session: ReadSession, municipality: MunicipalityView, handover: Handover, body: OutsideBody) -> None:
@@ -98,7 +99,7 @@ def post_there(session: ReadSession, municipality: MunicipalityView, handover: H
     report = session.get_one(Report, (municipality.id, handover.report_id))
     payload = _payload(session, municipality, handover, report)
     try:
-        answer = webhook.post(Door(body.address, body.is_internal), body.secret or "", str(handover.id), payload)
+        answer = webhook.post(Door(body.address, body.is_internal), secret_of(body) or "", str(handover.id), payload)
     except NotAllowed as error:
         raise Refused(error.sentence("en")) from error
     if answer.is_final:

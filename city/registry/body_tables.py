@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Identity, Index, func, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,8 +38,8 @@ class OutsideBody(Base):
     """Open311: the jurisdiction_id they want."""
     services: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     """Open311: their service_code by our category or group; `*` for the rest."""
-    secret: Mapped[str | None]
-    """Their API key, or what our webhooks are signed with; told to nobody."""
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Their API key, or what our webhooks are signed with; sealed, and told to nobody."""
     language: Mapped[str] = mapped_column(server_default="it")
     needs_check: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the office looks before a report that they call done is solved."""

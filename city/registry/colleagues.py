@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection
 
 from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import NotFound
-from city.registry.people import Post, Right, Staff
-from city.registry.tables import Appointment, Person
+from city.registry import people
+from city.registry.people import Right, Staff
+from city.registry.tables import Person
 from city.registry.view import MunicipalityView
 
 
@@ -21,27 +21,7 @@ def colleagues(
     wanted = select(Person).where(Person.municipality_id == municipality.id, Person.is_active)
     if person_ids is not None:
         wanted = wanted.where(Person.id.in_(person_ids))
-    persons = session.scalars(wanted.order_by(Person.name, Person.id)).all()
-    posts: dict[int, list[Post]] = defaultdict(list)
-    for person_id, role, department_id, crew_id in session.execute(
-        select(Appointment.person_id, Appointment.role, Appointment.department_id, Appointment.crew_id)
-        .where(
-            Appointment.municipality_id == municipality.id, Appointment.person_id.in_([person.id for person in persons])
-        )
-        .order_by(Appointment.id)
-    ):
-        posts[person_id].append(Post(role, department_id, crew_id))
-    return [
-        Staff(
-            person_id=person.id,
-            name=person.name,
-            email=person.email,
-            language=person.language,
-            home_id=person.municipality_id,
-            posts=tuple(posts[person.id]),
-        )
-        for person in persons
-    ]
+    return people.staff_all(session, session.scalars(wanted.order_by(Person.name, Person.id)).all())
 
 
 def colleague(session: ReadSession, municipality: MunicipalityView, person_id: int) -> Staff:

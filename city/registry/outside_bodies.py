@@ -16,6 +16,7 @@ from city.outside.strangers import Door, check_door
 from city.outside.webhook import key_of
 from city.registry.body_tables import OutsideBody
 from city.registry.tables import Municipality
+from city.sealing import sealed, unsealed
 
 _MAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\.[^@\s<>\",;:\\()\[\].]{2,63}")
 
@@ -65,15 +66,20 @@ def put_body(session: WriteSession, owner_id: int, fields: BodyFields) -> None:
         body = OutsideBody(municipality_id=owner_id, slug=fields.slug)
         session.add(body)
     if fields.secret is not None:
-        body.secret = fields.secret or None
+        body.secret = sealed(fields.secret, "outside body") if fields.secret else None
     if fields.channel == "webhook":
-        key_of(body.secret or "")
+        key_of(secret_of(body) or "")
     body.name_it, body.name_en = fields.name_it, fields.name_en
     body.channel, body.address, body.contact = fields.channel, fields.address, fields.contact
     body.jurisdiction, body.services = fields.jurisdiction, dict(fields.services)
     body.language, body.needs_check = fields.language, fields.needs_check
     body.is_internal, body.is_active = fields.is_internal, fields.is_active
     body.changed_at = datetime.now(UTC)
+
+
+def secret_of(body: OutsideBody) -> str | None:
+    """What they and we know, and nobody else. Raises Unavailable where the installation's secret is another one now."""
+    return unsealed(body.secret, "outside body") if body.secret is not None else None
 
 
 def bodies_of(session: ReadSession, owner_id: int) -> list[OutsideBody]:

@@ -246,3 +246,13 @@ def test_a_service_in_our_own_house_is_refused_when_typed_in_and_when_its_name_l
     now = clerk.get(f"/reports/{report['id']}")
     assert (now["state"], now["handovers"][0]["state"]) == ("triage", "failed")
     assert services.hooks == []
+
+
+def test_the_secret_of_a_service_is_sealed(
+    client: TestClient, database: str, signed_in: SignIn, services: Services
+) -> None:
+    hook(client, signed_in, services)
+    with psycopg.connect(database) as admin:
+        kept = admin.execute("SELECT secret FROM outside_body WHERE secret IS NOT NULL").fetchall()
+    assert len(kept) == 1
+    assert KEY.encode() not in bytes(kept[0][0])

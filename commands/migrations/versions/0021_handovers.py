@@ -73,7 +73,7 @@ def _make_bodies() -> None:
         sa.Column("contact", sa.String(), nullable=True),
         sa.Column("jurisdiction", sa.String(), nullable=True),
         sa.Column("services", JSONB(), server_default="{}", nullable=False),
-        sa.Column("secret", sa.String(), nullable=True),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.Column("language", sa.String(), server_default="it", nullable=False),
         sa.Column("needs_check", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("is_internal", sa.Boolean(), server_default=sa.text("false"), nullable=False),
