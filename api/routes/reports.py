@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from api import visitor
+from api import feeds, visitor
 from api.access import ReceiptToken
 from api.limits import LARGEST_JSON
 from api.problems import language_of
@@ -59,6 +59,12 @@ class GeoJson(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The bytes of the answer."""
         return orjson.dumps(content)
+
+
+class Atom(Response):
+    """RFC 4287, under its own name."""
+
+    media_type = feeds.MEDIA_TYPE
 
 
 async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
@@ -245,6 +251,13 @@ def list_reports(filters: Filters) -> Response:
 def list_features(filters: Filters) -> Response:
     """Public reports as GeoJSON, newest first."""
     return GeoJson(publication.geojson(filters.page()), headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/reports.atom", response_class=Atom)
+def list_news(request: Request, filters: Filters) -> Response:
+    """Public reports as an Atom feed with places (GeoRSS), newest first, in the language asked for."""
+    said = feeds.atom(filters.page(), view.newest(), language_of(request), request.url.query)
+    return Atom(said, headers={"Cache-Control": "no-cache", "Content-Language": language_of(request)})
 
 
 @router.get("/reports/{number}", response_model=PublicReportWithTimeline)
