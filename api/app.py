@@ -19,6 +19,7 @@ from api.limits import BodyLimit
 from api.routes import (
     addresses,
     administration,
+    allowed_hosts,
     bulk,
     calendars,
     conflicts,
@@ -58,7 +59,14 @@ from city.settings import settings
 
 VERSION: Final = "0.1.0"
 
-_FOR_STAFF: Final = ("/api/v1/crew", "/api/v1/desk", "/api/v1/registry", "/api/v1/session", "/api/v1/stream/")
+_FOR_STAFF: Final = (
+    "/api/v1/crew",
+    "/api/v1/desk",
+    "/api/v1/province",
+    "/api/v1/registry",
+    "/api/v1/session",
+    "/api/v1/stream/",
+)
 _FOR_ALL: Final = {("/api/v1/session", "post"), ("/api/v1/session/resets", "post"), ("/api/v1/session/resets", "put")}
 
 _HEADERS: Final = (
@@ -141,6 +149,7 @@ def create_app() -> FastAPI:
         crew,
         uploads,
         administration,
+        allowed_hosts,
         calendars,
         people,
         report_schedules,

@@ -38,6 +38,7 @@ STATUS: Final[dict[type[errors.LampioneError], int]] = {
     errors.PreconditionRequired: 428,
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
+    errors.Refused: 500,
     errors.SettingsError: 500,
 }
 """A test walks the tree of city.errors: none is missing here."""

@@ -15,6 +15,7 @@
     ├── PreconditionRequired    a change that does not say which version it was made from
     ├── TooManyRequests         come back later
     ├── Unavailable             a part we need does not answer
+    ├── Refused                 a service outside will never take this: trying again is of no use
     └── SettingsError           wrong or contradictory settings: never reaches a visitor
 
 Each error carries the key of its sentence in the catalogue and the values that fill it, so that the same error reads
@@ -97,6 +98,10 @@ class TooManyRequests(LampioneError):
 
 class Unavailable(LampioneError):
     """A part we need does not answer."""
+
+
+class Refused(LampioneError):
+    """A service outside will never take this: trying again is of no use."""
 
 
 class SettingsError(LampioneError):

@@ -47,6 +47,8 @@ class Letter:
     attachments: Sequence[Attachment] = field(default=())
     reply_to: str = ""
     """Who reads the answers; empty: the municipality."""
+    unsubscribe: str = ""
+    """What ends such letters with one click (RFC 8058); empty: they are not asked for."""
 
     def plain(self) -> str:
         """As plain text."""
@@ -77,6 +79,9 @@ def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: L
     message["Auto-Submitted"] = "auto-generated"
     if reply_to := letter.reply_to or (municipality.email if municipality else ""):
         message["Reply-To"] = reply_to
+    if letter.unsubscribe:
+        message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(letter.plain())
     message.add_alternative(letter.page(delivery.language), subtype="html")
     for attachment in letter.attachments:

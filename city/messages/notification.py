@@ -6,13 +6,12 @@ finds nothing left to tell. The mail's words are not kept: the delivery says whi
 
 from __future__ import annotations
 
-from email.message import EmailMessage
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
-from city.messages.letter import as_mail
+from city.messages.letter import Letter
 from city.messages.news import compose, subject
 from city.messages.posting import post
 from city.messages.tables import Delivery
@@ -74,7 +73,11 @@ def deliver(session: WriteSession, municipality: MunicipalityView, report_id: UU
         .order_by(Delivery.entry_id)
         .with_for_update()
     ).all()
-    return post(waiting, lambda delivery: _mail(session, municipality, delivery))
+    for delivery in waiting:
+        # One after the other: what happened later is not told before what happened first.
+        if problem := post(session, municipality, [delivery], _letter):
+            return problem
+    return None
 
 
 def _reporter(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> Reporter | None:
@@ -100,7 +103,7 @@ def _entries(
     return list(session.scalars(wanted.order_by(TimelineEntry.id)))
 
 
-def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> EmailMessage:
+def _letter(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter:
     report = session.get_one(Report, (delivery.municipality_id, delivery.report_id))
     before = session.scalar(
         select(func.max(Delivery.entry_id)).where(
@@ -110,4 +113,4 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         )
     )
     entries = _entries(session, municipality, report.id, after=before or 0, upto=delivery.entry_id)
-    return as_mail(municipality, delivery, compose(session, municipality, report, entries, delivery.language))
+    return compose(session, municipality, report, entries, delivery.language)

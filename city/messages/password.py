@@ -16,7 +16,7 @@ from city.texts import text
 
 
 def send(session: ReadSession, reset_id: UUID) -> None:
-    """Send the link, unless it has been used or has grown old. Raises Unavailable, MailRefused."""
+    """Send the link, unless it has been used or has grown old. Raises Unavailable, Refused."""
     reset = session.get(PasswordReset, reset_id)
     if reset is None or not signing_in.is_good(reset):
         return

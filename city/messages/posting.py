@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,23 +16,26 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
-from city.errors import Unavailable
-from city.messages.letter import Letter, as_mail
+from city.errors import Refused, Unavailable
+from city.messages.channels import CHANNELS
+from city.messages.letter import Letter
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
-from city.outside.mail import MailRefused, mailer
 from city.registry.view import MunicipalityView
 
 About = Mapping[str, Any]
 """What a letter is about: ids and other short values, as a job carries them. `report_id` names its report, if any."""
 
 
+Compose = Callable[[WriteSession, MunicipalityView, Delivery], Letter | None]
+"""What a delivery says; None where there is nothing to say any more: it is then not sent."""
+
+
 class Kind(NamedTuple):
     """A kind of letter."""
 
     recipients: Callable[[WriteSession, MunicipalityView, About], Iterable[Recipient]]
-    compose: Callable[[WriteSession, MunicipalityView, Delivery], Letter | None]
-    """None where there is nothing to say any more: the letter is then not sent."""
+    compose: Compose
 
 
 def once(name: str, about: About, address: str) -> str:
@@ -83,16 +85,7 @@ def deliver(
     wanted = _waiting(municipality, name, about)
     if only is not None:
         wanted = wanted.where(Delivery.id == only)
-    waiting = session.scalars(wanted.with_for_update()).all()
-
-    def composed(delivery: Delivery) -> EmailMessage | None:
-        letter = kind.compose(session, municipality, delivery)
-        if letter is None:
-            return None
-        delivery.subject = letter.subject
-        return as_mail(municipality, delivery, letter)
-
-    return post(waiting, composed)
+    return post(session, municipality, session.scalars(wanted.with_for_update()).all(), kind.compose)
 
 
 def _waiting(municipality: MunicipalityView, name: str, about: About) -> Select[Delivery]:
@@ -108,8 +101,10 @@ def _waiting(municipality: MunicipalityView, name: str, about: About) -> Select[
     )
 
 
-def post(waiting: Iterable[Delivery], composed: Callable[[Delivery], EmailMessage | None]) -> str | None:
-    """Send locked deliveries; what kept one from being sent, or None.
+def post(
+    session: WriteSession, municipality: MunicipalityView, waiting: Iterable[Delivery], compose: Compose
+) -> str | None:
+    """Send locked deliveries, each by its channel; what kept one from being sent, or None.
 
     They stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
     a crash in that moment is known as the same one. A letter for which something is not to be had now stays in
@@ -119,13 +114,14 @@ def post(waiting: Iterable[Delivery], composed: Callable[[Delivery], EmailMessag
     for delivery in waiting:
         delivery.attempts += 1
         try:
-            message = composed(delivery)
-            if message is None:
+            letter = compose(session, municipality, delivery)
+            if letter is None:
                 delivery.state = "dropped"
                 continue
-            delivery.receipt = mailer().send(message)
+            delivery.subject = letter.subject
+            delivery.receipt = CHANNELS[delivery.channel](session, municipality, delivery, letter)
             delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
-        except MailRefused as error:
+        except Refused as error:
             delivery.state, delivery.problem = "refused", str(error)
         except Unavailable as error:
             problem = delivery.problem = str(error)

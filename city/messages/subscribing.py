@@ -70,7 +70,11 @@ def ask(
     )
     subscriber = session.scalars(
         select(Subscriber)
-        .where(Subscriber.municipality_id == municipality.id, func.lower(Subscriber.address) == address.lower())
+        .where(
+            Subscriber.municipality_id == municipality.id,
+            Subscriber.channel == "email",
+            func.lower(Subscriber.address) == address.lower(),
+        )
         .with_for_update()
     ).one()
     known = _subscriptions(session, subscriber)

@@ -31,13 +31,15 @@ class Subscriber(Base):
 
     __tablename__ = "subscriber"
     __table_args__ = (
-        Index("subscriber_address_unique", "municipality_id", text("lower(address)"), unique=True),
+        Index("subscriber_address_unique", "municipality_id", "channel", text("lower(address)"), unique=True),
         CheckConstraint("rhythm IN ('at_once', 'daily')", name="rhythm"),
         CheckConstraint("(quiet_from IS NULL) = (quiet_until IS NULL)", name="quiet"),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    channel: Mapped[str] = mapped_column(server_default="email")
+    """One of `city.messages.channels`."""
     address: Mapped[str]
     language: Mapped[str] = mapped_column(server_default="it")
     rhythm: Mapped[str] = mapped_column(server_default="at_once")

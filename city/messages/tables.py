@@ -50,6 +50,7 @@ class Delivery(Base):
     person_id: Mapped[int | None]
     """To which of the staff."""
     channel: Mapped[str] = mapped_column(server_default="email")
+    """One of `city.messages.channels`."""
     address: Mapped[str]
     language: Mapped[str]
     subject: Mapped[str]

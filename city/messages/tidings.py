@@ -6,8 +6,8 @@ morning is not twenty of them; a daily rhythm and quiet hours are nothing but a 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time
-from email.message import EmailMessage
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city import links
 from city.database import ReadSession, WriteSession
-from city.messages.letter import Letter, as_mail
+from city.messages.letter import Letter
 from city.messages.matching import MATCH_SQL, values_of
 from city.messages.posting import post
 from city.messages.subscription_tables import ReportTold, Subscriber, Subscription
@@ -77,9 +77,10 @@ _GATHER: Final = statement("""
     SELECT municipality_id, subscriber_id, min(id) AS first FROM tiding
     WHERE delivery_id IS NULL AND due_at <= now() GROUP BY 1, 2 ORDER BY 3 LIMIT :most
   ), made AS (
-    INSERT INTO delivery (municipality_id, kind, once, about, address, language, subject)
+    INSERT INTO delivery (municipality_id, kind, once, about, channel, address, language, subject)
     SELECT municipality_id, 'tidings', 'tidings ' || due.first,
-           jsonb_build_object('subscriber', subscriber.id), subscriber.address, subscriber.language, ''
+           jsonb_build_object('subscriber', subscriber.id), subscriber.channel, subscriber.address,
+           subscriber.language, ''
     FROM due JOIN subscriber USING (municipality_id) WHERE subscriber.id = due.subscriber_id
     ON CONFLICT DO NOTHING
     RETURNING municipality_id, id, (about ->> 'subscriber')::uuid AS subscriber_id
@@ -161,10 +162,10 @@ def send_next(session: WriteSession, municipality: MunicipalityView) -> tuple[bo
     )
     if delivery is None:
         return False, None
-    return True, post([delivery], lambda one: _mail(session, municipality, one))
+    return True, post(session, municipality, [delivery], _compose)
 
 
-def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> EmailMessage | None:
+def _compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
     rows = session.execute(
         statement(
             "SELECT report_id, subscription_id, min(first_id), max(entry_id) FROM tiding"
@@ -186,13 +187,9 @@ def _mail(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
     letter = _letter(session, municipality, subscriber, reports)
     if letter is None:
         return None
-    delivery.subject = letter.subject
     delivery.about = {**delivery.about, "subscriptions": sorted(still)}
     token = links.made("unsubscribe", delivery.id.bytes + municipality.id.to_bytes(4))
-    message = as_mail(municipality, delivery, letter)
-    message["List-Unsubscribe"] = f"<{settings().public_url.rstrip('/')}/unsubscribe/{token}>"
-    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return message
+    return replace(letter, unsubscribe=f"{settings().public_url.rstrip('/')}/unsubscribe/{token}")
 
 
 def _letter(

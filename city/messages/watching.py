@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from email.message import EmailMessage
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
-from city.messages.letter import Letter, as_mail
+from city.messages.letter import Letter
 from city.messages.posting import post
 from city.messages.staff_letters import named, quoted
 from city.messages.tables import Delivery
@@ -65,15 +64,7 @@ def deliver(session: WriteSession, municipality: MunicipalityView) -> str | None
         .order_by(Delivery.created_at, Delivery.id)
         .with_for_update(skip_locked=True)
     ).all()
-
-    def composed(delivery: Delivery) -> EmailMessage | None:
-        letter = compose(session, municipality, delivery)
-        if letter is None:
-            return None
-        delivery.subject = letter.subject
-        return as_mail(municipality, delivery, letter)
-
-    return post(waiting, composed)
+    return post(session, municipality, waiting, compose)
 
 
 def _gather(session: WriteSession, municipality: MunicipalityView, watcher: Staff) -> None:

@@ -14,22 +14,18 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from city.errors import LampioneError, Unavailable
+from city.errors import LampioneError, Refused, Unavailable
 from city.settings import settings
 
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 """An enhanced status code (RFC 3463), which quotes nobody."""
 
 
-class MailRefused(LampioneError):
-    """The mail server will never take this message: trying again is of no use."""
-
-
 class Mailer(Protocol):
     """Something that takes messages away."""
 
     def send(self, message: EmailMessage) -> str:
-        """Hand `message` over and give its receipt. Raises Unavailable (try later) and MailRefused (never)."""
+        """Hand `message` over and give its receipt. Raises Unavailable (try later) and Refused (never)."""
         ...
 
 
@@ -57,7 +53,7 @@ class SmtpMailer:
             raise _refusal(error.smtp_code, error.smtp_error) from error
         except smtplib.SMTPNotSupportedError as error:
             # An address with letters beyond ASCII, and a server that cannot carry it: it never will.
-            raise MailRefused("mail.refused", problem="SMTPUTF8") from error
+            raise Refused("mail.refused", problem="SMTPUTF8") from error
         except (OSError, smtplib.SMTPException) as error:
             raise Unavailable("mail.silent", problem=type(error).__name__) from error
         return str(message["Message-ID"])
@@ -99,7 +95,7 @@ def _refusal(code: int, words: bytes | str) -> LampioneError:
     # What the server says may quote the address: only its code is kept.
     status = next((part for part in said.split() if _ENHANCED.fullmatch(part)), "")
     problem = f"{code} {status}".strip()
-    return MailRefused("mail.refused", problem=problem) if code >= 500 else Unavailable("mail.silent", problem=problem)  # noqa: PLR2004
+    return Refused("mail.refused", problem=problem) if code >= 500 else Unavailable("mail.silent", problem=problem)  # noqa: PLR2004
 
 
 @cache

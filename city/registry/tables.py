@@ -436,3 +436,14 @@ class RegistryVersion(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int]
+
+
+class AllowedHost(Base):
+    """A host in a private network that may be called, as `name:port`."""
+
+    __tablename__ = "allowed_host"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[int]
+    """Who of the province allowed it."""
+    allowed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

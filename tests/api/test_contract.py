@@ -74,7 +74,14 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 def is_for_staff(path: str, method: str) -> bool:
     if path == "/api/v1/session":
         return method != "post"
-    staff = ("/api/v1/crew/", "/api/v1/desk/", "/api/v1/registry/", "/api/v1/session/", "/api/v1/stream/")
+    staff = (
+        "/api/v1/crew/",
+        "/api/v1/desk/",
+        "/api/v1/province/",
+        "/api/v1/registry/",
+        "/api/v1/session/",
+        "/api/v1/stream/",
+    )
     return path.startswith(staff) and "/resets" not in path
 
 
@@ -100,6 +107,7 @@ SOMEWHERE: Final = {
     "appointment_id": 1,
     "sign_in_id": UUID(int=0),
     "filter_id": 1,
+    "host": "hooks.example.org:8443",
 }
 
 
@@ -282,6 +290,9 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
     call("GET", "/api/v1/registry/{owner}/ladder", at={"owner": "pesaro"}, headers=staff)
+    for method, expected in (("PUT", 204), ("GET", 200), ("DELETE", 204)):
+        hosts = "/api/v1/province/allowed-hosts" + ("" if method == "GET" else "/{host}")
+        call(method, hosts, at={"host": "hooks.example.org:8443"}, headers=administrator, expected=expected)
     visit_insight(witness)
     visit_crew(witness, signed_in(CREW).headers, staff)
     visit_session(call, staff)

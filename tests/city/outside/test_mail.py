@@ -8,8 +8,8 @@ from email.message import EmailMessage
 import pytest
 from aiosmtpd.controller import Controller
 
-from city.errors import Unavailable
-from city.outside.mail import MailRefused, SmtpMailer
+from city.errors import Refused, Unavailable
+from city.outside.mail import SmtpMailer
 from commands.serving import HOST, free_port
 from tests.trials import Postbox
 
@@ -60,7 +60,7 @@ def test_an_address_that_the_server_cannot_carry_is_refused_for_good(
     server: Callable[..., tuple[Postbox, SmtpMailer]],
 ) -> None:
     _, mailer = server(enable_SMTPUTF8=False)
-    with pytest.raises(MailRefused) as caught:
+    with pytest.raises(Refused) as caught:
         mailer.send(letter("però@example.org"))
     assert "però" not in str(caught.value)
 
@@ -71,7 +71,7 @@ def test_refused_now_and_refused_for_good_are_told_apart_without_the_address(
     box, mailer = server()
     box.refusing.add("nobody@example.org")
     box.silent.add("later@example.org")
-    for address, kind in (("nobody@example.org", MailRefused), ("later@example.org", Unavailable)):
+    for address, kind in (("nobody@example.org", Refused), ("later@example.org", Unavailable)):
         with pytest.raises(kind) as caught:
             mailer.send(letter(address))
         assert address not in str(caught.value)

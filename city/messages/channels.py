@@ -1,0 +1,22 @@
+"""How a letter travels: one function a channel. What a letter says is the same on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from city.database import ReadSession
+from city.messages.letter import Letter, as_mail
+from city.messages.tables import Delivery
+from city.outside.mail import mailer
+from city.registry.view import MunicipalityView
+
+Channel = Callable[[ReadSession, MunicipalityView, Delivery, Letter], str]
+"""Takes the letter away and gives its receipt. Raises Unavailable (try later), Refused (never)."""
+
+
+def _by_mail(_session: ReadSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
+    return mailer().send(as_mail(municipality, delivery, letter))
+
+
+CHANNELS: Final[dict[str, Channel]] = {"email": _by_mail}
