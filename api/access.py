@@ -3,6 +3,8 @@
 Signed        somebody signed in
 Enrolling     the same, or somebody who must set up a second factor before anything else
 Workplace     somebody signed in, and the municipality they mean to work in
+Citizen       a citizen signed in
+MaybeCitizen  the same, or None
 IfMatch       the version of the report that a change was made from
 """
 
@@ -17,7 +19,7 @@ from fastapi import Depends, Header, Query, Request
 
 from city.database import ReadSession, provincial, reading, trying, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
-from city.registry import signing_in, view
+from city.registry import citizen_tables, citizens, signing_in, view
 from city.registry.people import Staff
 from city.registry.view import MunicipalityView, Registry
 from city.reports.changing import Desk
@@ -44,6 +46,26 @@ def _enrolling(token: Annotated[str, Depends(bearer)]) -> Staff:
 Token = Annotated[str, Depends(bearer)]
 Signed = Annotated[Staff, Depends(_signed)]
 Enrolling = Annotated[Staff, Depends(_enrolling)]
+
+
+def _citizen(token: Token) -> citizen_tables.Citizen:
+    with provincial() as session:
+        return citizens.signed_in(session, token)
+
+
+def citizen_of(request: Request) -> citizen_tables.Citizen | None:
+    """The citizen who is signed in, or None where nobody or somebody of the staff is.
+
+    Raises NotAuthenticated where a citizen's token is not good any more.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not citizens.is_citizens(token.strip()):
+        return None
+    return _citizen(token.strip())
+
+
+Citizen = Annotated[citizen_tables.Citizen, Depends(_citizen)]
+MaybeCitizen = Annotated[citizen_tables.Citizen | None, Depends(citizen_of)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ REPORT_TABLES = (
     " job, client_request, training_pair, delivery, photo, timeline_entry, reporter, report, tile_cell, tile_delta,"
     " tile_fold, stream_ticket, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
     " report_schedule, watcher, mention, saved_filter, stack_run,"
-    " search_due, report_text, search_word, search_gram"
+    " search_due, report_text, search_word, search_gram,"
+    " citizen_code, citizen_session, citizen"
 )
 OUTSIDE_TABLES = "handover, outside_body"
 

@@ -193,6 +193,8 @@ class Reporter(Base):
         ForeignKeyConstraint(
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
+        Index("reporter_email_index", text("lower(email)"), postgresql_where=text("email IS NOT NULL")),
+        Index("reporter_citizen_index", "citizen_id", postgresql_where=text("citizen_id IS NOT NULL")),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
@@ -201,6 +203,8 @@ class Reporter(Base):
     name: Mapped[str | None]
     phone: Mapped[str | None]
     language: Mapped[str]
+    citizen_id: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id", ondelete="SET NULL"))
+    """Who was signed in when reporting; most reporters are not."""
 
 
 class TimelineEntry(Base):

@@ -26,6 +26,9 @@ READERS_NOTHING = (
     "crew_spell",
     "photo_upload",
     "reporter",
+    "citizen",
+    "citizen_session",
+    "citizen_code",
     "outside_body",
     "person",
     "appointment",
@@ -458,6 +461,7 @@ def test_functions_that_run_as_their_owner_are_few_and_pinned(admin: Admin) -> N
     ).fetchall()
     assert dict(rows) == {
         "registry_changed": ["search_path=public"],
+        "reports_of_citizen": ["search_path=public, pg_temp"],
         "reports_with_words": ["search_path=public, pg_temp"],
         "public_reports_with_words": ["search_path=public, pg_temp"],
     }
