@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from geo.nearby import extended_wkb
 from geo.place import METRES_PER_DEGREE, PYRAMID_LEVEL, WGS84, Place, morton
 
 LEVELS: Final = range(4, 20)
@@ -29,6 +30,12 @@ class Cover(NamedTuple):
 
     cell: int
     is_inside: bool
+
+    def span(self) -> str:
+        """The condition that a row lies in the cell, by its key `cell` of the finest level."""
+        level, key = self.cell >> _LEVEL_SHIFT, self.cell & (1 << _LEVEL_SHIFT) - 1
+        shift = 2 * (PYRAMID_LEVEL - level)
+        return f"{{0}}.cell BETWEEN {key << shift} AND {((key + 1) << shift) - 1}"
 
 
 class _Cell(NamedTuple):
@@ -66,6 +73,19 @@ def circle(place: Place, metres: float) -> BaseGeometry:
     dy = metres / METRES_PER_DEGREE
     dx = dy / max(0.01, math.cos(math.radians(place.lat)))
     return shapely.Polygon(np.column_stack([place.lon + dx * np.cos(angles), place.lat + dy * np.sin(angles)]))
+
+
+def in_area(area: BaseGeometry, row: str) -> tuple[str, dict[str, Any]]:
+    """A condition that `row`, which has `cell`, `lon` and `lat`, lies in `area` (WGS84), and its values.
+
+    Ranges of cells for the index; near the border the shape itself.
+    """
+    near = f"ST_Covers(%(area)s::geometry, ST_SetSRID(ST_MakePoint({row}.lon, {row}.lat), {WGS84}))"
+    spans = [
+        cover.span().format(row) if cover.is_inside else f"({cover.span().format(row)} AND {near})"
+        for cover in covering_cells(area)
+    ]
+    return f"({' OR '.join(spans)})", {"area": extended_wkb(area)}
 
 
 def covering_cells(area: BaseGeometry, most: int = MOST_CELLS) -> list[Cover]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -36,6 +37,7 @@ from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError
 from city.pacing import Sparing
 from city.records import holding, publication
+from city.records.area import area_of
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
 from city.reports import intake, photos
@@ -64,7 +66,19 @@ class GeoJson(JSONResponse):
 class Atom(Response):
     """RFC 4287, under its own name."""
 
-    media_type = feeds.MEDIA_TYPE
+    media_type = feeds.ATOM_TYPE
+
+
+class Rss(Response):
+    """RSS 2.0, under its usual name."""
+
+    media_type = feeds.RSS_TYPE
+
+
+class Calendar(Response):
+    """RFC 5545, under its own name."""
+
+    media_type = feeds.CALENDAR_TYPE
 
 
 async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
@@ -217,13 +231,19 @@ class _Filters:
         created_from: Annotated[Moment | None, Query()] = None,
         created_until: Annotated[Moment | None, Query()] = None,
         q: Annotated[Line | None, SOUGHT] = None,
+        zone: Annotated[Line | None, Query(description="`layer/code` of a zone of the municipality")] = None,
+        lon: Annotated[float | None, Query(description="The middle of a circle, with `lat` and `metres`")] = None,
+        lat: Annotated[float | None, Query()] = None,
+        metres: Annotated[float | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> None:
         self.limit, self.cursor = limit, cursor
+        home = view.found(lambda registry: registry.municipality(municipality)) if municipality else None
         self.chosen = PublicFilter(
             bounds=box(bbox),
-            municipality=view.found(lambda registry: registry.municipality(municipality)) if municipality else None,
+            area=area_of(home, zone=zone, place=(lon, lat), metres=metres),
+            municipality=home,
             category=category,
             group=group,
             state=state,
@@ -233,9 +253,14 @@ class _Filters:
             words=q,
         )
 
-    def page(self) -> dict[str, Any]:
+    def page(self, *, is_promised: bool = False) -> dict[str, Any]:
+        chosen = replace(self.chosen, is_promised=is_promised)
         with public() as session:
-            return publication.page(session, self.chosen, limit=self.limit, cursor=self.cursor)
+            return publication.page(session, chosen, limit=self.limit, cursor=self.cursor)
+
+    def feed(self, request: Request, *, is_promised: bool = False) -> feeds.Feed:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return feeds.Feed(self.page(is_promised=is_promised), view.newest(), language_of(request), path)
 
 
 Filters = Annotated[_Filters, Depends()]
@@ -256,8 +281,23 @@ def list_features(filters: Filters) -> Response:
 @router.get("/reports.atom", response_class=Atom)
 def list_news(request: Request, filters: Filters) -> Response:
     """Public reports as an Atom feed with places (GeoRSS), newest first, in the language asked for."""
-    said = feeds.atom(filters.page(), view.newest(), language_of(request), request.url.query)
-    return Atom(said, headers={"Cache-Control": "no-cache", "Content-Language": language_of(request)})
+    return Atom(feeds.atom(filters.feed(request)), headers=_spoken(request))
+
+
+@router.get("/reports.rss", response_class=Rss)
+def list_news_as_rss(request: Request, filters: Filters) -> Response:
+    """The same as an RSS 2.0 feed."""
+    return Rss(feeds.rss(filters.feed(request)), headers=_spoken(request))
+
+
+@router.get("/reports.ics", response_class=Calendar)
+def list_planned(request: Request, filters: Filters) -> Response:
+    """Public reports for which a day was promised, as a calendar to subscribe to (iCalendar)."""
+    return Calendar(feeds.planned(filters.feed(request, is_promised=True)), headers=_spoken(request))
+
+
+def _spoken(request: Request) -> dict[str, str]:
+    return {"Cache-Control": "no-cache", "Content-Language": language_of(request)}
 
 
 @router.get("/reports/{number}", response_model=PublicReportWithTimeline)

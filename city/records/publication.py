@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from shapely.geometry.base import BaseGeometry
 
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
@@ -23,6 +24,7 @@ from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.lifecycle import State
 from geo.cells import Bounds, covering
+from geo.covers import in_area
 
 LARGEST_PAGE: Final = 500
 
@@ -50,11 +52,14 @@ class PublicFilter:
     """Which public reports; None: any."""
 
     bounds: Bounds | None = None
+    area: BaseGeometry | None = None
     municipality: MunicipalityView | None = None
     category: str | None = None
     group: str | None = None
     state: State | None = None
     is_open: bool | None = None
+    is_promised: bool = False
+    """Only those for which a day was promised."""
     created_from: datetime | None = None
     created_until: datetime | None = None
     words: str | None = None
@@ -79,10 +84,15 @@ class PublicFilter:
             if value is not None:
                 clauses.append(clause)
                 values[name] = value
-        if self.bounds is not None:
-            box, box_values = in_box(self.bounds)
-            clauses.append(box)
-            values |= box_values
+        if self.is_promised:
+            clauses.append("report.promised_at IS NOT NULL")
+        for clause, its_values in (
+            in_box(self.bounds) if self.bounds else ("", {}),
+            in_area(self.area, "report") if self.area else ("", {}),
+        ):
+            if clause:
+                clauses.append(clause)
+                values |= its_values
         return clauses, values
 
 

@@ -196,7 +196,8 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/reports")
     call("GET", "/api/v1/reports", expected=422, params={"limit": 0})
     call("GET", "/api/v1/reports.geojson", params={"limit": 1})
-    call("GET", "/api/v1/reports.atom", params={"limit": 1})
+    for kind in ("atom", "rss", "ics"):
+        call("GET", f"/api/v1/reports.{kind}", params={"limit": 1})
     call("GET", "/api/v1/reports/{number}", at=report)
     call("GET", "/api/v1/reports/{number}", at={"number": "XX-1"}, expected=404)
     receipt = {"Receipt-Token": report["receipt_token"]}

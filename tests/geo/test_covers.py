@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import psycopg
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.covers import MOST_CELLS, cells_holding, circle, covering_cells
-from geo.place import Place
+from geo.covers import MOST_CELLS, cells_holding, circle, covering_cells, in_area
+from geo.place import Place, morton
 
 ITALY = st.builds(Place, st.floats(7, 18), st.floats(37, 46))
 NEAR = st.tuples(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
@@ -44,3 +45,17 @@ def test_an_area_of_two_parts_is_covered_in_both() -> None:
     for place in (Place(12.0, 43.0), Place(12.1, 43.1)):
         assert cells & set(cells_holding(place))
     assert not cells & set(cells_holding(Place(12.05, 43.05)))
+
+
+def test_a_condition_finds_the_rows_inside_and_no_others(database: str) -> None:
+    middle = Place(12.0, 43.0)
+    area = shapely.difference(circle(middle, 900), circle(middle, 300))
+    places = [Place(12.0 + step / 3000, 43.0 + other / 3000) for step in range(-40, 41) for other in range(-40, 41)]
+    with psycopg.connect(database) as admin:
+        admin.execute("CREATE TEMP TABLE row (cell bigint, lon float8, lat float8)")
+        with admin.cursor().copy("COPY row FROM STDIN") as copy:
+            for place in places:
+                copy.write_row((morton(*place.cell()), place.lon, place.lat))
+        condition, values = in_area(area, "row")
+        found = {Place(*row) for row in admin.execute(f"SELECT lon, lat FROM row WHERE {condition}", values)}
+        assert found == {place for place in places if area.intersects(shapely.Point(place))}
