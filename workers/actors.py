@@ -74,21 +74,28 @@ def tell_subscribers(municipality_id: int, report_id: str) -> None:
 
 
 @dramatiq.actor(max_retries=60)
-def send_tidings(municipality_id: int) -> None:
-    """Send what is put down for subscribers, each in a transaction of its own; the next job goes on after a while."""
+def send_tidings(municipality_id: int, channel: str = "email") -> None:
+    """Send what is put down for subscribers, each in a transaction of its own; the next job goes on after a while.
+
+    All mail goes by one server: where that is away, the rest waits too. Browsers have each their own.
+    """
     started = time.monotonic()
-    while True:
+    tried: list[UUID] = []
+    trouble = None
+    while time.monotonic() - started < LONGEST_TURN_SECONDS:
         with writing(municipality_id) as session:
             municipality = view.fresh(session).municipalities[municipality_id]
-            found, problem = tidings.send_next(session, municipality)
-        if problem:
-            raise Unavailable("mail.silent", problem=problem)
-        if not found:
-            return
-        if time.monotonic() - started > LONGEST_TURN_SECONDS:
-            with writing(municipality_id) as session:
-                journey.after_gathering(session, municipality_id)
-            return
+            sent, problem = tidings.send_next(session, municipality, channel, tried)
+        if problem and sent:
+            trouble = problem
+            tried.append(sent)
+        if sent is None or (problem and channel == "email"):
+            break
+    else:
+        with writing(municipality_id) as session:
+            journey.after_gathering(session, municipality_id, channel)
+    if trouble:
+        raise Unavailable("mail.silent", problem=trouble)
 
 
 @dramatiq.actor

@@ -60,10 +60,10 @@ def forget_stacks() -> None:
 
 
 def gather_tidings() -> None:
-    """Put down the mails of subscribers who are due, and have them sent."""
+    """Put down the letters of subscribers who are due, and have them sent."""
     with provincial() as session:
-        for municipality_id in tidings.gather(session):
-            journey.after_gathering(session, municipality_id)
+        for municipality_id, channel in tidings.gather(session):
+            journey.after_gathering(session, municipality_id, channel)
 
 
 def forget_wishes() -> None:

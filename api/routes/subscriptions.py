@@ -15,9 +15,13 @@ from api import visitor
 from api.schemas import Degrees, Line, Slug, Strict
 from city import pacing
 from city.database import ReadSession, reading, writing
-from city.messages import subscribing
+from city.messages import push, subscribing
 from city.messages.subscribing import Wish
 from city.messages.subscription_tables import Subscriber, Subscription
+from city.messages.tidings import key_of
+from city.outside import web_push
+from city.outside.strangers import LONGEST_ADDRESS
+from city.outside.web_push import Browser
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
@@ -42,11 +46,34 @@ class ZoneNamed(Strict):
     code: Annotated[Line, StringConstraints(min_length=1, max_length=63)]
 
 
+class BrowserKeys(Strict):
+    """A browser's public key, and the secret it shares with us."""
+
+    p256dh: Annotated[Line, StringConstraints(max_length=100)]
+    auth: Annotated[Line, StringConstraints(max_length=40)]
+
+
+class BrowserIn(Strict):
+    """A browser's subscription, as `PushSubscription.toJSON()` gives it."""
+
+    endpoint: Annotated[Line, StringConstraints(max_length=LONGEST_ADDRESS)]
+    keys: BrowserKeys
+    expirationTime: Annotated[float | None, Field(strict=False)] = None  # noqa: N815  (the browsers' name)
+
+    def browser(self) -> Browser:
+        """As the city knows it."""
+        return Browser(self.endpoint, self.keys.p256dh.rstrip("="), self.keys.auth.rstrip("="))
+
+
 class SubscriptionIn(Strict):
-    """What somebody wants to hear of: one of `report`, a circle, `polygon` or `zone`; none of them: everything."""
+    """What somebody wants to hear of, by mail (`email`) or in a browser (`push`).
+
+    One of `report`, a circle, `polygon` or `zone`; none of them: everything.
+    """
 
     municipality: Slug
-    email: Email
+    email: Email | None = None
+    push: BrowserIn | None = None
     language: Language = "it"
     rhythm: Rhythm = "at_once"
     report: Annotated[Line, StringConstraints(max_length=40)] | None = None
@@ -65,6 +92,8 @@ class SubscriptionIn(Strict):
         chosen = [self.report is not None, any(circle), self.polygon is not None, self.zone is not None]
         if chosen.count(True) > 1 or any(circle) != all(circle):
             raise PydanticCustomError("one_of", "one thing")
+        if (self.email is None) == (self.push is None):
+            raise PydanticCustomError("email_or_push", "one address")
         return self
 
     def wish(self) -> Wish:
@@ -115,6 +144,18 @@ class SubscriptionListed(BaseModel):
     notices: bool
 
 
+class SubscriptionConfirmed(SubscriptionListed):
+    """What somebody has said yes to, and the key with which it is changed or ended: the `token` of other operations."""
+
+    key: str
+
+
+class PushKey(BaseModel):
+    """What a browser wants to know to subscribe, its `applicationServerKey`; another one means: subscribe anew."""
+
+    key: str
+
+
 class SubscriberOut(BaseModel):
     """Somebody's subscriptions, and how they want to be told."""
 
@@ -128,34 +169,54 @@ class SubscriberOut(BaseModel):
 
 @router.post("", status_code=202)
 def subscribe(request: Request, body: SubscriptionIn) -> None:
-    """Ask to hear of something by mail. Nothing is told before the owner of the address has said yes from there.
+    """Ask to hear of something, by mail or in a browser.
 
-    The answer is the same whether or not the address is known.
+    Nothing is told before its owner has said yes: from the mail, or with the `confirm` of a message only that browser
+    can read. The answer is the same whether or not the address is known.
     """
     municipality = view.found(lambda registry: registry.municipality(body.municipality))
+    to = _address(body, municipality.id)
     network = visitor.network(request)
     by_network = [(_BY_NETWORK, network)] if network else []
-    pacing.take((_BY_ADDRESS, f"{municipality.id} {body.email.lower()}"), *by_network)
+    pacing.take((_BY_ADDRESS, f"{municipality.id} {to['address'].lower()}"), *by_network)
     with writing(municipality.id) as session:
         subscribing.ask(
             session,
             view.fresh(session).municipalities[municipality.id],
             body.wish(),
-            address=body.email,
+            **to,
             language=body.language,
             rhythm=body.rhythm,
         )
 
 
+def _address(body: SubscriptionIn, municipality_id: int) -> dict[str, Any]:
+    """Where they want to be told, as `subscribing.ask` takes it. Raises InvalidInput."""
+    if body.push is None:
+        return {"address": body.email}
+    browser = body.push.browser()
+    with reading(municipality_id) as session:
+        door = push.door_of(session, browser)
+    push.check(door, browser)
+    return {"channel": push.CHANNEL, "address": push.address_of(browser), "sealed": push.sealed_browser(browser)}
+
+
+@router.get("/push")
+def find_push_key() -> PushKey:
+    """The key with which a browser subscribes to messages of this installation."""
+    return PushKey(key=web_push.public_key())
+
+
 @router.put("/confirmations/{token}")
-def confirm(token: Key) -> SubscriptionListed:
-    """Say yes, with the token of the mail."""
+def confirm(token: Key) -> SubscriptionConfirmed:
+    """Say yes, with the token of the mail or message."""
     municipality_id, subscription_id = subscribing.to_confirm(token)
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
         subscription = subscribing.confirm(session, municipality_id, subscription_id)
         subscriber = session.get_one(Subscriber, (municipality_id, subscription.subscriber_id))
-        return listed(session, municipality, subscription, subscriber.language)
+        said = listed(session, municipality, subscription, subscriber.language)
+        return SubscriptionConfirmed(**said.model_dump(), key=key_of(subscriber))
 
 
 @router.get("/{token}")

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from city.database import ReadSession
+from city.database import WriteSession
 from city.messages.letter import Letter, as_mail
+from city.messages.push import by_push
 from city.messages.tables import Delivery
 from city.outside.mail import mailer
 from city.registry.view import MunicipalityView
 
-Channel = Callable[[ReadSession, MunicipalityView, Delivery, Letter], str]
+Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 """Takes the letter away and gives its receipt. Raises Unavailable (try later), Refused (never)."""
 
 
-def _by_mail(_session: ReadSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
+def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
     return mailer().send(as_mail(municipality, delivery, letter))
 
 
-CHANNELS: Final[dict[str, Channel]] = {"email": _by_mail}
+CHANNELS: Final[dict[str, Channel]] = {"email": _by_mail, "push": by_push}

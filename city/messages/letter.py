@@ -49,6 +49,10 @@ class Letter:
     """Who reads the answers; empty: the municipality."""
     unsubscribe: str = ""
     """What ends such letters with one click (RFC 8058); empty: they are not asked for."""
+    confirm: str = ""
+    """The token with which a browser says yes by itself, where the letter asks for that."""
+    topic: str = ""
+    """What it is about: on a lock screen a later letter of the same takes its place; empty: it stands for itself."""
 
     def plain(self) -> str:
         """As plain text."""

@@ -54,6 +54,7 @@ def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind
             "about": dict(about),
             "once": once(name, about, to.address),
             "person_id": to.person_id,
+            "channel": to.channel,
             "address": to.address,
             "language": to.language,
             "subject": "",

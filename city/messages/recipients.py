@@ -18,6 +18,7 @@ class Recipient(NamedTuple):
     address: str
     language: str
     person_id: int | None = None
+    channel: str = "email"
 
 
 def people(session: ReadSession, municipality: MunicipalityView, person_ids: Collection[int]) -> list[Recipient]:

@@ -56,23 +56,38 @@ class Wish:
 
 
 def ask(
-    session: WriteSession, municipality: MunicipalityView, wish: Wish, *, address: str, language: str, rhythm: str
+    session: WriteSession,
+    municipality: MunicipalityView,
+    wish: Wish,
+    *,
+    address: str,
+    language: str,
+    rhythm: str,
+    channel: str = "email",
+    sealed: bytes | None = None,
 ) -> None:
-    """Note a wish and write to the address: nothing is told before its owner has said yes.
+    """Note a wish and write to the address by its channel: nothing is told before its owner has said yes.
 
     Raises InvalidInput, NotFound; Conflict where the address has enough already.
     """
     found = _checked(session, municipality, wish)
     session.execute(
         insert(Subscriber)
-        .values(municipality_id=municipality.id, address=address, language=language, rhythm=rhythm)
+        .values(
+            municipality_id=municipality.id,
+            channel=channel,
+            address=address,
+            sealed=sealed,
+            language=language,
+            rhythm=rhythm,
+        )
         .on_conflict_do_nothing()
     )
     subscriber = session.scalars(
         select(Subscriber)
         .where(
             Subscriber.municipality_id == municipality.id,
-            Subscriber.channel == "email",
+            Subscriber.channel == channel,
             func.lower(Subscriber.address) == address.lower(),
         )
         .with_for_update()
@@ -83,7 +98,7 @@ def ask(
         if subscription.confirmed_at is not None:
             return
     elif len(known) >= MOST_EACH:
-        raise Conflict("subscriptions.enough", field="email", most=MOST_EACH)
+        raise Conflict("subscriptions.enough", field=channel, most=MOST_EACH)
     else:
         subscription = Subscription(
             municipality_id=municipality.id,
@@ -331,7 +346,7 @@ def _zone_name(municipality: MunicipalityView, zone: str | None, language: str) 
 
 def _asked(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:
     row = session.execute(
-        select(Subscriber.address, Subscriber.language)
+        select(Subscriber.address, Subscriber.language, Subscriber.channel)
         .join(
             Subscription,
             (Subscription.municipality_id == Subscriber.municipality_id)
@@ -339,7 +354,7 @@ def _asked(session: WriteSession, municipality: MunicipalityView, about: About) 
         )
         .where(Subscription.municipality_id == municipality.id, Subscription.id == about["subscription_id"])
     ).one_or_none()
-    return [Recipient(*row)] if row else []
+    return [Recipient(row.address, row.language, channel=row.channel)] if row else []
 
 
 def _question(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
@@ -352,15 +367,17 @@ def _question(session: WriteSession, municipality: MunicipalityView, delivery: D
     )
     what = described(municipality, subscription, number, delivery.language)
     base = settings().public_url.rstrip("/")
+    token = confirmation(municipality.id, subscription.id)
     return Letter(
         subject=say("subscriptions.confirm_subject", municipality=municipality.name),
         heading=say("subscriptions.confirm_heading"),
         happened=[say("subscriptions.confirm_asked", what=what), say("subscriptions.confirm_otherwise")],
         next_step="",
         facts=[],
-        link=f"{base}/subscriptions/confirm/{confirmation(municipality.id, subscription.id)}",
+        link=f"{base}/subscriptions/confirm/{token}",
         footer=say("subscriptions.confirm_footer", municipality=municipality.name),
         button=say("subscriptions.confirm_button"),
+        confirm=token,
     )
 
 

@@ -41,6 +41,8 @@ class Subscriber(Base):
     channel: Mapped[str] = mapped_column(server_default="email")
     """One of `city.messages.channels`."""
     address: Mapped[str]
+    sealed: Mapped[bytes | None]
+    """What the channel needs besides, sealed; for `push`: the browser's endpoint and keys."""
     language: Mapped[str] = mapped_column(server_default="it")
     rhythm: Mapped[str] = mapped_column(server_default="at_once")
     quiet_from: Mapped[time | None] = mapped_column(Time)

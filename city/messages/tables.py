@@ -30,6 +30,7 @@ class Delivery(Base):
             "delivery_queued_index",
             "municipality_id",
             "kind",
+            "channel",
             "created_at",
             "id",
             postgresql_where=text("state = 'queued'"),

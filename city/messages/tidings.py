@@ -6,6 +6,7 @@ morning is not twenty of them; a daily rhythm and quiet hours are nothing but a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import time
 from functools import partial
@@ -83,14 +84,14 @@ _GATHER: Final = statement("""
            subscriber.language, ''
     FROM due JOIN subscriber USING (municipality_id) WHERE subscriber.id = due.subscriber_id
     ON CONFLICT DO NOTHING
-    RETURNING municipality_id, id, (about ->> 'subscriber')::uuid AS subscriber_id
+    RETURNING municipality_id, id, channel, (about ->> 'subscriber')::uuid AS subscriber_id
   ), told AS (
     UPDATE tiding SET delivery_id = made.id FROM made
     WHERE tiding.municipality_id = made.municipality_id AND tiding.subscriber_id = made.subscriber_id
       AND tiding.delivery_id IS NULL AND tiding.due_at <= now()
     RETURNING 1
   )
-  SELECT DISTINCT municipality_id FROM made
+  SELECT DISTINCT municipality_id, channel FROM made
 """)
 
 
@@ -146,23 +147,31 @@ def _reporter(session: ReadSession, report: Report) -> str | None:
     )
 
 
-def gather(session: WriteSession) -> list[int]:
-    """Make one delivery for each subscriber who is due, wherever; gives the municipalities with mails to send."""
-    return list(session.scalars(_GATHER, {"most": MOST_GATHERED}))
+def gather(session: WriteSession) -> list[tuple[int, str]]:
+    """Make one delivery for each subscriber who is due, wherever; gives municipality and channel of what is to send."""
+    return [(row[0], row[1]) for row in session.execute(_GATHER, {"most": MOST_GATHERED})]
 
 
-def send_next(session: WriteSession, municipality: MunicipalityView) -> tuple[bool, str | None]:
-    """Send one delivery that nobody else is at: whether there was one, and what kept it from being sent."""
+def send_next(
+    session: WriteSession, municipality: MunicipalityView, channel: str, tried: Collection[UUID]
+) -> tuple[UUID | None, str | None]:
+    """Send one delivery that nobody else is at and that was not `tried`: which, and what kept it from being sent."""
     delivery = session.scalar(
         select(Delivery)
-        .where(Delivery.municipality_id == municipality.id, Delivery.kind == KIND, Delivery.state == "queued")
+        .where(
+            Delivery.municipality_id == municipality.id,
+            Delivery.kind == KIND,
+            Delivery.channel == channel,
+            Delivery.state == "queued",
+            Delivery.id.not_in(tried),
+        )
         .order_by(Delivery.created_at, Delivery.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     if delivery is None:
-        return False, None
-    return True, post(session, municipality, [delivery], _compose)
+        return None, None
+    return delivery.id, post(session, municipality, [delivery], _compose)
 
 
 def _compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
@@ -220,6 +229,7 @@ def _letter(
         link=f"{base}/#17/{last.lat:.6f}/{last.lon:.6f}" if one else f"{base}/",
         footer=say("tidings.footer", municipality=municipality.name, link=f"{base}/subscriptions/{key_of(subscriber)}"),
         button=say("tidings.button"),
+        topic=str(last.id) if one else "",
     )
 
 

@@ -55,8 +55,8 @@ class Answer(NamedTuple):
         return 300 <= self.status < 500 and self.status not in {408, 409, 421, 423, 425, 429}  # noqa: PLR2004
 
 
-def check_door(door: Door) -> None:
-    """Raises InvalidInput (field `address`) for an address that is none, or one that we never call.
+def check_door(door: Door, *, field: str = "address") -> None:
+    """Raises InvalidInput (naming `field`) for an address that is none, or one that we never call.
 
     A name that cannot be resolved now is let through: it is looked at again whenever it is called.
     """
@@ -64,7 +64,7 @@ def check_door(door: Door) -> None:
         host, port = _parts(door)
         reachable(host, port, is_internal=door.is_internal)
     except NotAllowed as error:
-        raise InvalidInput(error.key, field="address", **error.values) from error
+        raise InvalidInput(error.key, field=field, **error.values) from error
     except OSError:
         return
 

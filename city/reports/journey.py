@@ -137,9 +137,9 @@ def after_asking_for_password(session: WriteSession, municipality_id: int, reset
     promise(session, "send_password_link", municipality_id=municipality_id, reset_id=str(reset_id))
 
 
-def after_gathering(session: WriteSession, municipality_id: int) -> None:
-    """What follows when mails to subscribers are put down."""
-    promise(session, "send_tidings", municipality_id=municipality_id)
+def after_gathering(session: WriteSession, municipality_id: int, channel: str) -> None:
+    """What follows when letters to subscribers are put down."""
+    promise(session, "send_tidings", municipality_id=municipality_id, channel=channel)
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

@@ -380,6 +380,7 @@ def visit_crew(witness: Witness, crew: dict[str, str], clerk: dict[str, str]) ->
 
 def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, Any]) -> None:
     base = "/api/v1/subscriptions"
+    call("GET", f"{base}/push")
     wish = {"municipality": "pesaro", "email": "bruno@example.org", "report": report["number"]}
     call("POST", base, expected=202, json=wish)
     home = view.newest().slugs["pesaro"].id
