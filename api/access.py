@@ -5,6 +5,7 @@ Enrolling     the same, or somebody who must set up a second factor before anyth
 Workplace     somebody signed in, and the municipality they mean to work in
 Citizen       a citizen signed in
 MaybeCitizen  the same, or None
+ReportKey     what opens a report to its reporter: the receipt token, else the citizen signed in
 IfMatch       the version of the report that a change was made from
 """
 
@@ -19,6 +20,7 @@ from fastapi import Depends, Header, Query, Request
 
 from city.database import ReadSession, provincial, reading, trying, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
+from city.records.holding import Key
 from city.registry import citizen_tables, citizens, signing_in, view
 from city.registry.people import Staff
 from city.registry.view import MunicipalityView, Registry
@@ -147,5 +149,17 @@ def etag(version: int) -> str:
 
 ReceiptToken = Annotated[
     str | None,
-    Header(alias="Receipt-Token", description="The secret that came with the 201 answer.", max_length=100),
+    Header(
+        alias="Receipt-Token",
+        description="The secret that came with the 201 answer. Not needed by a citizen whose report it is and who is"
+        " signed in.",
+        max_length=100,
+    ),
 ]
+
+
+def _report_key(request: Request, receipt_token: ReceiptToken = None) -> Key:
+    return receipt_token or citizen_of(request) or ""
+
+
+ReportKey = Annotated[Key, Depends(_report_key)]

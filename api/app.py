@@ -22,6 +22,7 @@ from api.routes import (
     allowed_hosts,
     bulk,
     calendars,
+    citizen,
     conflicts,
     crew,
     desk,
@@ -67,7 +68,14 @@ _FOR_STAFF: Final = (
     "/api/v1/session",
     "/api/v1/stream/",
 )
-_FOR_ALL: Final = {("/api/v1/session", "post"), ("/api/v1/session/resets", "post"), ("/api/v1/session/resets", "put")}
+_FOR_CITIZENS: Final = "/api/v1/citizen"
+_FOR_ALL: Final = {
+    ("/api/v1/session", "post"),
+    ("/api/v1/session/resets", "post"),
+    ("/api/v1/session/resets", "put"),
+    ("/api/v1/citizen/codes", "post"),
+    ("/api/v1/citizen/session", "post"),
+}
 
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -156,7 +164,7 @@ def create_app() -> FastAPI:
         rehearsal,
         stream,
     )
-    citizens = (reports, receipt, subscriptions, registry, addresses)
+    citizens = (reports, receipt, citizen, subscriptions, registry, addresses)
     for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
     for router in ROUTERS:
@@ -184,10 +192,15 @@ def contract(app: FastAPI) -> dict[str, Any]:
         for path in document["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)
-        document["components"]["securitySchemes"] = {"staff": {"type": "http", "scheme": "bearer"}}
+        bearer = {"type": "http", "scheme": "bearer"}
+        document["components"]["securitySchemes"] = {"staff": bearer, "citizen": bearer}
         for name, path in document["paths"].items():
             for method, operation in path.items():
-                if name.startswith(_FOR_STAFF) and (name, method) not in _FOR_ALL:
+                if (name, method) in _FOR_ALL:
+                    continue
+                if name.startswith(_FOR_STAFF):
                     operation["security"] = [{"staff": []}]
+                elif name.startswith(_FOR_CITIZENS):
+                    operation["security"] = [{"citizen": []}]
         app.openapi_schema = document
     return app.openapi_schema

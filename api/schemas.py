@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from api.search_schemas import Searched
+from city.registry.citizen_tables import Citizen
 from city.registry.working_time import CALENDAR_DAYS, Unit
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
 from city.reports.judging import Contact, Submission
@@ -143,8 +144,8 @@ class ReportIn(PlaceIn):
             raise PydanticCustomError("blank", "the description is missing")
         return value
 
-    def submission(self, photos: list[IncomingPhoto]) -> Submission:
-        """As the intake takes it."""
+    def submission(self, photos: list[IncomingPhoto], citizen: Citizen | None = None) -> Submission:
+        """As the intake takes it; from `citizen`, where one is signed in."""
         contact = self.contact
         return Submission(
             place=self.where,
@@ -158,6 +159,7 @@ class ReportIn(PlaceIn):
             source=self.source,
             language=self.language,
             photos=photos,
+            citizen=citizen,
         )
 
 

@@ -25,6 +25,9 @@ CHANNEL: Final = "lampione_job"
 WAITING: Final = 0
 LEASED: Final = 1
 DEAD: Final = 2
+ORDINARY: Final = 10
+URGENT: Final = 0
+"""Somebody waits in front of the screen."""
 
 
 class Job(Base):
@@ -50,7 +53,7 @@ class Job(Base):
     actor: Mapped[str]
     arguments: Mapped[dict[str, Any]] = mapped_column(JSONB)
     options: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
-    priority: Mapped[int] = mapped_column(SmallInteger, server_default="10")
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=str(ORDINARY))
     state: Mapped[int] = mapped_column(SmallInteger, server_default=str(WAITING))
     owner: Mapped[int | None] = mapped_column(Integer)
     """The advisory lock that the leasing worker holds; the lock gone, the job is free again."""
@@ -59,11 +62,14 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-def promise(session: WriteSession, actor: str, *, delay_seconds: float = 0, **arguments: Any) -> None:
+def promise(
+    session: WriteSession, actor: str, *, delay_seconds: float = 0, priority: int = ORDINARY, **arguments: Any
+) -> None:
     """Promise that `actor` will be called with `arguments` (JSON values, ids only) once this transaction is kept."""
     session.raw.execute(
-        "INSERT INTO job (actor, arguments, visible_at) VALUES (%s, %s, now() + make_interval(secs => %s))",
-        (actor, json.dumps(arguments, default=str), delay_seconds),
+        "INSERT INTO job (actor, arguments, visible_at, priority)"
+        " VALUES (%s, %s, now() + make_interval(secs => %s), %s)",
+        (actor, json.dumps(arguments, default=str), delay_seconds, priority),
     )
     session.promised.append((actor, arguments))
     session.after_commit(bell.ring)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from api import feeds, visitor
-from api.access import ReceiptToken
+from api.access import ReportKey, citizen_of
 from api.limits import LARGEST_JSON
 from api.problems import language_of
 from api.schemas import (
@@ -168,17 +168,19 @@ def report_something(
     """Take a report in: placed, classified, routed and kept in one transaction.
 
     A repeat under the same `client_reference` answers 200 with the first answer. A network that sends too
-    many is asked to come back later (429, Retry-After).
+    many is asked to come back later (429, Retry-After). With a citizen's bearer token the report is theirs, and what
+    they do not say of themselves is taken from what is known; no one needs a token.
     """
     network, per_hour = visitor.network(request), settings().reports_per_hour
     if network and per_hour:
         _PACE.take(network, per_hour)
     report, files = handed
+    citizen = citizen_of(request)
     municipality = view.found(lambda registry: registry.at(checked(report.where)))
     kept = photos.take(files, municipality.id, municipality.time_zone) if files else []
     try:
         with writing_directly(municipality.id) as session:
-            received = intake.receive(session, report.submission(kept), municipality)
+            received = intake.receive(session, report.submission(kept, citizen), municipality)
     except LampioneError:
         # Refused for sure. After any other error the report may have been kept all the same: what is left of one that
         # was not, a chore sweeps away.
@@ -308,20 +310,20 @@ def show_report(number: str) -> Response:
 
 
 @router.get("/reports/{number}/receipt", response_model=HolderReport)
-def show_to_holder(number: str, receipt_token: ReceiptToken = None) -> Response:
-    """The report as its reporter sees it, opened by the receipt token."""
+def show_to_holder(number: str, key: ReportKey) -> Response:
+    """The report as its reporter sees it, opened by the receipt token or by the sign-in of whose it is."""
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
-        report = holding.opened(session, municipality, number, receipt_token or "")
+        report = holding.opened(session, municipality, number, key)
         return _json(holding.as_seen(session, municipality, report), secret=True)
 
 
 @router.post("/reports/{number}/receipt/moves", response_model=HolderReport)
-def move_by_holder(number: str, move: HolderMoveIn, receipt_token: ReceiptToken = None) -> Response:
+def move_by_holder(number: str, move: HolderMoveIn, key: ReportKey) -> Response:
     """Withdraw the report, or reopen what was called solved."""
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with writing(municipality.id) as session:
-        report = holding.move(session, municipality, number, receipt_token or "", State(move.to), reason=move.reason)
+        report = holding.move(session, municipality, number, key, State(move.to), reason=move.reason)
         answer = holding.as_seen(session, municipality, report)
     return _json(answer, secret=True)
 
@@ -332,12 +334,12 @@ def move_by_holder(number: str, move: HolderMoveIn, receipt_token: ReceiptToken 
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 def show_photo_to_holder(
-    number: str, photo_id: UUID, size: Literal["large", "medium", "small"], receipt_token: ReceiptToken = None
+    number: str, photo_id: UUID, size: Literal["large", "medium", "small"], key: ReportKey
 ) -> Response:
     """A photo of one's own report."""
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
-        report = holding.opened(session, municipality, number, receipt_token or "")
+        report = holding.opened(session, municipality, number, key)
         holding.holds_photo(session, report, photo_id)
     return jpeg(photos.picture(municipality.id, photo_id, size), "private, no-store")
 

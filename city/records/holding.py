@@ -1,4 +1,4 @@
-"""What the reporter sees of the own report: whoever holds the receipt token, without any account."""
+"""What the reporter sees of the own report: by the receipt token, without any account, or signed in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
-from city.records import handed
+from city.records import handed, own_reports
+from city.registry.citizen_tables import Citizen
 from city.registry.view import MunicipalityView, Registry
 from city.reports import feedback, groups, handling, questions, reopening
 from city.reports.changing import locked
@@ -21,6 +22,9 @@ from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Photo, Report
 from city.reports.timeline import history
 
+Key = str | Citizen
+"""What opens a report to its reporter: the receipt token, or a citizen who is signed in and whose it is."""
+
 
 def home_of(registry: Registry, number: str) -> MunicipalityView:
     """The municipality whose prefix a public number has. Raises NotFound."""
@@ -31,29 +35,33 @@ def home_of(registry: Registry, number: str) -> MunicipalityView:
     raise NotFound("reports.not_found", value=number)
 
 
-def opened(session: ReadSession, municipality: MunicipalityView, number: str, token: str) -> Report:
-    """The report that number and token open together. Raises NotFound, whichever of the two is wrong."""
+def opened(session: ReadSession, municipality: MunicipalityView, number: str, key: Key) -> Report:
+    """The report that number and key open together. Raises NotFound, whichever of the two is wrong."""
     report = session.scalar(
         select(Report).where(Report.municipality_id == municipality.id, Report.number == public_number(number))
     )
-    if report is None or not opens(token, report.id):
+    if report is None or not _fits(session, report, key):
         raise NotFound("reports.not_found", value=number)
     return report
 
 
+def _fits(session: ReadSession, report: Report, key: Key) -> bool:
+    return opens(key, report.id) if isinstance(key, str) else own_reports.is_own(session, report, key.id)
+
+
 def move(
-    session: WriteSession, municipality: MunicipalityView, number: str, token: str, to: State, *, reason: str | None
+    session: WriteSession, municipality: MunicipalityView, number: str, key: Key, to: State, *, reason: str | None
 ) -> Report:
     """Withdraw the report, or reopen what was called solved. Raises NotFound, Conflict, InvalidInput."""
-    report_id = opened(session, municipality, number, token).id
+    report_id = opened(session, municipality, number, key).id
     if to is State.REOPENED:
         return reopening.reopen(session, municipality, report_id, reason)
     return handling.move_by_reporter(session, municipality, locked(session, municipality.id, report_id), to, reason)
 
 
-def rate(session: WriteSession, municipality: MunicipalityView, number: str, token: str, said: Said) -> Report:
+def rate(session: WriteSession, municipality: MunicipalityView, number: str, key: Key, said: Said) -> Report:
     """Say how it was dealt with. Raises NotFound, Conflict, InvalidInput."""
-    report_id = opened(session, municipality, number, token).id
+    report_id = opened(session, municipality, number, key).id
     groups.lock_group(session, municipality.id, report_id)
     report = locked(session, municipality.id, report_id)
     feedback.give(session, municipality, report, said)
@@ -64,13 +72,13 @@ def answer(
     session: WriteSession,
     municipality: MunicipalityView,
     number: str,
-    token: str,
+    key: Key,
     *,
     question_id: int | None,
     words: str,
 ) -> Report:
     """Answer a question of the desk. Raises NotFound, Conflict, InvalidInput."""
-    report = locked(session, municipality.id, opened(session, municipality, number, token).id)
+    report = locked(session, municipality.id, opened(session, municipality, number, key).id)
     questions.answer(session, municipality, report, question_id, words)
     return report
 

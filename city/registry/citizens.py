@@ -82,6 +82,14 @@ def begin(
     return CitizenSignIn(token, citizen, expires_at)
 
 
+def change(session: WriteSession, citizen_id: UUID, *, name: str | None, language: str) -> Citizen:
+    """Note how they want to be called and written to. Raises NotFound."""
+    citizen = _locked(session, citizen_id)
+    citizen.name, citizen.language = (name or "").strip() or None, language
+    session.flush()
+    return citizen
+
+
 def change_email(session: WriteSession, citizen_id: UUID, email: str) -> Citizen:
     """Take over an address that they have just proved; reports of the former one stay theirs.
 
@@ -89,9 +97,7 @@ def change_email(session: WriteSession, citizen_id: UUID, email: str) -> Citizen
     somebody with a fiscal number.
     """
     _lock(session, email, None)
-    citizen = session.get(Citizen, citizen_id, with_for_update=True)
-    if citizen is None:
-        raise NotFound("citizens.gone")
+    citizen = _locked(session, citizen_id)
     holder = _by_email(session, email)
     if holder is not None and holder.id != citizen.id:
         if holder.fiscal_digest is not None:
@@ -213,6 +219,13 @@ def _lock(session: WriteSession, email: str | None, number: str | None) -> None:
         raise NotAuthenticated("citizens.nothing_proved")
     for name in sorted(names):
         session.execute(_ONE_AT_A_TIME, {"name": name})
+
+
+def _locked(session: WriteSession, citizen_id: UUID) -> Citizen:
+    citizen = session.get(Citizen, citizen_id, with_for_update=True)
+    if citizen is None:
+        raise NotFound("citizens.gone")
+    return citizen
 
 
 def _by_email(session: ReadSession, email: str) -> Citizen | None:

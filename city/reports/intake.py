@@ -185,8 +185,8 @@ WITH registry AS (
   WHERE %(reference)s::uuid IS NULL OR EXISTS (SELECT FROM claim)
   RETURNING 1
 ), new_reporter AS (
-  INSERT INTO reporter (municipality_id, report_id, email, name, phone, language)
-  SELECT %(municipality_id)s, %(id)s, %(email)s, %(name)s, %(phone)s, %(language)s
+  INSERT INTO reporter (municipality_id, report_id, email, name, phone, language, citizen_id)
+  SELECT %(municipality_id)s, %(id)s, %(email)s, %(name)s, %(phone)s, %(spoken)s, %(citizen_id)s::uuid
   FROM new_report WHERE %(has_reporter)s
 ), entries AS (
   INSERT INTO timeline_entry
@@ -231,7 +231,7 @@ def _keep(
 
     Nothing is written where the registry is at another `version` (None: at any).
     """
-    contact = submission.contact
+    contact, citizen = submission.reporter, submission.citizen
     answer = _answer(submission, judgement, row)
     promises = journey.after_receiving(
         row["municipality_id"],
@@ -255,7 +255,9 @@ def _keep(
             "email": contact.email,
             "name": contact.name,
             "phone": contact.phone,
-            "has_reporter": bool(contact.email or contact.name or contact.phone),
+            "spoken": citizen.language if citizen and not submission.language else judgement.language,
+            "citizen_id": citizen.id if citizen else None,
+            "has_reporter": bool(contact.email or contact.name or contact.phone or citizen),
             "entries": json_text(entries(submission, judgement, row)),
             "is_news": submission.created_at is None,
             "promises": json_text([[promise.actor, promise.arguments] for promise in promises]),

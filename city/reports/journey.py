@@ -9,6 +9,7 @@
 | a category's privacy changed   | `republish_category`                                          |
 | a ladder was changed           | `wind_clocks`                                                 |
 | somebody asked for a password  | `send_password_link`                                          |
+| a citizen asked for a code     | `send_citizen_code`                                           |
 | photos were added              | `derive_photos`                                               |
 | a child job is over            | `look_after_children` of its parent                           |
 | a report was handed over       | `send_handover`                                               |
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from city.database import WriteSession
-from city.jobs import promise
+from city.jobs import URGENT, promise
 from city.registry import view
 
 
@@ -135,6 +136,11 @@ def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any
 def after_asking_for_password(session: WriteSession, municipality_id: int, reset_id: UUID) -> None:
     """What follows when somebody of the staff wants a new password."""
     promise(session, "send_password_link", municipality_id=municipality_id, reset_id=str(reset_id))
+
+
+def after_asking_for_code(session: WriteSession, code_id: UUID) -> None:
+    """What follows when a citizen wants to sign in with a code."""
+    promise(session, "send_citizen_code", priority=URGENT, code_id=str(code_id))
 
 
 def after_gathering(session: WriteSession, municipality_id: int, channel: str) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from city.errors import InvalidInput
+from city.registry.citizen_tables import Citizen
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import emergencies, trained
 from city.reports.checks import LONGEST_ADDRESS, cleaned
@@ -74,6 +75,16 @@ class Submission:
     photos: Sequence[IncomingPhoto] = ()
     home_id: int | None = None
     """The municipality it is for, where another one that had it says so; else whose the place is."""
+    citizen: Citizen | None = None
+    """Who is signed in. It is no part of what was said: a repeat may come after signing out, or with another name."""
+
+    @property
+    def reporter(self) -> Contact:
+        """How to reach the reporter: as they say, and where they do not, as is known of them."""
+        if self.citizen is None:
+            return self.contact
+        given = self.contact
+        return Contact(given.email or self.citizen.email, given.name or self.citizen.name, given.phone)
 
     def fingerprint(self) -> bytes:
         """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
@@ -226,8 +237,8 @@ def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
 
 def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
     """Raises InvalidInput for what nobody could work with."""
-    is_ours = submission.source == STAFF_SOURCE or submission.home_id is not None
-    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_ours):
+    is_known = submission.citizen is not None or submission.source == STAFF_SOURCE or submission.home_id is not None
+    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_known):
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
     moment = submission.occurred_at
     if moment is not None and moment > now + CLOCK_SKEW:

@@ -25,11 +25,12 @@ from api import problems
 from api.app import create_app
 from api.limits import UPLOAD_PIECE
 from city import errors
-from city.database import reading
+from city.database import provincial, reading
 from city.messages import subscribing
 from city.messages.subscription_tables import Subscriber, Subscription
 from city.messages.tidings import key_of
-from city.registry import view
+from city.registry import citizen_codes, citizens, view
+from city.registry.citizen_tables import CitizenCode
 from city.settings import PROJECT
 from city.texts import catalogue
 from tests.trials import PASSWORD, Staffer
@@ -85,10 +86,17 @@ def is_for_staff(path: str, method: str) -> bool:
     return path.startswith(staff) and "/resets" not in path
 
 
-def test_staff_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> None:
+def is_for_citizens(path: str, method: str) -> bool:
+    open_to_all = {("/api/v1/citizen/codes", "post"), ("/api/v1/citizen/session", "post")}
+    return path.startswith("/api/v1/citizen") and (path, method) not in open_to_all
+
+
+def test_staff_and_citizens_sign_in_and_the_front_door_is_open(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            assert bool(operation.get("security")) == is_for_staff(path, method), (method, path)
+            wanted = [{"staff": []}] if is_for_staff(path, method) else None
+            wanted = [{"citizen": []}] if is_for_citizens(path, method) else wanted
+            assert operation.get("security") == wanted, (method, path)
 
 
 SOMEWHERE: Final = {
@@ -301,6 +309,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0})
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0}, expected=401)
     visit_subscriptions(call, report)
+    visit_citizen(call, report)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     visit_handovers(witness, signed_in(CLERK).headers, signed_in(ADMINISTRATOR).headers)
     promised = {
@@ -395,6 +404,38 @@ def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, A
     call("PUT", f"{base}/{{token}}", at=at, json={"language": "en", "rhythm": "daily"})
     call("DELETE", f"{base}/{{token}}/{{subscription_id}}", at=at | {"subscription_id": 2**40}, expected=204)
     call("DELETE", f"{base}/{{token}}", at=at, expected=204)
+
+
+def visit_citizen(call: Callable[..., httpx.Response], report: dict[str, Any]) -> None:
+    base, email = "/api/v1/citizen", "a@example.org"
+    handle = call("POST", f"{base}/codes", expected=202, json={"email": email}).json()["handle"]
+    with provincial() as session:
+        code = citizen_codes.code_of(session.scalars(select(CitizenCode.id)).one())
+    given = {"handle": handle, "code": code}
+    token = call("POST", f"{base}/session", expected=201, json=given).json()["token"]
+    call("POST", f"{base}/session", expected=401, json=given)
+    call("POST", f"{base}/session", expected=422, json={"handle": handle})
+    citizen = {"Authorization": f"Bearer {token}"}
+    call("GET", f"{base}/session", headers=citizen)
+    devices = call("GET", f"{base}/session/devices", headers=citizen).json()
+    assert [one["is_this"] for one in devices] == [True]
+    missing = {"sign_in_id": UUID(int=0)}
+    call("DELETE", f"{base}/session/devices/{{sign_in_id}}", at=missing, headers=citizen, expected=404)
+    call("DELETE", f"{base}/session/devices", headers=citizen, expected=204)
+    call("PUT", base, headers=citizen, json={"name": "Anna", "language": "en"})
+    call("PUT", f"{base}/email", headers=citizen, json=given, expected=401)
+    call("POST", "/api/v1/reports", expected=201, json=LAMP, headers=citizen)
+    own = call("GET", f"{base}/reports", headers=citizen, params={"status": "open", "limit": 1}).json()
+    call("GET", "/api/v1/reports/{number}/receipt", at=own["reports"][0], headers=citizen)
+    call("GET", "/api/v1/reports/{number}/receipt", at=report, headers=citizen, expected=404)
+    call("DELETE", f"{base}/session", headers=citizen, expected=204)
+    begun = citizens_begin(email)
+    call("DELETE", base, headers={"Authorization": f"Bearer {begun}"}, expected=204)
+
+
+def citizens_begin(email: str) -> str:
+    with provincial() as session:
+        return citizens.begin(session, email=email, device="").token
 
 
 def visit_session(call: Callable[..., httpx.Response], staff: dict[str, str]) -> None:

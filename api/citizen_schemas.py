@@ -1,0 +1,89 @@
+"""What goes in and out when a citizen signs in and looks after what is theirs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, StringConstraints
+
+from api.schemas import Line, MunicipalityOut, Named, PlaceOut, Strict
+from city.reports.lifecycle import State
+
+Email = Annotated[
+    Line, StringConstraints(max_length=254, pattern=r"^[!-?A-~]{1,64}@[A-Za-z0-9.-]+\.[A-Za-z0-9-]{2,63}$")
+]
+"""In plain letters: others can become somebody else's address when they are made small."""
+Language = Literal["it", "en"]
+
+
+class CodeAsked(Strict):
+    """Where a code is to be sent, and the language of the mail (else the browser's)."""
+
+    email: Email
+    language: Language | None = None
+
+
+class CodeSent(BaseModel):
+    """What the browser keeps until the code is typed in. Whoever has the mail but not the handle cannot use it."""
+
+    handle: str
+    expires_at: datetime
+
+
+class CodeGiven(Strict):
+    """The handle, and the six digits of the mail."""
+
+    handle: Annotated[Line, StringConstraints(min_length=1, max_length=100)]
+    code: Annotated[Line, StringConstraints(min_length=6, max_length=20)]
+
+
+class CitizenOut(BaseModel):
+    """A citizen as they see themselves."""
+
+    email: str | None
+    name: str | None
+    language: Language
+    has_fiscal_number: bool
+
+
+class CitizenSession(CitizenOut):
+    """A sign-in. Send the token as `Authorization: Bearer …`."""
+
+    token: str
+    expires_at: datetime
+
+
+class CitizenPut(Strict):
+    """How a citizen wants to be called and written to."""
+
+    name: Annotated[Line, StringConstraints(max_length=120)] | None
+    language: Language
+
+
+class OwnReport(BaseModel):
+    """One of one's own reports in a list; `is_asked`: the office waits for an answer."""
+
+    id: UUID
+    number: str
+    state: State
+    is_open: bool
+    is_asked: bool
+    municipality: MunicipalityOut
+    category: str
+    category_name: Named
+    description: str
+    address: str | None
+    place: PlaceOut
+    created_at: datetime
+    updated_at: datetime
+    deadline_at: datetime
+    promised_at: datetime | None
+
+
+class OwnReports(BaseModel):
+    """Own reports, newest first; `next` is the cursor of the next page."""
+
+    reports: list[OwnReport]
+    next: str | None
