@@ -43,6 +43,8 @@ class WhoOut(BaseModel):
     language: str
     municipality: str | None
     roles: list[str]
+    rights: list[str]
+    """What one may do with some reports at least."""
 
 
 class SignInListed(BaseModel):

@@ -24,10 +24,10 @@ from psycopg import AsyncConnection
 
 from city.errors import TooManyRequests, Unavailable
 from city.records import news
-from city.records.news import Change, Seen, Sight
+from city.records.news import Change, Seen
 from city.records.position import Position
 from city.registry import view
-from city.registry.people import Staff
+from city.registry.rights import Sight, Staff
 
 Topic = Literal["reports", "figures"]
 Told = tuple[Change, Position]

@@ -19,7 +19,7 @@ from bench.results import Result
 from city.database import ReadSession, reading
 from city.records import worklists
 from city.records.worklists import Condition, Order, Worklist, WorklistFilter
-from city.registry.people import Post, Staff
+from city.registry.rights import Post, Right, Staff
 from city.registry.view import MunicipalityView
 
 PAGE: Final = 50
@@ -66,7 +66,7 @@ def measure(municipality: MunicipalityView, person_id: int, reports: int) -> lis
     office = max(key for key in municipality.by_id if key != municipality.fallback.id)
     found: list[Result] = []
     for name, department_id in (("front desk", municipality.fallback.id), ("an office", office)):
-        staff = Staff(person_id, "", "", "it", municipality.id, (Post("clerk", department_id, None),))
+        staff = Staff(person_id, "", "", "it", municipality.id, (Post("clerk", frozenset(Right), department_id),))
         lists = {one: worklists.condition(municipality, staff, WorklistFilter(worklist=one)) for one in Worklist}
         what = f"desk, {name}, {reports:,} reports"
         with reading(municipality.id) as session:

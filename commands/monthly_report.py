@@ -14,10 +14,10 @@ from city.records import monthly, monthly_page, monthly_parts
 from city.records.insight import Scope
 from city.records.wording import Wording
 from city.registry import view
-from city.registry.people import Post, Staff
+from city.registry.rights import Post, Right, Staff
 
 KINDS: Final = (".pdf", ".html", ".csv")
-WHOLE_COUNCIL: Final = Staff(0, "", "", "it", 0, (Post("council", None, None),))
+WHOLE_COUNCIL: Final = Staff(0, "", "", "it", 0, (Post("council", frozenset({Right.READ})),))
 """Whoever is at the command line may read the database anyway."""
 
 

@@ -23,9 +23,9 @@ from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession, provincial, writing
 from city.registry import calendars, people, publishing, territory, view
-from city.registry.people import Post, Right, Staff
+from city.registry.people import Right, Staff
 from city.registry.publishing import Publication
-from city.registry.tables import Appointment, Person
+from city.registry.tables import Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
 from city.registry.working_time import CALENDAR_DAYS, Opening, Span, minutes_of
@@ -360,33 +360,15 @@ class _Office:
 
     def answering(self, report: Report, municipality: MunicipalityView) -> Staff:
         """Somebody of the report's department, else of the front desk, else the administrator."""
-        able = [
-            staff
-            for staff in self.staff
-            if staff.may(
-                Right.DESK,
-                department_id=report.department_id,
-                crew_id=report.crew_id,
-                front_desk_id=municipality.fallback.id,
-            )
-        ]
+        able = [staff for staff in self.staff if staff.may(Right.DESK, report, municipality)]
         own = [staff for staff in able if any(post.department_id == report.department_id for post in staff.posts)]
         return (own or able)[0]
 
 
 def _office(session: ReadSession, municipality_id: int) -> _Office:
-    posts: dict[int, list[Post]] = {}
-    for appointment in session.scalars(select(Appointment).where(Appointment.municipality_id == municipality_id)):
-        posts.setdefault(appointment.person_id, []).append(
-            Post(appointment.role, appointment.department_id, appointment.crew_id)
-        )
     order = {"clerk": 0, "head": 1, "municipality_admin": 2}
     persons = session.scalars(select(Person).where(Person.municipality_id == municipality_id).order_by(Person.id))
-    staff = [
-        Staff(person.id, person.name, person.email, person.language, municipality_id, tuple(posts[person.id]))
-        for person in persons
-        if any(post.role in order for post in posts.get(person.id, []))
-    ]
+    staff = [one for one in people.staff_all(session, persons.all()) if any(post.role in order for post in one.posts)]
     return _Office(sorted(staff, key=lambda one: min(order.get(post.role, 9) for post in one.posts)))
 
 

@@ -48,7 +48,7 @@ def show_day(
     start = _start(lon, lat)
     with work.looking() as (session, municipality):
         chosen = field_day.crew_of(work.staff, municipality, crew)
-        body = orjson.dumps(field_day.day(session, municipality, chosen, start))
+        body = orjson.dumps(field_day.day(session, municipality, work.staff, chosen, start))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in request.headers.get("if-none-match", ""):

@@ -9,11 +9,12 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import select
 
 from api.access import Signed
+from api.role_schemas import AppointmentIn, AppointmentListed
 from api.routes.administration import Email, Name, administering
 from api.schemas import Slug, Strict
-from city.database import PROVINCE, ReadSession
+from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
-from city.registry import people, second_factor
+from city.registry import people, roles, second_factor
 from city.registry.tables import Appointment, Crew, Department, Municipality, Person
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administration"])
@@ -21,15 +22,12 @@ router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administrati
 Key = Annotated[int, Path(ge=1, lt=2**31)]
 
 
-class PersonPost(Strict):
+class PersonPost(AppointmentIn):
     """Somebody who shall sign in, with a role."""
 
     email: Email
     name: Name
-    role: Literal["crew", "clerk", "head", "council", "municipality_admin", "province_admin"]
     password: Annotated[str, StringConstraints(min_length=people.SHORTEST_PASSWORD, max_length=200)]
-    department: Slug | None = None
-    crew: Slug | None = None
 
 
 class PersonPatch(Strict):
@@ -39,15 +37,6 @@ class PersonPatch(Strict):
     language: Literal["it", "en"] | None = None
     is_active: bool | None = None
     """False: signed out everywhere at once, and may not sign in any more."""
-
-
-class AppointmentListed(BaseModel):
-    """One role of somebody, for everything or for one department or crew."""
-
-    id: int
-    role: str
-    department: str | None
-    crew: str | None
 
 
 class PersonListed(BaseModel):
@@ -77,19 +66,15 @@ def list_people(owner: Slug, staff: Signed) -> list[PersonListed]:
 def add_person(owner: Slug, body: PersonPost, staff: Signed) -> PersonListed:
     """Let somebody sign in with a role, or give somebody known another one. A new password ends their sign-ins."""
     with administering(staff, owner) as (session, home):
-        if body.role == "province_admin" and home.id != PROVINCE:
-            raise Forbidden("people.not_here", municipality=home.name)
-        person_id = people.appoint(
-            session,
-            municipality=home.slug,
-            email=body.email,
-            name=body.name,
-            role=body.role,
-            password=body.password,
-            department=body.department,
-            crew=body.crew,
-        )
-        return _listed(session, home, people.person(session, home.id, person_id))
+        return _appointed(session, home, body, email=body.email, name=body.name, password=body.password)
+
+
+@router.post("/{person_id}/appointments", status_code=201)
+def add_appointment(owner: Slug, person_id: Key, body: AppointmentIn, staff: Signed) -> PersonListed:
+    """Give somebody another role; it counts from the next request."""
+    with administering(staff, owner) as (session, home):
+        known = people.person(session, home.id, person_id)
+        return _appointed(session, home, body, email=known.email, name=known.name)
 
 
 @router.patch("/{person_id}")
@@ -103,6 +88,7 @@ def change_person(owner: Slug, person_id: Key, body: PersonPatch, staff: Signed)
             setattr(person, name, value)
         if not person.is_active:
             people.revoke_all(session, home.id, person_id)
+            roles.check_administrable(session, staff, home.id)
         session.flush()
         return _listed(session, home, person)
 
@@ -131,9 +117,34 @@ def remove_second_factor(owner: Slug, person_id: Key, staff: Signed) -> None:
         people.revoke_all(session, home.id, person.id)
 
 
+def _appointed(
+    session: WriteSession,
+    home: Municipality,
+    post: AppointmentIn,
+    *,
+    email: str,
+    name: str,
+    password: str | None = None,
+) -> PersonListed:
+    if post.role == "province_admin" and home.id != PROVINCE:
+        raise Forbidden("people.not_here", municipality=home.name)
+    person_id = people.appoint(
+        session,
+        municipality=home.slug,
+        email=email,
+        name=name,
+        role=post.role,
+        password=password,
+        department=post.department,
+        crew=post.crew,
+        within=post.narrowing,
+    )
+    return _listed(session, home, people.person(session, home.id, person_id))
+
+
 def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonListed:
     posts = session.execute(
-        select(Appointment.id, Appointment.role, Department.slug, Crew.slug)
+        select(Appointment, Department.slug, Crew.slug)
         .outerjoin(
             Department,
             (Department.municipality_id == Appointment.municipality_id) & (Department.id == Appointment.department_id),
@@ -149,9 +160,17 @@ def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonL
         language=person.language,
         is_active=person.is_active,
         has_second_factor=second_factor.has_one(session, person),
-        roles=sorted({role for _, role, _, _ in posts}),
+        roles=sorted({post.role for post, _, _ in posts}),
         appointments=[
-            AppointmentListed(id=number, role=role, department=department, crew=crew)
-            for number, role, department, crew in posts
+            AppointmentListed(
+                id=post.id,
+                role=post.role,
+                department=department,
+                crew=crew,
+                groups=post.groups,
+                categories=post.categories,
+                zones=post.zones,
+            )
+            for post, department, crew in posts
         ],
     )

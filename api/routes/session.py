@@ -61,6 +61,7 @@ def who_am_i(staff: Enrolling) -> WhoOut:
         language=staff.language,
         municipality=home.slug if home else None,
         roles=staff.roles,
+        rights=staff.rights,
     )
 
 

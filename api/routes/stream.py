@@ -15,7 +15,6 @@ from api.schemas import Slug
 from api.stream_answer import StreamAnswer
 from api.streaming import LONGEST_SECONDS, Admission, Topic
 from city.database import provincial
-from city.records.news import Sight
 from city.registry import signing_in, tickets, view
 from city.registry.people import Right, Staff
 from city.registry.view import Registry
@@ -70,7 +69,8 @@ def _admitted(request: Request, ticket: str | None, municipality: str | None, to
             token = bearer(request)
             staff, token_hash = signing_in.signed_in(session, token), signing_in.digest(token)
     here = view.held().municipalities[work_of(staff, municipality).municipality_id]
-    return Admission(staff, token_hash, Sight.of(staff, here), topic)
+    staff.needs(Right.READ)
+    return Admission(staff, token_hash, staff.sight(Right.READ, here), topic)
 
 
 def over(admissions: Collection[Admission]) -> set[Admission]:
@@ -87,4 +87,4 @@ def _is_good(admission: Admission, staff: Staff | None, registry: Registry) -> b
     here = registry.municipalities.get(admission.sight.municipality_id)
     if staff is None or here is None or not staff.works_in(here.id) or not staff.posts_with(Right.READ):
         return False
-    return Sight.of(staff, here) == admission.sight
+    return staff.sight(Right.READ, here) == admission.sight

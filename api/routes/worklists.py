@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
@@ -23,6 +24,7 @@ from api.search_schemas import SOUGHT
 from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records import saved_filters, worklists
+from city.records.worklist import holds
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.registry.colleagues import colleagues, handle, looks_after
 from city.registry.people import Right, Staff
@@ -30,6 +32,7 @@ from city.registry.view import MunicipalityView
 from city.reports.checks import box
 from city.reports.desk_tables import SavedFilter
 from city.reports.lifecycle import State
+from city.reports.tables import Report
 from city.texts import text
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
@@ -145,11 +148,16 @@ def list_people(
     department: Annotated[
         Slug | None, Query(description="only those to whom reports of this department may be given")
     ] = None,
+    report: Annotated[UUID | None, Query(description="only those to whom this report may be given")] = None,
 ) -> Response:
     """The colleagues: to whom a report may be given, and whom a note may name with @."""
     work.staff.needs(Right.FIELD)
     with work.looking() as (session, municipality):
         found = colleagues(session, municipality)
+        if report is not None:
+            holds(session, municipality, work.staff, report)
+            given = session.get_one(Report, (municipality.id, report))
+            found = [colleague for colleague in found if colleague.may(Right.DESK, given, municipality)]
         if department is not None:
             department_id = municipality.department(department).id
             found = [colleague for colleague in found if looks_after(colleague, municipality, department_id)]
@@ -159,15 +167,14 @@ def list_people(
 def _listed(colleague: Staff, municipality: MunicipalityView) -> dict[str, Any]:
     departments = {post.department_id for post in colleague.posts if post.department_id}
     crews = {post.crew_id for post in colleague.posts if post.crew_id}
-    desk = colleague.posts_with(Right.DESK)
     return {
         "id": colleague.person_id,
         "name": colleague.name,
         "handle": handle(colleague),
-        "roles": sorted({post.role for post in colleague.posts}),
+        "roles": colleague.roles,
         "departments": sorted(municipality.by_id[key].slug for key in departments if key in municipality.by_id),
         "crews": sorted(municipality.crew_ids[key].slug for key in crews if key in municipality.crew_ids),
-        "looks_after_all": any(post.department_id in (None, municipality.fallback.id) for post in desk),
+        "looks_after_all": colleague.sight(Right.DESK, municipality).is_whole,
     }
 
 

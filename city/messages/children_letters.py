@@ -9,7 +9,7 @@ from uuid import UUID
 from city.database import WriteSession
 from city.messages.letter import Letter
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, office, people
+from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.children import children_of, open_children
@@ -25,8 +25,7 @@ def _to_desk(session: WriteSession, municipality: MunicipalityView, about: About
     parent = session.get(Report, (municipality.id, UUID(about["report_id"])))
     if parent is None:
         return []
-    person = people(session, municipality, [parent.person_id]) if parent.person_id is not None else []
-    return person or office(session, municipality, parent.department_id)
+    return readers(session, municipality, [parent.person_id], parent) or office(session, municipality, parent)
 
 
 def _done(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:

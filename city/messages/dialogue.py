@@ -13,7 +13,7 @@ from city.database import ReadSession, WriteSession
 from city.messages.letter import Letter
 from city.messages.news import quoted, receipt_link, report_facts
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, office, people
+from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.dialogue_tables import Question
@@ -25,8 +25,7 @@ from city.texts import text
 def in_charge(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
     """Who at the desk looks after the report; where nobody does, its department."""
     report = _report(session, municipality, about)
-    of_person = people(session, municipality, [report.person_id]) if report.person_id is not None else []
-    return of_person or office(session, municipality, report.department_id)
+    return readers(session, municipality, [report.person_id], report) or office(session, municipality, report)
 
 
 def _reporter(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
@@ -99,10 +98,8 @@ def _reminder(session: WriteSession, municipality: MunicipalityView, delivery: D
 def _department_too(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
     """The department, and who at the desk looks after the report."""
     report = _report(session, municipality, about)
-    of_person = people(session, municipality, [report.person_id]) if report.person_id is not None else []
-    return {
-        to.address.lower(): to for to in [*office(session, municipality, report.department_id), *of_person]
-    }.values()
+    of_person = readers(session, municipality, [report.person_id], report)
+    return {to.address.lower(): to for to in [*office(session, municipality, report), *of_person]}.values()
 
 
 def _reopened(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:

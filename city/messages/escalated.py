@@ -10,7 +10,7 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.messages.letter import Letter
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, administrators, heads, office, people, with_role
+from city.messages.recipients import Recipient, administrators, crew, heads, office, readers
 from city.messages.staff_letters import MOST_LISTED, named
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
@@ -35,23 +35,24 @@ class _Audiences:
         """Those whom the rungs name, as the report's department, crew and person are now."""
         report = climbed.report
         for audience in climbed.told:
-            key = (audience, report.department_id, report.crew_id, report.person_id)
+            standing = (report.department_id, report.crew_id, report.category_id, *report.zone_ids)
+            key = (audience, report.person_id, *standing)
             if key not in self._known:
                 self._known[key] = self._find(audience, report)
             yield from self._known[key]
 
     def _find(self, audience: str, report: Report) -> list[Recipient]:
-        session, municipality, department_id = self._session, self._municipality, report.department_id
+        session, municipality = self._session, self._municipality
         if audience == "administrator":
             return administrators(session, municipality)
         if audience == "head":
-            return heads(session, municipality, department_id) or administrators(session, municipality)
+            return heads(session, municipality, report) or administrators(session, municipality)
         if audience == "person":
-            found = people(session, municipality, [report.person_id]) if report.person_id is not None else []
+            found = readers(session, municipality, [report.person_id], report)
             if not found and report.crew_id is not None:
-                found = with_role(session, municipality, ("crew",), None, crew_id=report.crew_id)
-            return found or office(session, municipality, department_id)
-        return office(session, municipality, department_id)
+                found = crew(session, municipality, report)
+            return found or office(session, municipality, report)
+        return office(session, municipality, report)
 
 
 def _recipients(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:

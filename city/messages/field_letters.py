@@ -9,7 +9,7 @@ from sqlalchemy import select
 from city.database import WriteSession
 from city.messages.letter import Letter
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, office, people
+from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.tables import Report, TimelineEntry
@@ -20,8 +20,8 @@ def _recipients(session: WriteSession, municipality: MunicipalityView, about: Ab
     """Whoever decided, and whoever looks after the report; where nobody does, the office."""
     report = session.get_one(Report, (municipality.id, UUID(about["report_id"])))
     entry = _decision(session, municipality, about)
-    concerned = {person for person in (entry.person_id, report.person_id) if person is not None}
-    return people(session, municipality, concerned) or office(session, municipality, report.department_id)
+    concerned = {entry.person_id, report.person_id}
+    return readers(session, municipality, concerned, report) or office(session, municipality, report)
 
 
 def _compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter:

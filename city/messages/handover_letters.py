@@ -127,7 +127,7 @@ def _pictures(session: ReadSession, report: Report) -> list[Attachment]:
 
 def _to_office(session: WriteSession, municipality: MunicipalityView, said: About) -> list[Recipient]:
     report = session.get(Report, (municipality.id, UUID(said["report_id"])))
-    return office(session, municipality, report.department_id) if report else []
+    return office(session, municipality, report) if report else []
 
 
 def _news(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:

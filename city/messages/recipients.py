@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import select
 
 from city.database import ReadSession
-from city.registry.tables import Appointment, Department, Person
+from city.registry.colleagues import colleagues
+from city.registry.rights import Right, Sight, Staff
+from city.registry.tables import Department, Person
 from city.registry.view import MunicipalityView
+from city.reports.tables import Report
 
 
 class Recipient(NamedTuple):
@@ -31,47 +34,69 @@ def people(session: ReadSession, municipality: MunicipalityView, person_ids: Col
     return [Recipient(*row) for row in found]
 
 
-def office(session: ReadSession, municipality: MunicipalityView, department_id: int) -> list[Recipient]:
-    """The address of a department; where it has none, all its clerks and heads."""
+def readers(
+    session: ReadSession, municipality: MunicipalityView, person_ids: Iterable[int | None], report: Report
+) -> list[Recipient]:
+    """Those of these people (None: nobody) who still work here and may read the report."""
+    known = colleagues(session, municipality, [key for key in person_ids if key is not None])
+    return [_recipient(one) for one in _in_order(known) if one.may(Right.READ, report, municipality)]
+
+
+def office(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[Recipient]:
+    """The address of the report's department; where it has none, all who work on its reports at the desk."""
     address = session.scalar(
-        select(Department.email).where(Department.municipality_id == municipality.id, Department.id == department_id)
+        select(Department.email).where(
+            Department.municipality_id == municipality.id, Department.id == report.department_id
+        )
     )
     if address:
         return [Recipient(address, municipality.languages[0])]
-    return with_role(session, municipality, ("clerk", "head"), department_id)
+    return _of_department(session, municipality, report, Right.DESK)
 
 
-def heads(session: ReadSession, municipality: MunicipalityView, department_id: int) -> list[Recipient]:
-    """The heads of a department."""
-    return with_role(session, municipality, ("head",), department_id)
+def heads(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[Recipient]:
+    """The heads of the report's department."""
+    return _of_department(session, municipality, report, Right.OVERSEE)
+
+
+def crew(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[Recipient]:
+    """The crew that has the report."""
+    return [
+        _recipient(one)
+        for one in _everybody(session, municipality)
+        if any(
+            post.is_of_crew and post.crew_id == report.crew_id and Sight.of(municipality, [post]).holds(report)
+            for post in one.posts_with(Right.READ)
+        )
+    ]
 
 
 def administrators(session: ReadSession, municipality: MunicipalityView) -> list[Recipient]:
     """The administrators of the municipality."""
-    return with_role(session, municipality, ("municipality_admin",), None)
+    return [_recipient(one) for one in _everybody(session, municipality) if one.posts_with(Right.ADMINISTER)]
 
 
-def with_role(
-    session: ReadSession,
-    municipality: MunicipalityView,
-    roles: Collection[str],
-    department_id: int | None,
-    *,
-    crew_id: int | None = None,
+def _of_department(
+    session: ReadSession, municipality: MunicipalityView, report: Report, right: Right
 ) -> list[Recipient]:
-    """Those who have one of the roles in the department, or (None) anywhere in the municipality; of one crew only."""
-    wanted = (
-        select(Person.email, Person.language, Person.id)
-        .join(
-            Appointment,
-            (Appointment.municipality_id == Person.municipality_id) & (Appointment.person_id == Person.id),
+    """Those who are appointed to the report's very department with this right, and not to other reports of it only."""
+    return [
+        _recipient(one)
+        for one in _everybody(session, municipality)
+        if any(
+            post.department_id == report.department_id and Sight.of(municipality, [post]).holds(report)
+            for post in one.posts_with(right)
         )
-        .where(Person.municipality_id == municipality.id, Person.is_active, Appointment.role.in_(roles))
-        .distinct()
-        .order_by(Person.id)
-    )
-    if department_id is not None:
-        wanted = wanted.where(Appointment.department_id == department_id)
-    if crew_id is not None:
-        wanted = wanted.where(Appointment.crew_id == crew_id)
-    return [Recipient(*row) for row in session.execute(wanted)]
+    ]
+
+
+def _everybody(session: ReadSession, municipality: MunicipalityView) -> list[Staff]:
+    return _in_order(colleagues(session, municipality))
+
+
+def _in_order(staff: Iterable[Staff]) -> list[Staff]:
+    return sorted(staff, key=lambda one: one.person_id)
+
+
+def _recipient(staff: Staff) -> Recipient:
+    return Recipient(staff.email, staff.language, staff.person_id)

@@ -51,7 +51,8 @@ def _assigned(session: WriteSession, municipality: MunicipalityView, delivery: D
         )
         .order_by(TimelineEntry.id)
     )
-    return _letter(session, municipality, delivery, "assigned", [_Told(*row) for row in found])
+    told = _readable(session, municipality, about["person_id"], [_Told(*row) for row in found])
+    return _letter(session, municipality, delivery, "assigned", told)
 
 
 def _mentioned(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
@@ -107,16 +108,7 @@ def _readable(
     reader = next(iter(colleagues(session, municipality, [person_id])), None)
     if reader is None:
         return []
-    return [
-        one
-        for one in told
-        if reader.may(
-            Right.READ,
-            department_id=one.report.department_id,
-            crew_id=one.report.crew_id,
-            front_desk_id=municipality.fallback.id,
-        )
-    ]
+    return [one for one in told if reader.may(Right.READ, one.report, municipality)]
 
 
 def _letter(

@@ -103,7 +103,7 @@ def compose(session: ReadSession, municipality: MunicipalityView, delivery: Deli
     entries = 0
     for report_id, after, upto in delivery.about["news"]:
         report = session.get(Report, (municipality.id, UUID(report_id)))
-        if report is None or not _may_read(municipality, reader, report):
+        if report is None or not reader.may(Right.READ, report, municipality):
             continue
         told = _entries(session, report, reader, after, upto)
         if not told:
@@ -129,15 +129,6 @@ def compose(session: ReadSession, municipality: MunicipalityView, delivery: Deli
         link="",
         footer=text("watching.footer", language=language, municipality=municipality.name),
         button="",
-    )
-
-
-def _may_read(municipality: MunicipalityView, reader: Staff, report: Report) -> bool:
-    return reader.may(
-        Right.READ,
-        department_id=report.department_id,
-        crew_id=report.crew_id,
-        front_desk_id=municipality.fallback.id,
     )
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import NotFound
 from city.records.publication import make_cursor, read_cursor
-from city.records.worklist import scope_of
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports.changing import Desk, locked
@@ -43,7 +42,7 @@ def page(
 ) -> dict[str, Any]:
     """Conflicts of the reports that `staff` answers for, oldest first: `conflicts` and the `next` cursor."""
     staff.needs(Right.DESK)
-    scope, values = scope_of(staff, municipality)
+    scope, values = staff.sight(Right.DESK, municipality).clause()
     theirs = f"report.id IN (SELECT id FROM report WHERE municipality_id = %(municipality_id)s AND {scope})"  # noqa: S608
     clauses = [theirs, f"operation.settled_at IS {'NOT ' if settled else ''}NULL"]
     if cursor is not None:

@@ -32,6 +32,7 @@ SELECT id, number, version, state, category_id, department_id, lon, lat, address
        {LATE} AS is_late, count(*) OVER () AS all_jobs
 FROM report
 WHERE municipality_id = %(municipality_id)s AND crew_id = %(crew_id)s AND is_open AND state = ANY(%(states)s)
+  AND {{scope}}
 ORDER BY is_emergency DESC,
   coalesce({FLAT_SQL.format("report")}, 0),
   deadline_at, id
@@ -73,18 +74,22 @@ def crew_of(staff: Staff, municipality: MunicipalityView, slug: str | None) -> C
 
 
 def _works_for(staff: Staff, municipality: MunicipalityView, crew: CrewView) -> bool:
-    front_desk_id = municipality.fallback.id
-    return staff.may(Right.FIELD, department_id=crew.department_id, crew_id=crew.id, front_desk_id=front_desk_id)
+    return staff.sight(Right.FIELD, municipality).has(crew.department_id, crew.id)
 
 
-def day(session: ReadSession, municipality: MunicipalityView, crew: CrewView, start: Place | None) -> dict[str, Any]:
-    """The jobs of a crew, emergencies first and else nearest-first from `start` (None: from the most urgent one).
+def day(
+    session: ReadSession, municipality: MunicipalityView, staff: Staff, crew: CrewView, start: Place | None
+) -> dict[str, Any]:
+    """The jobs of a crew that `staff` may do, emergencies first and else nearest-first from `start`.
 
-    Four statements of any size; at most `MOST_JOBS`, those nearest to `start`; `more` says how many are left out.
+    Without `start`, from the most urgent one. Four statements of any size; at most `MOST_JOBS`, those nearest to
+    `start`; `more` says how many are left out.
     """
+    scope, values = staff.sight(Right.FIELD, municipality).clause()
     found = session.raw.execute(
-        _JOBS_SQL,
-        {
+        _JOBS_SQL.format(scope=scope),
+        values
+        | {
             "municipality_id": municipality.id,
             "crew_id": crew.id,
             "states": [state.value for state in JOBS],

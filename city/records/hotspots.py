@@ -196,7 +196,8 @@ def spots(counts: Counts, exposure: Counts | None) -> Iterable[Spot]:
 def features(session: ReadSession, scope: Scope, group: str | None) -> dict[str, Any]:
     """The hot spots as GeoJSON (RFC 7946): of all reports together, or of one category group.
 
-    With `computed_at` and `from`, both None where the worker has not come to it yet. Raises Forbidden.
+    Those of hidden reports too are for staff who may read all of them. With `computed_at` and `from`, both None where
+    the worker has not come to it yet. Raises Forbidden.
     """
     scope.clause()  # whether they may read reports at all
     municipality_id = scope.municipality.id if scope.municipality else PROVINCE
@@ -204,7 +205,7 @@ def features(session: ReadSession, scope: Scope, group: str | None) -> dict[str,
         "SELECT computed_at, starts_at, cell_metres FROM hotspot_run WHERE municipality_id = %s", [municipality_id]
     ).fetchone()
     rows = session.raw.execute(
-        _SHOWN, {"municipality_id": municipality_id, "is_public": scope.is_public, "group": group or EVERYTHING}
+        _SHOWN, {"municipality_id": municipality_id, "is_public": not scope.is_whole, "group": group or EVERYTHING}
     )
     return {
         "type": "FeatureCollection",

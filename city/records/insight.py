@@ -18,7 +18,6 @@ from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records.withholding import LEAST as LEAST
 from city.records.withholding import of_line, of_table
-from city.records.worklist import scope_of
 from city.registry.people import Right, Staff
 from city.registry.view import GroupView, MunicipalityView, Registry
 from city.reports.lifecycle import State
@@ -50,6 +49,13 @@ class Scope:
         return self.staff is None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every report is counted, hidden ones too."""
+        if self.staff is None or self.municipality is None:
+            return False
+        return self.staff.sight(Right.READ, self.municipality).is_whole
+
+    @property
     def zone(self) -> ZoneInfo:
         """The clock by which months begin."""
         return self.municipality.time_zone if self.municipality else HOME
@@ -67,7 +73,7 @@ class Scope:
             return f"{own}report.is_public", values
         assert self.municipality is not None
         self.staff.needs(Right.READ)
-        scope, values = scope_of(self.staff, self.municipality)
+        scope, values = self.staff.sight(Right.READ, self.municipality).clause()
         return (
             f"report.municipality_id = %(municipality_id)s AND report.parent_id IS NULL AND {scope}",
             values | {"municipality_id": self.municipality.id},

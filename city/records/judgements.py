@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from city.database import ReadSession
 from city.records.publication import make_cursor, read_cursor
-from city.records.worklist import scope_of
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 
@@ -35,7 +34,7 @@ def page(
     Raises Forbidden, InvalidInput for a cursor that is not ours.
     """
     staff.needs(Right.READ)
-    scope, values = scope_of(staff, municipality)
+    scope, values = staff.sight(Right.READ, municipality).clause()
     values |= {"municipality_id": municipality.id, "most": most, "limit": limit + 1}
     query = _LISTED.format(scope=scope)
     if cursor is not None:

@@ -188,13 +188,21 @@ def departments_of(scope: Scope) -> list[DepartmentView] | None:
     if scope.staff is None:
         return None
     municipality = home(scope)
-    posts = scope.staff.posts_with(Right.READ)
-    if any(post.role != "crew" and post.department_id in {None, municipality.fallback.id} for post in posts):
+    sight = scope.staff.sight(Right.READ, municipality)
+    if sight.is_whole:
         return None
-    crews = {post.crew_id for post in posts if post.crew_id}
-    own = {post.department_id for post in posts if post.role != "crew"}
-    own |= {crew.department_id for crew in municipality.crew_ids.values() if crew.id in crews}
-    return [department for department in municipality.departments.values() if department.id in own]
+    crews = municipality.crew_ids.values()
+    return [
+        department
+        for department in municipality.departments.values()
+        if sight.has(department.id)
+        or any(sight.has(0, crew.id) for crew in crews if crew.department_id == department.id)
+    ]
+
+
+def is_narrowed(scope: Scope) -> bool:
+    """Whether only reports of some categories or zones are counted."""
+    return scope.staff is not None and scope.staff.sight(Right.READ, home(scope)).is_narrowed
 
 
 TABLE_HEAD: Final = ("section", "key", "name", "figure", "value", "month_before", "year_before", "reason")

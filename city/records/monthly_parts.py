@@ -16,7 +16,7 @@ from city.records.charts import Bar, Pair
 from city.records.figures import FEW, FIGURES
 from city.records.insight import LEAST, Period, months_later
 from city.records.lines import home
-from city.records.monthly import Compared, Monthly, departments_of
+from city.records.monthly import Compared, Monthly, departments_of, is_narrowed
 from city.records.sheets import Sheet, Subject
 from city.records.wording import Wording
 
@@ -111,6 +111,8 @@ class _Writer:
         if own is not None:
             names = ", ".join(department.name(words.language) for department in own) or "–"
             audience = f"{audience} {said('audience_own', departments=names)}"
+        if is_narrowed(seen.scope):
+            audience = f"{audience} {said('audience_narrowed')}"
         return Report(
             language=words.language,
             municipality=municipality,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -17,7 +17,7 @@ from psycopg import AsyncConnection, Connection
 
 from city.jobs import CHANNEL
 from city.records.position import Position
-from city.registry.people import Right, Staff
+from city.registry.rights import Sight
 from city.registry.view import MunicipalityView
 
 MOST_ENTRIES: Final = 2_000
@@ -46,7 +46,7 @@ SELECT pg_current_snapshot()::text, extract(epoch FROM now())::bigint,
   SELECT entry.transaction, max(entry.id) AS entry, count(*) AS entries,
          array_agg(entry.what ORDER BY entry.id) AS what,
          report.municipality_id, report.id, report.number, report.state, report.is_open, report.version,
-         report.department_id, report.crew_id, report.person_id
+         report.department_id, report.crew_id, report.category_id, report.group_slug, report.zone_ids, report.person_id
   FROM (
     {_ENTRY} >= %(until)s AND transaction < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
       AND municipality_id = ANY (%(municipalities)s)
@@ -76,6 +76,9 @@ class Change:
     version: int
     department_id: int
     crew_id: int | None
+    category_id: int
+    group_slug: str
+    zone_ids: tuple[int, ...]
     person_id: int | None
 
     @property
@@ -98,43 +101,13 @@ class Seen(NamedTuple):
             yield change, before.within(change.transaction, change.entry, self.position)
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Whose changes somebody may see: as `worklist.scope_of` says of lists."""
-
-    municipality_id: int
-    is_whole: bool
-    departments: frozenset[int] = frozenset()
-    crews: frozenset[int] = frozenset()
-
-    @classmethod
-    def of(cls, staff: Staff, municipality: MunicipalityView) -> Self:
-        """What `staff` see in a municipality. Raises Forbidden where they may read nothing."""
-        staff.needs(Right.READ)
-        posts = staff.posts_with(Right.READ)
-        if any(post.role != "crew" and post.department_id in (None, municipality.fallback.id) for post in posts):
-            return cls(municipality.id, is_whole=True)
-        return cls(
-            municipality.id,
-            is_whole=False,
-            departments=frozenset(post.department_id for post in posts if post.role != "crew" and post.department_id),
-            crews=frozenset(post.crew_id for post in posts if post.crew_id),
-        )
-
-    def holds(self, change: Change) -> bool:
-        """Whether they may read the report that changed."""
-        return change.municipality_id == self.municipality_id and (
-            self.is_whole or change.department_id in self.departments or change.crew_id in self.crews
-        )
-
-
 def message(change: Change, sight: Sight, municipality: MunicipalityView) -> tuple[str, bytes] | None:
     """What those with that sight are told of a change, event and JSON; None: nothing.
 
     `report`: this happened to a report that they may read. `gone`: if they have this report on a list, it may be
     somebody else's by now.
     """
-    if sight.holds(change):
+    if change.municipality_id == sight.municipality_id and sight.holds(change):
         department, crew = municipality.by_id.get(change.department_id), municipality.crew_ids.get(change.crew_id or 0)
         return "report", orjson.dumps(
             {
@@ -197,4 +170,4 @@ def _seen(row: Any) -> Seen:
 
 def _change(row: dict[str, Any]) -> Change:
     del row["entries"]
-    return Change(**row | {"id": UUID(row["id"]), "what": tuple(row["what"])})
+    return Change(**row | {"id": UUID(row["id"]), "what": tuple(row["what"]), "zone_ids": tuple(row["zone_ids"])})

@@ -69,9 +69,7 @@ def save(
     if title is None:
         raise InvalidInput("worklists.name_needed", field="name")
     shared = desk.municipality.department(department) if department else None
-    if shared and not desk.staff.may(
-        Right.DESK, department_id=shared.id, crew_id=None, front_desk_id=desk.municipality.fallback.id
-    ):
+    if shared and not desk.staff.sight(Right.DESK, desk.municipality).has(shared.id):
         raise Forbidden("worklists.not_your_department", field="department", department=shared.slug)
     row = _own(desk, filter_id) if filter_id is not None else _new(desk)
     row.name, row.conditions, row.sorting = title, chosen.as_json(), order.value

@@ -9,7 +9,7 @@ from uuid import UUID
 from city.database import ReadSession
 from city.errors import NotFound
 from city.records import field_work, handed, parts
-from city.registry.people import Right, Staff
+from city.registry.rights import STANDING, Right, Staff, Standing
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
 from city.reports.deadlines import LATE
@@ -46,10 +46,10 @@ def one(
     Whoever has `just_changed` it sees what came of that, also where it is another department's from now on.
     """
     staff.needs(Right.READ)
-    scope, values = ("true", {}) if just_changed else scope_of(staff, municipality)
+    scope, values = ("true", {}) if just_changed else staff.sight(Right.READ, municipality).clause()
     found = session.raw.execute(
         f"SELECT {DESK_ROW}, description AS full_description, public_description, answers, suggestions, routing,"  # noqa: S608
-        " zone_ids, occurred_at, resolves_with_children FROM report"
+        " group_slug, zone_ids, occurred_at, resolves_with_children FROM report"
         f" WHERE report.municipality_id = %(municipality_id)s AND report.id = %(id)s AND {scope}",
         values | {"municipality_id": municipality.id, "id": report_id},
     )
@@ -72,7 +72,7 @@ def one(
         "timeline": history(session, municipality.id, report_id, internal=True),
         "photos": _photos(session, municipality, report_id),
         "deliveries": _deliveries(session, municipality, report_id),
-        "near_duplicates": _near(session, municipality, report, place),
+        "near_duplicates": _near(session, municipality, staff, report, place),
         "together": groups.seen(session, municipality.id, report_id, report["master_id"]),
         "handovers": handed.of_report(session, municipality.id, report_id),
         "children": parts.of_report(session, municipality, report_id),
@@ -80,28 +80,10 @@ def one(
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
         "field_work": field_work.spent(session, municipality.id, report_id),
     }
-    may_contact = staff.may(
-        Right.CONTACT,
-        department_id=report["department_id"],
-        crew_id=report["crew_id"],
-        front_desk_id=municipality.fallback.id,
-    )
-    if may_contact:
+    standing = Standing(*(report[name] for name in STANDING))
+    if staff.may(Right.CONTACT, standing, municipality):
         seen["reporter"] = _reporter(session, municipality, report_id)
     return seen
-
-
-def scope_of(staff: Staff, municipality: MunicipalityView) -> tuple[str, dict[str, Any]]:
-    """The condition on `report` that `staff` may read it."""
-    if any(
-        post.role != "crew" and post.department_id in (None, municipality.fallback.id)
-        for post in staff.posts_with(Right.READ)
-    ):
-        return "true", {}
-    return "(department_id = ANY(%(own_departments)s) OR crew_id = ANY(%(own_crews)s))", {
-        "own_departments": [post.department_id for post in staff.posts if post.role != "crew" and post.department_id],
-        "own_crews": [post.crew_id for post in staff.posts if post.crew_id],
-    }
 
 
 def listed(row: dict[str, Any], municipality: MunicipalityView) -> dict[str, Any]:
@@ -184,9 +166,12 @@ def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id:
 
 
 def _near(
-    session: ReadSession, municipality: MunicipalityView, report: dict[str, Any], place: Place
+    session: ReadSession, municipality: MunicipalityView, staff: Staff, report: dict[str, Any], place: Place
 ) -> list[dict[str, Any]]:
-    """All that might be the same trouble, hidden ones too, most likely first; a person decides."""
+    """All that might be the same trouble, hidden ones and other departments' too, most likely first; a person decides.
+
+    None that an appointment's categories and zones keep from `staff`.
+    """
     sought = duplicates.Sought.of(
         municipality,
         place,
@@ -201,7 +186,8 @@ def _near(
     )
     names = [column.name for column in found.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in found]
-    near = duplicates.likely(sought, (row for row in rows if row["id"] != report["id"]), coarsely=False)
+    theirs = _within(session, municipality, staff, [row["id"] for row in rows])
+    near = duplicates.likely(sought, (row for row in rows if row["id"] in theirs - {report["id"]}), coarsely=False)
     return [
         {
             "id": str(other.id),
@@ -220,6 +206,19 @@ def _near(
     ]
 
 
+def _within(session: ReadSession, municipality: MunicipalityView, staff: Staff, ids: list[UUID]) -> set[UUID]:
+    """Those of these reports that are within the categories and zones of `staff`, whichever department has them."""
+    sight = staff.sight(Right.READ, municipality)
+    if not sight.is_narrowed:
+        return set(ids)
+    scope, values = sight.of_all_departments().clause()
+    found = session.raw.execute(
+        f"SELECT id FROM report WHERE municipality_id = %(municipality_id)s AND id = ANY(%(ids)s) AND {scope}",  # noqa: S608
+        values | {"municipality_id": municipality.id, "ids": ids},
+    )
+    return {row[0] for row in found}
+
+
 def _reporter(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> dict[str, Any] | None:
     row = session.raw.execute(
         "SELECT email, name, phone, language FROM reporter WHERE municipality_id = %s AND report_id = %s",
@@ -235,7 +234,7 @@ def _iso(moment: datetime | None) -> str | None:
 def holds(session: ReadSession, municipality: MunicipalityView, staff: Staff, report_id: UUID) -> None:
     """Raises NotFound where `staff` may not read that report."""
     staff.needs(Right.READ)
-    scope, values = scope_of(staff, municipality)
+    scope, values = staff.sight(Right.READ, municipality).clause()
     found = session.raw.execute(
         "SELECT 1 FROM report WHERE report.municipality_id = %(municipality_id)s AND report.id = %(report_id)s"  # noqa: S608
         f" AND {scope}",
@@ -250,7 +249,7 @@ def holds_photo(
 ) -> None:
     """Raises NotFound where `staff` may not read that photo of that report."""
     staff.needs(Right.READ)
-    scope, values = scope_of(staff, municipality)
+    scope, values = staff.sight(Right.READ, municipality).clause()
     found = session.raw.execute(
         "SELECT 1 FROM photo JOIN report ON report.municipality_id = photo.municipality_id"  # noqa: S608
         f" AND report.id = photo.report_id WHERE photo.id = %(photo_id)s AND report.id = %(report_id)s AND {scope}",

@@ -24,7 +24,7 @@ from city.errors import InvalidInput
 from city.records import search
 from city.records.publication import in_box
 from city.records.search import Listing, Search
-from city.records.worklist import DESK_ROW, listed, scope_of
+from city.records.worklist import DESK_ROW, listed
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports.deadlines import LATE
@@ -175,7 +175,7 @@ class Condition(NamedTuple):
 def condition(municipality: MunicipalityView, staff: Staff, *chosen: WorklistFilter) -> Condition:
     """All of `chosen` at once, inside of what `staff` may read. Raises Forbidden, InvalidInput."""
     staff.needs(Right.READ)
-    scope, values = scope_of(staff, municipality)
+    scope, values = staff.sight(Right.READ, municipality).clause()
     clauses = ["report.municipality_id = %(municipality_id)s", scope]
     for number, one in enumerate(chosen):
         own, own_values = one.clauses(municipality)
@@ -198,7 +198,7 @@ def _posts(municipality: MunicipalityView, staff: Staff) -> dict[str, Any]:
 
 def own_departments(municipality: MunicipalityView, staff: Staff) -> list[int]:
     """The departments that they work in; a post for the whole municipality means all of them."""
-    offices = [post.department_id for post in staff.posts_with(Right.READ) if post.role != "crew"]
+    offices = [post.department_id for post in staff.posts_with(Right.READ) if not post.is_of_crew]
     return sorted(municipality.by_id) if None in offices else [office for office in offices if office is not None]
 
 

@@ -33,8 +33,8 @@ def colleague(session: ReadSession, municipality: MunicipalityView, person_id: i
 
 
 def looks_after(staff: Staff, municipality: MunicipalityView, department_id: int) -> bool:
-    """Whether reports of that department may be given to them."""
-    return staff.may(Right.DESK, department_id=department_id, crew_id=None, front_desk_id=municipality.fallback.id)
+    """Whether any reports of that department may be given to them."""
+    return staff.sight(Right.DESK, municipality).has(department_id)
 
 
 def handle(staff: Staff) -> str:

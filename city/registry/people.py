@@ -5,10 +5,8 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from threading import BoundedSemaphore
-from typing import Final
+from typing import Any, Final
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -16,7 +14,12 @@ from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound
-from city.registry.tables import ROLES, AccessToken, Appointment, Crew, Department, Municipality, Person
+from city.registry import roles
+from city.registry.rights import EVERYTHING, Narrowing, Post
+from city.registry.rights import Right as Right
+from city.registry.rights import Staff as Staff
+from city.registry.role_tables import Role
+from city.registry.tables import AccessToken, Appointment, Crew, Department, Municipality, Person
 
 SHORTEST_PASSWORD: Final = 12
 FEWEST_SIGNS: Final = 5
@@ -25,82 +28,6 @@ _hasher: Final = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, par
 """The parameters OWASP gives for argon2id: 19 MiB, two passes, one lane."""
 _hashing: Final = BoundedSemaphore(4)
 _NOBODY: Final = _hasher.hash(secrets.token_hex(16))
-
-
-class Right(StrEnum):
-    """What somebody may do with reports."""
-
-    READ = "read"
-    CONTACT = "contact"
-    FIELD = "field"
-    DESK = "desk"
-    SHARE = "share"
-    """To tell somebody outside who reported."""
-    ADMINISTER = "administer"
-
-
-_RIGHTS: Final[dict[str, frozenset[Right]]] = {
-    "council": frozenset({Right.READ}),
-    "crew": frozenset({Right.READ, Right.FIELD}),
-    "clerk": frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK}),
-    "head": frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK, Right.SHARE}),
-    "municipality_admin": frozenset(Right),
-    "province_admin": frozenset(Right),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One appointment: a role, for everything or for one department or crew."""
-
-    role: str
-    department_id: int | None
-    crew_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """Somebody signed in."""
-
-    person_id: int
-    name: str
-    email: str
-    language: str
-    home_id: int
-    """The municipality that employs them; 0 is the province."""
-    posts: tuple[Post, ...]
-
-    @property
-    def roles(self) -> list[str]:
-        """The roles, each once."""
-        return sorted({post.role for post in self.posts})
-
-    def works_in(self, municipality_id: int) -> bool:
-        """Whether they may act in this municipality at all."""
-        return self.home_id == municipality_id or any(post.role == "province_admin" for post in self.posts)
-
-    def posts_with(self, right: Right) -> list[Post]:
-        """The appointments that carry `right`."""
-        return [post for post in self.posts if right in _RIGHTS[post.role]]
-
-    def needs(self, right: Right) -> None:
-        """Raises Forbidden where no appointment carries `right`."""
-        if not self.posts_with(right):
-            raise Forbidden("people.not_allowed", right=right.value)
-
-    def may(self, right: Right, *, department_id: int, crew_id: int | None, front_desk_id: int) -> bool:
-        """Whether they may do this with a report of that department and crew.
-
-        An appointment without department, or to the department that takes whatever no rule sends elsewhere (the
-        front desk), covers all departments.
-        """
-        for post in self.posts_with(right):
-            if post.role == "crew":
-                if crew_id is not None and post.crew_id == crew_id:
-                    return True
-            elif post.department_id in (None, department_id, front_desk_id):
-                return True
-        return False
 
 
 def hash_password(password: str, email: str = "") -> str:
@@ -144,10 +71,11 @@ def dismiss(session: WriteSession, by: Staff, municipality_id: int, person_id: i
     found = session.get(Appointment, (municipality_id, appointment_id))
     if found is None or found.person_id != person_id:
         raise NotFound("people.no_appointment", value=appointment_id)
-    if (municipality_id, person_id) == (by.home_id, by.person_id) and Right.ADMINISTER in _RIGHTS[found.role]:
+    role = session.get_one(Role, (found.role_owner_id, found.role))
+    if (municipality_id, person_id) == (by.home_id, by.person_id) and Right.ADMINISTER.value in role.rights:
         raise Forbidden("people.not_oneself")
     session.delete(found)
-    session.flush()
+    roles.check_administrable(session, by, municipality_id)
 
 
 def appoint(
@@ -161,22 +89,19 @@ def appoint(
     password_hash: str | None = None,
     department: str | None = None,
     crew: str | None = None,
+    within: Narrowing = EVERYTHING,
 ) -> int:
     """Make somebody known with a role, or give somebody known another one; a password given is set. Gives their id.
 
-    `password_hash` is for many with one password, hashed once by `hash_password`. Nobody signs in without either.
+    `role` is a slug; `within` narrows the appointment to categories and zones. `password_hash` is for many with one
+    password, hashed once by `hash_password`. Nobody signs in without either.
 
     Raises InvalidInput, NotFound; Conflict where they work for another municipality.
     """
-    if role not in ROLES:
-        raise InvalidInput("people.unknown_role", field="role", value=role, known=", ".join(ROLES))
     if "@" not in email:
         raise InvalidInput("intake.bad_email", field="email", value=email)
     home_id = _home(session, municipality, role)
-    department_id = _find(session, Department, home_id, department, "registry.no_department")
-    crew_id = _find(session, Crew, home_id, crew, "registry.no_crew")
-    if role == "crew" and crew_id is None:
-        raise InvalidInput("people.crew_needed", field="crew")
+    post = _post(session, home_id, role, department=department, crew=crew, within=within)
     person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower()))
     if person is None:
         person = Person(municipality_id=home_id, email=email.strip(), name=name)
@@ -191,11 +116,32 @@ def appoint(
     if password_hash is not None:
         person.password_hash = password_hash
     session.flush()
-    post = {"role": role, "department_id": department_id, "crew_id": crew_id}
-    known = session.scalar(select(Appointment).filter_by(municipality_id=home_id, person_id=person.id, **post))
+    whose = {"municipality_id": home_id, "person_id": person.id}
+    known = session.scalar(select(Appointment).filter_by(**whose, **post))
     if known is None:
-        session.add(Appointment(municipality_id=home_id, person_id=person.id, **post))
+        session.add(Appointment(**whose, **post))
+        session.flush()
     return person.id
+
+
+def _post(
+    session: ReadSession, home_id: int, slug: str, *, department: str | None, crew: str | None, within: Narrowing
+) -> dict[str, Any]:
+    """The columns of an appointment. Raises InvalidInput."""
+    role = roles.role(session, home_id, slug)
+    crew_id = _find(session, Crew, home_id, crew, "registry.no_crew")
+    if role.is_of_crew and crew_id is None:
+        raise InvalidInput("people.crew_needed", field="crew")
+    roles.check_narrowing(session, home_id, role, within)
+    return {
+        "role_owner_id": role.municipality_id,
+        "role": role.slug,
+        "department_id": _find(session, Department, home_id, department, "registry.no_department"),
+        "crew_id": crew_id,
+        "groups": sorted(within.groups),
+        "categories": sorted(within.categories),
+        "zones": sorted(within.zones),
+    }
 
 
 def _home(session: ReadSession, municipality: str | None, role: str) -> int:
@@ -226,12 +172,27 @@ def staff(session: ReadSession, person: Person) -> Staff:
 def staff_all(session: ReadSession, persons: Sequence[Person]) -> list[Staff]:
     """As `staff` for several, in their order; one statement."""
     posts: dict[int, list[Post]] = defaultdict(list)
-    for person_id, role, department_id, crew_id in session.execute(
-        select(Appointment.person_id, Appointment.role, Appointment.department_id, Appointment.crew_id)
+    for row in session.execute(
+        select(
+            Appointment.person_id,
+            Appointment.role,
+            Appointment.department_id,
+            Appointment.crew_id,
+            Appointment.groups,
+            Appointment.categories,
+            Appointment.zones,
+            Role.rights,
+            Role.is_of_crew,
+        )
+        .join(Role, (Role.municipality_id == Appointment.role_owner_id) & (Role.slug == Appointment.role))
         .where(Appointment.person_id.in_({person.id for person in persons}))
         .order_by(Appointment.id)
     ):
-        posts[person_id].append(Post(role, department_id, crew_id))
+        within = Narrowing(frozenset(row.groups), frozenset(row.categories), frozenset(row.zones))
+        rights = frozenset(map(Right, row.rights))
+        posts[row.person_id].append(
+            Post(row.role, rights, row.department_id, row.crew_id, is_of_crew=row.is_of_crew, within=within)
+        )
     return [
         Staff(
             person_id=person.id,

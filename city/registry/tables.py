@@ -28,8 +28,6 @@ from city.database import Base
 from city.registry.working_time import CALENDAR_DAYS, UNITS
 from geo.columns import area_column, shape_column
 
-ROLES = ("crew", "clerk", "head", "council", "municipality_admin", "province_admin")
-
 
 class Municipality(Base):
     """The tenant: a comune; or, as number 0, the province that shares its registry with all of them."""
@@ -309,7 +307,7 @@ class Person(Base):
 
 
 class Appointment(Base):
-    """A role of a person, for the whole municipality or one department of it."""
+    """A role of a person, for the whole municipality or one department of it, perhaps within categories and zones."""
 
     __tablename__ = "appointment"
     __table_args__ = (
@@ -322,7 +320,8 @@ class Appointment(Base):
             ondelete="CASCADE",
         ),
         ForeignKeyConstraint(["municipality_id", "crew_id"], ["crew.municipality_id", "crew.id"], ondelete="CASCADE"),
-        CheckConstraint(f"role IN {ROLES!r}", name="role"),
+        ForeignKeyConstraint(["role_owner_id", "role"], ["role.municipality_id", "role.slug"]),
+        CheckConstraint("role_owner_id IN (0, municipality_id)", name="role_owner"),
         CheckConstraint("role <> 'province_admin' OR municipality_id = 0", name="province"),
         CheckConstraint("role <> 'crew' OR crew_id IS NOT NULL", name="crew"),
     )
@@ -330,9 +329,16 @@ class Appointment(Base):
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     person_id: Mapped[int]
+    role_owner_id: Mapped[int] = mapped_column(server_default="0")
+    """Whose role it is: the province's or the municipality's own."""
     role: Mapped[str]
     department_id: Mapped[int | None]
     crew_id: Mapped[int | None]
+    groups: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Only reports of these groups or of these `categories`, if there are any."""
+    categories: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    zones: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """Only reports in one of these, if there are any; as `layer/code`."""
 
 
 class AccessToken(Base):

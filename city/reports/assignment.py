@@ -14,9 +14,10 @@ from city.reports.timeline import note_down
 
 
 def assign(desk: Desk, report_id: UUID, version: int | None, person_id: int | None) -> Report:
-    """Give the report to a colleague whose department it is, or (None) to nobody.
+    """Give the report to a colleague whose it may be, or (None) to nobody.
 
-    Raises Conflict where it is over or theirs is another department, NotFound for somebody who does not work here.
+    Raises Conflict where it is over or no appointment of theirs covers it, NotFound for somebody who does not work
+    here.
     """
     report = desk.open(report_id, version, Right.DESK)
     check_open(report)
@@ -41,9 +42,11 @@ def take(desk: Desk, report_id: UUID, version: int | None) -> Report:
 
 def put(desk: Desk, report: Report, person: Staff | None) -> TimelineEntry | None:
     """Let `person` look after the locked report; None where they already do. Raises Conflict."""
-    if person is not None and not looks_after(person, desk.municipality, report.department_id):
-        department = desk.municipality.by_id[report.department_id].slug
-        raise Conflict("colleagues.other_department", field="person", name=person.name, department=department)
+    if person is not None and not person.may(Right.DESK, report, desk.municipality):
+        department = desk.municipality.by_id[report.department_id]
+        theirs = looks_after(person, desk.municipality, department.id)
+        why = "colleagues.other_field" if theirs else "colleagues.other_department"
+        raise Conflict(why, field="person", name=person.name, department=department.slug)
     before, after = report.person_id, person.person_id if person else None
     if before == after:
         return None

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, NotFound, PreconditionRequired, VersionConflict
-from city.registry.colleagues import colleagues, looks_after
+from city.registry.colleagues import colleagues
 from city.registry.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports import journey
@@ -51,19 +51,14 @@ class Desk:
         return report
 
     def check(self, report: Report, right: Right) -> None:
-        """Raises Forbidden where the report is another department's or crew's."""
+        """Raises Forbidden where none of their appointments covers the report."""
         self.staff.needs(right)
         if not self.may(report, right):
             raise Forbidden("people.not_this_report")
 
     def may(self, report: Report, right: Right) -> bool:
         """Whether they may do this with the report."""
-        return self.staff.may(
-            right,
-            department_id=report.department_id,
-            crew_id=report.crew_id,
-            front_desk_id=self.municipality.fallback.id,
-        )
+        return self.staff.may(right, report, self.municipality)
 
     def mover(self, report: Report) -> Mover:
         """As whom they move the report."""
@@ -138,16 +133,23 @@ def pass_on(
 ) -> None:
     """Let a department and one of its crews (or none) answer for the locked report; wherever they change, they do here.
 
-    Who looked after it at the desk does so no more where the new department is not theirs. `staff` is whoever passes
-    it on, None: the program itself.
+    `staff` is whoever passes it on, None: the program itself.
     """
     report.department_id, report.crew_id = department_id, crew_id
+    relieve(session, municipality, report, staff=staff)
+
+
+def relieve(
+    session: WriteSession, municipality: MunicipalityView, report: Report, *, staff: Staff | None = None
+) -> None:
+    """Let whoever looks after the locked report at the desk do so no more, where it is not theirs any longer."""
     if report.person_id is None:
         return
     person = next(iter(colleagues(session, municipality, [report.person_id])), None)
-    if person is not None and looks_after(person, municipality, department_id):
+    if person is not None and person.may(Right.DESK, report, municipality):
         return
-    details = {"from": report.person_id, "to": None, "name": None, "department": municipality.by_id[department_id].slug}
+    department = municipality.by_id[report.department_id].slug
+    details = {"from": report.person_id, "to": None, "name": None, "department": department}
     report.person_id = None
     note_down(session, report, "person", staff=staff, is_public=False, details=details)
 

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.errors import Conflict, InvalidInput, NotFound
 from city.registry import view
-from city.registry.people import Right
+from city.registry.rights import Right, Standing
 from city.registry.view import CrewView
 from city.reports import field_form, field_photos, intake
 from city.reports.changing import Desk, locked, tell, touch
@@ -184,6 +184,9 @@ def _own(desk: Desk, crew: CrewView, operation: Operation, happened: datetime) -
     except NotFound:
         raise missing from None
     if crew.id not in Spells.of(desk.session, report).up_to(max(happened, report.created_at)):
+        raise missing
+    then = Standing(crew.department_id, crew.id, report.category_id, report.group_slug, report.zone_ids)
+    if not desk.staff.may(Right.FIELD, then, desk.municipality):
         raise missing
     return report
 

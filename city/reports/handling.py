@@ -18,7 +18,7 @@ from city.errors import Conflict, InvalidInput
 from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
 from city.reports import children
-from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, tell, touch
+from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, relieve, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import counted_anew
 from city.reports.groups import hangs_on, lock_group, recount
@@ -123,6 +123,8 @@ def categorise(desk: Desk, report_id: UUID, version: int | None, slug: str, note
     report.routing, report.triage_reason = routing.as_json(), routing.problem
     if department_before != routing.department.id:
         _pass_on(desk, report, routing.department.id, routing.crew.id if routing.crew else None)
+    else:
+        relieve(desk.session, desk.municipality, report, staff=desk.staff)
     here = State(report.state)
     there = State.ASSIGNED if here in UNSORTED and not routing.problem else here
     enter(desk.municipality, report, there)

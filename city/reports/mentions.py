@@ -70,7 +70,7 @@ def _meant(desk: Desk, report: Report, names: list[str], unknown: Unknown, field
         known[handle(colleague)].append(colleague)
     meant: list[Staff] = []
     for name in names:
-        able = [colleague for colleague in known.get(name, ()) if _may_read(desk, report, colleague)]
+        able = [one for one in known.get(name, ()) if one.may(Right.READ, report, desk.municipality)]
         if not able and unknown is Unknown.REFUSE:
             if name in known:
                 raise InvalidInput("mentions.cannot_read", field=field, name=name)
@@ -78,12 +78,3 @@ def _meant(desk: Desk, report: Report, names: list[str], unknown: Unknown, field
             raise InvalidInput("mentions.unknown", field=field, name=name, near=near)
         meant += able
     return [colleague for colleague in meant if colleague.person_id != desk.staff.person_id]
-
-
-def _may_read(desk: Desk, report: Report, colleague: Staff) -> bool:
-    return colleague.may(
-        Right.READ,
-        department_id=report.department_id,
-        crew_id=report.crew_id,
-        front_desk_id=desk.municipality.fallback.id,
-    )

@@ -295,7 +295,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     )
     visit_dialogue(witness, staff, signed_in(TOWN_ADMINISTRATOR).headers)
     administrator = signed_in(ADMINISTRATOR).headers
-    for what in ("departments", "rules", "zones", "people", "report-schedules"):
+    for what in ("departments", "rules", "zones", "people", "roles", "report-schedules"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
     call("GET", "/api/v1/registry/{owner}/ladder", at={"owner": "pesaro"}, headers=staff)

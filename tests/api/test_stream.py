@@ -19,10 +19,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.streaming import MOST_OF_ONE, MOST_WAITING_BYTES, Admission, Stream, block, end_block
-from city.records.news import LONGEST_AWAY_SECONDS, MOST_ENTRIES, Sight
+from city.records.news import LONGEST_AWAY_SECONDS, MOST_ENTRIES
 from city.records.position import Position
 from city.registry import view
-from city.registry.people import Post, Staff
+from city.registry.rights import Post, Right, Sight, Staff
 from tests.listening import Heard, Listener, served_live
 from tests.stories.telling import COAST, FANO, INLAND, URP, SignIn, reported
 from tests.trials import PASSWORD, eventually
@@ -387,8 +387,8 @@ def test_what_waits_for_a_slow_client_is_bounded_and_then_it_reads_anew() -> Non
 
 
 def admission_to(municipality_id: int) -> Admission:
-    staff = Staff(1, "Anna", "anna@example.org", "it", municipality_id, (Post("head", None, None),))
-    return Admission(staff, b"", Sight(municipality_id, is_whole=True), "reports")
+    staff = Staff(1, "Anna", "anna@example.org", "it", municipality_id, (Post("head", frozenset(Right)),))
+    return Admission(staff, b"", Sight(municipality_id), "reports")
 
 
 def test_a_client_that_reads_nothing_loses_its_place(

@@ -18,7 +18,7 @@ from city.database import reading
 from city.records import worklists
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.registry import view
-from city.registry.people import Post, Staff
+from city.registry.rights import Post, Right, Staff
 from city.reports.lifecycle import State
 from geo.cells import Bounds
 from tests.stories.telling import COAST, FANO, INLAND, URP, SignIn, reported
@@ -184,7 +184,7 @@ def test_pages_hold_each_report_once_while_others_come_in(
 ) -> None:
     base, more = desk_of_pesaro
     town = view.held().slugs["pesaro"]
-    staff = Staff(1, "A", "a@example.org", "it", town.id, (Post("municipality_admin", None, None),))
+    staff = Staff(1, "A", "a@example.org", "it", town.id, (Post("municipality_admin", frozenset(Right)),))
     known = {row[0] for row in before}
     coming = [row for row in meanwhile if row[0] not in known]
     seen: list[dict[str, Any]] = []

@@ -32,6 +32,7 @@ READERS_NOTHING = (
     "outside_body",
     "person",
     "appointment",
+    "role",
     "access_token",
     "stream_ticket",
     "second_factor",
@@ -253,6 +254,10 @@ _ROWS = (
         " (0, '2026-12-31', 'Ponte') ON CONFLICT DO NOTHING"
     ),
     "INSERT INTO routing_rule (municipality_id, department_slug) VALUES (%(town)s, 'urp')",
+    (
+        "INSERT INTO role (municipality_id, slug, name_it, name_en, rights)"
+        " VALUES (%(town)s, 'own', 'Nostro', 'Ours', '{read}')"
+    ),
     "INSERT INTO dialogue_terms (municipality_id, answer_days) VALUES (%(town)s, 5)",
     (
         "INSERT INTO reply_template (municipality_id, slug, title_it, title_en, text_it, text_en)"
@@ -350,6 +355,7 @@ _INHERITED = {
     "closing_day",
     "dialogue_terms",
     "reply_template",
+    "role",
 }
 
 

@@ -1,0 +1,243 @@
+"""Stories of who may do what: roles of a municipality's own, and appointments for some categories and zones only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from city.reports.lifecycle import State
+from tests.stories.telling import COAST, INLAND, east_of, plain, reported, wait_for_rest
+from tests.stories.test_administrator import ADMINISTRATOR, PESARO, PROVINCE, own_worker, signed  # noqa: F401
+from tests.trials import PASSWORD, Postbox, Staffer
+
+GREEN_DOWNTOWN: Final = {"groups": ["green"], "zones": ["pesaro-districts/centro-mare"]}
+
+
+@pytest.fixture
+def visitor(own_registry: str) -> Iterator[TestClient]:
+    """A visitor of a house whose registry the test may change."""
+    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+        yield client
+
+
+def person(visitor: TestClient, name: str, **post: Any) -> Staffer:
+    """Somebody new in Pesaro, signed in."""
+    body = {"email": f"{name}@pesaro.example.org", "name": name.title(), "password": PASSWORD, **post}
+    made = visitor.post(f"{PESARO}/people", json=body, headers=signed(visitor, ADMINISTRATOR))
+    assert made.status_code == 201, made.text
+    return Staffer(visitor, signed(visitor, body["email"]))
+
+
+def numbers(page: Any) -> set[str]:
+    return {row["number"] for row in page["reports"]}
+
+
+def told(visitor: TestClient, staffer: Staffer, since: str | None = None) -> str:
+    """What a stream tells of what was missed."""
+    parameters: dict[str, Any] = {"seconds": 0} | ({"last_event_id": since} if since else {})
+    return visitor.get("/api/v1/stream", params=parameters, headers=staffer.headers).text
+
+
+def test_a_clerk_for_green_downtown_sees_counts_finds_and_hears_only_of_that(visitor: TestClient) -> None:
+    clerk = person(visitor, "verde", role="clerk", **GREEN_DOWNTOWN)
+    since = re.findall(r"^id: (.+)$", told(visitor, clerk), re.MULTILINE)[-1]
+    tree = reported(visitor, COAST, "albero caduto sul viale", category="dangerous-tree")
+    hills = reported(visitor, INLAND, "albero caduto sulla strada", category="dangerous-tree")
+    hole = reported(visitor, east_of(COAST, 30), "buca vicino all'albero", category="pothole")
+
+    assert numbers(clerk.get("/reports")) == {tree["number"]}
+    assert clerk.get("/reports", total=True)["total"] == 1
+    assert numbers(clerk.get("/reports", q="albero")) == {tree["number"]}
+    assert numbers(clerk.get("/reports", q=hole["number"])) == set()
+    counts = {one["name"]: one["count"] for one in clerk.get("/worklists")["worklists"]}
+    assert (counts["department"], counts["unassigned"]) == (1, 1)
+    for other in (hills, hole):
+        assert visitor.get(f"/api/v1/desk/reports/{other['id']}", headers=clerk.headers).status_code == 404
+        denied = visitor.post(
+            f"/api/v1/desk/reports/{other['id']}/moves",
+            headers=clerk.headers | {"If-Match": '"v1"'},
+            json={"to": "in_progress"},
+        )
+        assert denied.status_code == 403, denied.text
+    seen = clerk.get(f"/reports/{tree['id']}")
+    assert {one["number"] for one in seen["near_duplicates"]} == set()
+    heard = told(visitor, clerk, since)
+    assert tree["number"] in heard
+    assert hills["number"] not in heard
+    assert hole["number"] not in heard
+    months = visitor.get("/api/v1/insight/months", headers=clerk.headers).json()["rows"]
+    assert sum(row["received"] for row in months) == 1
+    assert "Only the categories and zones" in visitor.get("/api/v1/insight/report.html", headers=clerk.headers).text
+
+
+def test_whoever_has_it_passes_it_on_when_it_becomes_another_matter(visitor: TestClient) -> None:
+    person(visitor, "verde", role="clerk", department="green", **GREEN_DOWNTOWN)
+    desk = Staffer(visitor, signed(visitor, "operatore.urp@pesaro.example.org"))
+    tree = reported(visitor, COAST, "albero caduto sul viale", category="dangerous-tree")
+    hills = reported(visitor, INLAND, "albero caduto sulla strada", category="dangerous-tree")
+    people = {one["name"]: one["id"] for one in desk.get("/people", department="green")["people"]}
+    assert "Verde" in people
+    assert "Verde" in {one["name"] for one in desk.get("/people", report=tree["id"])["people"]}
+    assert "Verde" not in {one["name"] for one in desk.get("/people", report=hills["id"])["people"]}
+
+    given = desk.change("PUT", tree["id"], "person", {"person": people["Verde"]})
+    assert given["person"] == "Verde"
+    for path, body in (("person", {"person": people["Verde"]}), ("updates", {"text": "@verde guarda"})):
+        seen = visitor.get(f"/api/v1/desk/reports/{hills['id']}", headers=desk.headers)
+        refused = visitor.request(
+            "PUT" if path == "person" else "POST",
+            f"/api/v1/desk/reports/{hills['id']}/{path}",
+            headers=desk.headers | {"If-Match": seen.headers["etag"]},
+            json=body,
+        )
+        assert refused.status_code in (409, 422), refused.text
+        assert "Verde" in refused.text or "verde" in refused.text
+    moved = desk.change("PUT", tree["id"], "category", {"category": "pothole"})
+    assert moved["person"] is None, "what is no green any more is not theirs"
+
+
+def test_many_at_once_stop_at_the_same_border(visitor: TestClient) -> None:
+    clerk = person(visitor, "verde", role="clerk", **GREEN_DOWNTOWN)
+    tree = reported(visitor, COAST, "albero caduto sul viale", category="dangerous-tree")
+    hole = reported(visitor, COAST, "buca", category="pothole")
+    action = {"do": "note", "text": "Vista."}
+    stack = {"action": action, "reports": [{"id": tree["id"]}, {"id": hole["id"]}], "preview": True}
+    looked = visitor.post("/api/v1/desk/bulk", headers=clerk.headers, json=stack).json()
+    assert [one["number"] for one in looked["changed"]] == [tree["number"]]
+    assert [one["id"] for one in looked["refused"]] == [hole["id"]]
+
+
+@pytest.mark.usefixtures("own_worker")
+def test_letters_to_an_office_leave_out_whose_appointment_is_for_other_places(
+    visitor: TestClient, own_registry: str, postbox: Postbox
+) -> None:
+    office = {"name": {"it": "Settore Verde", "en": "Parks"}}
+    without = visitor.put(f"{PESARO}/departments/green", json=office, headers=signed(visitor, ADMINISTRATOR))
+    assert without.status_code == 204, "an office without an address: its people are written to"
+    person(visitor, "centro", role="clerk", department="green", **GREEN_DOWNTOWN)
+    person(visitor, "colline", role="clerk", department="green", zones=["pesaro-districts/castelli"])
+    desk = Staffer(visitor, signed(visitor, "operatore.urp@pesaro.example.org"))
+    tree = reported(visitor, COAST, "albero caduto", category="dangerous-tree", email="anna@example.org")
+    desk.change("POST", tree["id"], "questions", {"text": "È sul viale?"})
+    answered = visitor.post(
+        f"/api/v1/reports/{tree['number']}/answers",
+        headers={"Receipt-Token": tree["receipt_token"]},
+        json={"text": "Sì."},
+    )
+    assert answered.status_code == 200, answered.text
+    wait_for_rest(own_registry)
+    assert "viale" in plain(postbox.to("centro@pesaro.example.org")[0])
+    assert postbox.to("operatore.verde@pesaro.example.org"), "nobody looks after it, so all of the office are told"
+    assert not postbox.to("colline@pesaro.example.org")
+
+
+def test_a_municipality_makes_a_role_of_its_own(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+    inherited = {one["slug"] for one in visitor.get(f"{PESARO}/roles", headers=headers).json() if one["is_inherited"]}
+    assert inherited == {"council", "crew", "clerk", "head", "municipality_admin", "province_admin"}
+    body: dict[str, Any] = {
+        "name": {"it": "Lettore verde pubblico", "en": "Reader of public green"},
+        "rights": ["read"],
+    }
+    address = f"{PESARO}/roles/lettore-verde"
+    for wrong, field, status in (
+        ({"rights": []}, "rights", 422),
+        ({"rights": ["fly"]}, "rights.0", 422),
+        ({"rights": ["contact"]}, "rights", 422),
+    ):
+        refused = visitor.put(address, json=body | wrong, headers=headers)
+        assert (refused.status_code, refused.json()["field"]) == (status, field), refused.text
+    assert visitor.put(f"{PESARO}/roles/clerk", json=body, headers=headers).status_code == 409, "the province's name"
+    made = visitor.put(address, json=body, headers=headers)
+    assert made.status_code == 200, made.text
+
+    reader = person(visitor, "lettrice", role="lettore-verde", groups=["green"])
+    assert visitor.get("/api/v1/session", headers=reader.headers).json()["rights"] == ["read"]
+    tree = reported(visitor, INLAND, "albero caduto", category="dangerous-tree", email="anna@example.org")
+    reported(visitor, COAST, "buca", category="pothole")
+    assert numbers(reader.get("/reports")) == {tree["number"]}
+    assert "reporter" not in reader.get(f"/reports/{tree['id']}")
+    assert visitor.get("/api/v1/desk/people", headers=reader.headers).status_code == 403
+
+    assert visitor.put(address, json=body | {"rights": ["read", "contact"]}, headers=headers).status_code == 200
+    assert reader.get(f"/reports/{tree['id']}")["reporter"]["email"] == "anna@example.org", "it counts at once"
+    assert visitor.get("/api/v1/registry/fano/roles", headers=signed(visitor, PROVINCE)).json()[-1]["slug"] != (
+        "lettore-verde"
+    )
+
+    refused = visitor.delete(address, headers=headers)
+    assert refused.status_code == 409
+    assert "1" in refused.json()["detail"]
+    listed = visitor.get(f"{PESARO}/people", headers=headers).json()
+    hers = next(one for one in listed if one["email"] == "lettrice@pesaro.example.org")
+    assert hers["appointments"][0]["groups"] == ["green"]
+    gone = visitor.delete(f"{PESARO}/people/{hers['id']}/appointments/{hers['appointments'][0]['id']}", headers=headers)
+    assert gone.status_code == 200
+    assert visitor.delete(address, headers=headers).status_code == 204
+    assert visitor.delete(address, headers=headers).status_code == 404
+
+
+def test_an_appointment_names_what_is_there(visitor: TestClient) -> None:
+    headers = signed(visitor, ADMINISTRATOR)
+    known = visitor.get(f"{PESARO}/people", headers=headers).json()
+    clerk = next(one for one in known if one["email"] == "operatore.verde@pesaro.example.org")
+    address = f"{PESARO}/people/{clerk['id']}/appointments"
+    for wrong, field in (
+        ({"role": "nobody"}, "role"),
+        ({"role": "clerk", "groups": ["ufo"]}, "groups"),
+        ({"role": "clerk", "categories": ["ufo"]}, "categories"),
+        ({"role": "clerk", "zones": ["pesaro-districts/ufo"]}, "zones"),
+        ({"role": "clerk", "zones": ["ufo"]}, "zones.0"),
+        ({"role": "crew"}, "crew"),
+        ({"role": "municipality_admin", "groups": ["green"]}, "role"),
+    ):
+        refused = visitor.post(address, json=wrong, headers=headers)
+        assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+    assert visitor.post(address, json={"role": "province_admin"}, headers=headers).status_code == 403
+    given = visitor.post(address, json={"role": "council", "categories": ["pothole"]}, headers=headers)
+    assert given.status_code == 201, given.text
+    assert given.json()["roles"] == ["clerk", "council"]
+    theirs = Staffer(visitor, signed(visitor, clerk["email"]))
+    hole = reported(visitor, COAST, "buca", category="pothole")
+    assert theirs.get(f"/reports/{hole['id']}")["state"] in {State.RECEIVED.value, State.ASSIGNED.value}
+    denied = visitor.put(
+        f"/api/v1/desk/reports/{hole['id']}/crew", json={"crew": None}, headers=theirs.headers | {"If-Match": '"v1"'}
+    )
+    assert denied.status_code == 403, "to read it is one thing"
+
+
+def test_the_last_administrator_cannot_be_taken_away(visitor: TestClient) -> None:
+    headers = signed(visitor, PROVINCE)
+    provincia = "/api/v1/registry/provincia"
+    refused = visitor.put(
+        f"{provincia}/roles/municipality_admin",
+        json={"name": {"it": "Amministratore", "en": "Administrator"}, "rights": ["read"]},
+        headers=headers,
+    )
+    assert (refused.status_code, refused.json()["field"]) == (409, "rights")
+    assert visitor.delete(f"{provincia}/roles/province_admin", headers=headers).status_code == 409
+
+    role = {"name": {"it": "Gestione utenti", "en": "User management"}, "rights": ["administer"]}
+    mine = signed(visitor, ADMINISTRATOR)
+    assert visitor.put(f"{PESARO}/roles/users", json=role, headers=mine).status_code == 200
+    manager = person(visitor, "gestione", role="users")
+    listed = visitor.get(f"{PESARO}/people", headers=manager.headers).json()
+    first = next(one for one in listed if one["email"] == ADMINISTRATOR)
+    gone = visitor.delete(
+        f"{PESARO}/people/{first['id']}/appointments/{first['appointments'][0]['id']}", headers=manager.headers
+    )
+    assert gone.status_code == 200, "somebody is left"
+    own = next(one for one in listed if one["email"] == "gestione@pesaro.example.org")
+    last = f"{PESARO}/people/{own['id']}"
+    for answer in (
+        visitor.delete(f"{last}/appointments/{own['appointments'][0]['id']}", headers=manager.headers),
+        visitor.patch(last, json={"is_active": False}, headers=manager.headers),
+        visitor.put(f"{PESARO}/roles/users", json=role | {"rights": ["read"]}, headers=manager.headers),
+    ):
+        assert answer.status_code in (403, 409), answer.text
+    assert visitor.get(f"{PESARO}/people", headers=manager.headers).status_code == 200
