@@ -23,6 +23,8 @@ from api.routes import (
     bulk,
     calendars,
     citizen,
+    citizen_data,
+    citizen_subscriptions,
     conflicts,
     crew,
     desk,
@@ -166,7 +168,7 @@ def create_app() -> FastAPI:
         rehearsal,
         stream,
     )
-    citizens = (reports, receipt, citizen, subscriptions, registry, addresses)
+    citizens = (reports, receipt, citizen, citizen_data, citizen_subscriptions, subscriptions, registry, addresses)
     for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
     for router in ROUTERS:

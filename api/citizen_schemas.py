@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
-from api.schemas import Line, MunicipalityOut, Named, PlaceOut, Strict
+from api.routes.subscriptions import SubscriberOut
+from api.schemas import HolderReport, Line, MunicipalityOut, Named, PlaceOut, Strict
 from city.reports.lifecycle import State
 
 Email = Annotated[
@@ -87,3 +88,64 @@ class OwnReports(BaseModel):
 
     reports: list[OwnReport]
     next: str | None
+
+
+class HeldCitizen(BaseModel):
+    """The account."""
+
+    email: str | None
+    name: str | None
+    language: Language
+    fiscal_number: str | None
+    created_at: datetime
+    seen_at: datetime
+
+
+class HeldSignIn(BaseModel):
+    """A sign-in, perhaps over."""
+
+    device: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class HeldContact(BaseModel):
+    """What was given with a report to be reached by."""
+
+    email: str | None
+    name: str | None
+    phone: str | None
+    language: str
+
+
+class HeldReport(HolderReport):
+    """An own report as its reporter sees it."""
+
+    contact: HeldContact | None
+    """None where it is somebody else's address."""
+
+
+class HeldLetter(BaseModel):
+    """A letter to the address, and what became of it."""
+
+    municipality: str
+    kind: str
+    report: str | None
+    channel: str
+    language: str
+    subject: str
+    state: str
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class CitizenData(BaseModel):
+    """All that is held about a citizen."""
+
+    citizen: HeldCitizen
+    sign_ins: list[HeldSignIn]
+    reports: list[HeldReport]
+    subscriptions: list[SubscriberOut]
+    letters: list[HeldLetter]

@@ -65,16 +65,10 @@ class BrowserIn(Strict):
         return Browser(self.endpoint, self.keys.p256dh.rstrip("="), self.keys.auth.rstrip("="))
 
 
-class SubscriptionIn(Strict):
-    """What somebody wants to hear of, by mail (`email`) or in a browser (`push`).
-
-    One of `report`, a circle, `polygon` or `zone`; none of them: everything.
-    """
+class WishIn(Strict):
+    """What somebody wants to hear of: one of `report`, a circle, `polygon` or `zone`; none of them: everything."""
 
     municipality: Slug
-    email: Email | None = None
-    push: BrowserIn | None = None
-    language: Language = "it"
     rhythm: Rhythm = "at_once"
     report: Annotated[Line, StringConstraints(max_length=40)] | None = None
     lon: Degrees | None = None
@@ -92,8 +86,6 @@ class SubscriptionIn(Strict):
         chosen = [self.report is not None, any(circle), self.polygon is not None, self.zone is not None]
         if chosen.count(True) > 1 or any(circle) != all(circle):
             raise PydanticCustomError("one_of", "one thing")
-        if (self.email is None) == (self.push is None):
-            raise PydanticCustomError("email_or_push", "one address")
         return self
 
     def wish(self) -> Wish:
@@ -108,6 +100,23 @@ class SubscriptionIn(Strict):
             reports=self.reports,
             notices=self.notices,
         )
+
+
+class SubscriptionIn(WishIn):
+    """What somebody wants to hear of, by mail (`email`) or in a browser (`push`).
+
+    One of `report`, a circle, `polygon` or `zone`; none of them: everything.
+    """
+
+    email: Email | None = None
+    push: BrowserIn | None = None
+    language: Language = "it"
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.email is None) == (self.push is None):
+            raise PydanticCustomError("email_or_push", "one address")
+        return self
 
 
 class SubscriberPut(Strict):

@@ -65,9 +65,11 @@ def ask(
     rhythm: str,
     channel: str = "email",
     sealed: bytes | None = None,
-) -> None:
+    is_proved: bool = False,
+) -> Subscription:
     """Note a wish and write to the address by its channel: nothing is told before its owner has said yes.
 
+    Where whoever asks has proved that the address is theirs, that is the yes.
     Raises InvalidInput, NotFound; Conflict where the address has enough already.
     """
     found = _checked(session, municipality, wish)
@@ -96,7 +98,7 @@ def ask(
     if found.report_id is not None and any(one.report_id == found.report_id for one in known):
         subscription = next(one for one in known if one.report_id == found.report_id)
         if subscription.confirmed_at is not None:
-            return
+            return subscription
     elif len(known) >= MOST_EACH:
         raise Conflict("subscriptions.enough", field=channel, most=MOST_EACH)
     else:
@@ -116,7 +118,10 @@ def ask(
         )
         session.add(subscription)
         session.flush()
+    if is_proved:
+        return confirm(session, municipality.id, subscription.id)
     journey.letters(session, municipality.id, "subscription", subscription_id=subscription.id)
+    return subscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ SOMEWHERE: Final = {
     "photo_id": UUID(int=0),
     "size": "large",
     "owner": "pesaro",
+    "municipality": "pesaro",
+    "subscription_id": 1,
     "slug": "roads",
     "question_id": 1,
     "rule_id": 1,
@@ -428,6 +430,16 @@ def visit_citizen(call: Callable[..., httpx.Response], report: dict[str, Any]) -
     own = call("GET", f"{base}/reports", headers=citizen, params={"status": "open", "limit": 1}).json()
     call("GET", "/api/v1/reports/{number}/receipt", at=own["reports"][0], headers=citizen)
     call("GET", "/api/v1/reports/{number}/receipt", at=report, headers=citizen, expected=404)
+    call("GET", f"{base}/data", headers=citizen)
+    wishes = f"{base}/subscriptions"
+    wish = {"municipality": "pesaro", "report": report["number"]}
+    at = {"municipality": "pesaro"}
+    at |= {"subscription_id": call("POST", wishes, expected=201, headers=citizen, json=wish).json()["id"]}
+    call("GET", wishes, headers=citizen)
+    how = {"language": "it", "rhythm": "daily"}
+    call("PUT", f"{wishes}/{{municipality}}", at=at, headers=citizen, json=how)
+    call("DELETE", f"{wishes}/{{municipality}}/{{subscription_id}}", at=at, headers=citizen, expected=204)
+    call("DELETE", f"{wishes}/{{municipality}}", at=at, headers=citizen, expected=404)
     call("DELETE", f"{base}/session", headers=citizen, expected=204)
     begun = citizens_begin(email)
     call("DELETE", base, headers={"Authorization": f"Bearer {begun}"}, expected=204)

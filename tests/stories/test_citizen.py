@@ -268,6 +268,61 @@ def test_without_an_address_to_be_reached_at_reports_are_found_by_no_empty_addre
     assert own(client, anna) == []
 
 
+def test_who_has_proved_the_address_subscribes_without_being_asked_by_mail(
+    client: TestClient, postbox: Postbox, clerk: Callable[[], Staffer], database: str
+) -> None:
+    here = reported(client, COAST, "lampione spento", category="lamp-out", email=ANNA)
+    bruno, anna = signed_in(client, postbox, BRUNO), signed_in(client, postbox)
+    postbox.messages.clear()
+    follow = {"municipality": "pesaro", "report": here["number"]}
+    first = client.post(f"{CITIZEN}/subscriptions", headers=bruno, json=follow)
+    assert first.status_code == 201, first.text
+    assert client.post(f"{CITIZEN}/subscriptions", headers=bruno, json=follow).json()["id"] == first.json()["id"]
+    everything = {"municipality": "fano", "rhythm": "daily"}
+    client.post(f"{CITIZEN}/subscriptions", headers=bruno, json=everything)
+    clerk().change("POST", here["id"], "updates", {"text": "Arriviamo domani.", "is_public": True})
+    assert "Arriviamo domani." in plain(eventually(lambda: postbox.to(BRUNO))[0])
+    wait_for_rest(database)
+    assert len(postbox.to(BRUNO)) == 1, "no question whether he wants it"
+
+    known = client.get(f"{CITIZEN}/subscriptions", headers=bruno).json()
+    assert [(one["municipality"], one["rhythm"]) for one in known] == [("pesaro", "at_once"), ("fano", "daily")]
+    assert [one["kind"] for town in known for one in town["subscriptions"]] == ["report", "municipality"]
+    quiet = {"language": "it", "rhythm": "at_once", "quiet_from": "21:00", "quiet_until": "07:00"}
+    assert client.put(f"{CITIZEN}/subscriptions/fano", headers=bruno, json=quiet).json()["quiet_from"] == "21:00"
+    one = f"{CITIZEN}/subscriptions/pesaro/{first.json()['id']}"
+    assert client.get(f"{CITIZEN}/subscriptions", headers=anna).json() == []
+    for path in (one, f"{CITIZEN}/subscriptions/fano"):
+        assert client.delete(path, headers=anna).status_code == 404
+    assert client.delete(one, headers=bruno).status_code == 204
+    assert client.delete(f"{CITIZEN}/subscriptions/fano", headers=bruno).status_code == 204
+    assert counted(database, "subscriber") == 0, "an address with nothing to be told is forgotten"
+
+
+def test_who_asks_what_is_held_gets_all_of_it_and_nothing_of_others(
+    client: TestClient, postbox: Postbox, clerk: Callable[[], Staffer], database: str
+) -> None:
+    anna = signed_in(client, postbox)
+    contact = {"email": ANNA, "name": "Anna Bianchi", "phone": "0721 123456"}
+    here = reported(client, COAST, "lampione di Anna", contact=contact)
+    for_bruno = {"lon": FANO.lon, "lat": FANO.lat, "description": "buca di Anna", "contact": {"email": BRUNO}}
+    client.post("/api/v1/reports", json=for_bruno, headers=anna)
+    reported(client, COAST, "rifiuti di Bruno", email=BRUNO)
+    client.post(f"{CITIZEN}/subscriptions", headers=anna, json={"municipality": "pesaro"})
+    clerk().change("POST", here["id"], "updates", {"text": "fra noi", "is_public": False})
+    wait_for_rest(database)
+    answer = client.get(f"{CITIZEN}/data", headers=anna)
+    assert "attachment" in answer.headers["content-disposition"]
+    held = answer.json()
+    assert (held["citizen"]["email"], len(held["sign_ins"])) == (ANNA, 1)
+    assert [report["description"] for report in held["reports"]] == ["lampione di Anna", "buca di Anna"]
+    assert [report["contact"] for report in held["reports"]] == [contact | {"language": "it"}, None]
+    assert [one["kind"] for town in held["subscriptions"] for one in town["subscriptions"]] == ["municipality"]
+    assert [(letter["report"], letter["state"]) for letter in held["letters"]] == [(here["number"], "sent")]
+    for others in (BRUNO, "rifiuti", "fra noi"):
+        assert others not in answer.text
+
+
 @pytest.fixture
 def clerk(client: TestClient) -> Callable[[], Staffer]:
     """The clerk of the front desk in Pesaro."""
