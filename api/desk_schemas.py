@@ -25,6 +25,7 @@ from api.schemas import (
     ZoneOut,
 )
 from api.search_schemas import Searched
+from city.outside.mail_status import Bounce
 from city.records.saved_filters import LONGEST_NAME
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.reports.checks import box
@@ -195,17 +196,45 @@ class DeskPhoto(BaseModel):
     is_public: bool
 
 
-class DeliveryOut(BaseModel):
-    """A message and its fate."""
+class Fate(BaseModel):
+    """What became of a message.
 
+    `dropped_for` says why it was not sent: `paused`, its address takes nothing; `moot`, there was nothing left to say.
+    `bounce` says what came back: `hard`, the address takes nothing; `soft`, given up this time; `delayed`, still being
+    tried; `ours`, mail of ours is not wanted there; `complaint`, called spam. `status` is the code (RFC 3463) that came
+    with it. `opened_at` and `openings` are kept only where the installation notes opened links.
+    """
+
+    state: Literal["queued", "sent", "refused", "dropped", "bounced"]
+    attempts: int
+    problem: str | None
+    dropped_for: Literal["paused", "moot"] | None
+    bounce: Bounce | None
+    status: str | None
+    bounced_at: datetime | None
+    opened_at: datetime | None
+    openings: int
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class DeliveryOut(Fate):
+    """A message and its fate; `resends` names the one that it repeats."""
+
+    id: UUID
     kind: str
     channel: str
     subject: str
-    state: Literal["queued", "sent", "refused", "dropped"]
-    attempts: int
-    problem: str | None
-    created_at: datetime
-    sent_at: datetime | None
+    resends: UUID | None
+
+
+class Unreachable(BaseModel):
+    """Since when mail to the reporter is not sent any more, and why; `pause` is what is lifted to try again."""
+
+    pause: int
+    since: datetime
+    bounce: Bounce
+    status: str
 
 
 class NearReport(BaseModel):
@@ -282,6 +311,8 @@ class DeskReportFull(DeskReport):
     timeline: list[StaffTimelineEntry]
     photos: list[DeskPhoto]
     deliveries: list[DeliveryOut]
+    unreachable: Unreachable | None
+    """Only where the reporter's address takes no mail."""
     near_duplicates: list[NearReport]
     together: Together
     handovers: list[HandoverOut]

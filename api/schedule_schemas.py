@@ -47,7 +47,7 @@ class LetterOut(BaseModel):
     """What became of one letter."""
 
     address: str
-    state: Literal["queued", "sent", "refused", "dropped"]
+    state: Literal["queued", "sent", "refused", "dropped", "bounced"]
     attempts: int
     problem: str | None
     sent_at: datetime | None

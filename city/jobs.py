@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, Integer, SmallInteger, func, text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, Integer, SmallInteger, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from city.database import Base, WriteSession, app_engine
+from city.database import Base, ReadSession, WriteSession, app_engine
 
 CHANNEL: Final = "lampione_job"
 WAITING: Final = 0
@@ -73,6 +73,13 @@ def promise(
     )
     session.promised.append((actor, arguments))
     session.after_commit(bell.ring)
+
+
+def is_promised(session: ReadSession, actor: str) -> bool:
+    """Whether a job of this actor is still to be done, or being done."""
+    return (
+        session.scalar(select(Job.id).where(Job.actor == actor, Job.state.in_((WAITING, LEASED))).limit(1)) is not None
+    )
 
 
 class Bell:

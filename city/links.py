@@ -15,6 +15,7 @@ from city.errors import NotFound
 from city.settings import settings
 
 _PROOF_BYTES: Final = 16
+_SHORT_PROOF_BYTES: Final = 10
 
 
 def made(purpose: str, named: bytes) -> str:
@@ -30,6 +31,23 @@ def opened(purpose: str, token: str) -> bytes:
         raise NotFound("problem.link_not_good", field="token") from None
     named, proof = raw[:-_PROOF_BYTES], raw[-_PROOF_BYTES:]
     if len(raw) <= _PROOF_BYTES or not hmac.compare_digest(proof, _proof(purpose, named)):
+        raise NotFound("problem.link_not_good", field="token")
+    return named
+
+
+def made_of_letters(purpose: str, named: bytes) -> str:
+    """As `made`, of small letters and figures only, proven by 80 bits: mail servers may change capital letters."""
+    return base64.b32encode(named + _proof(purpose, named)[:_SHORT_PROOF_BYTES]).decode().rstrip("=").lower()
+
+
+def opened_of_letters(purpose: str, token: str) -> bytes:
+    """What such a token names. Raises NotFound where we have not made it for this purpose."""
+    try:
+        raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+    except (ValueError, binascii.Error):
+        raise NotFound("problem.link_not_good", field="token") from None
+    named, proof = raw[:-_SHORT_PROOF_BYTES], raw[-_SHORT_PROOF_BYTES:]
+    if len(raw) <= _SHORT_PROOF_BYTES or not hmac.compare_digest(proof, _proof(purpose, named)[:_SHORT_PROOF_BYTES]):
         raise NotFound("problem.link_not_good", field="token")
     return named
 

@@ -20,6 +20,8 @@ from city.texts import LANGUAGES
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET: Final = 32
+LONGEST_BOUNCE_NAME: Final = 15
+"""A token of 48 letters and a plus follow, and what stands before the @ has at most 64."""
 LIMITS: Final = {
     "threads": (1, 200),
     "reports_per_hour": (0, 100_000),
@@ -51,6 +53,14 @@ class Settings(BaseSettings):
     mail_url: str = ""
     """`smtp://user:password@host:587?starttls=1`, `smtps://host`, or `file:///folder`; default: ./var/mail."""
     mail_from: str = "Lampione <lampione@localhost>"
+    bounce_address: str = ""
+    """Where mails that cannot be delivered come back to, such as `bounces@comune.example.org`: the server must take
+    `bounces+anything@…` too. Default: to the sender."""
+    bounces: str = ""
+    """Where to read them: `imaps://user:password@host/INBOX`, `imap://…?starttls=1`, `maildir:///folder`; default:
+    nowhere (see `./lampione bounce` for a pipe)."""
+    note_opened_links: bool = False
+    """Whether it is noted that somebody has opened the link of a mail."""
     photo_store: str = ""
     """`file:///folder` or `s3://bucket/prefix`; default: ./var/photos."""
     geocoder_url: str = ""
@@ -120,6 +130,7 @@ class Settings(BaseSettings):
         name, _, domain = parseaddr(self.mail_from)[1].partition("@")
         if not (name and domain and self.mail_from.isprintable()):
             raise SettingsError("settings.mail_from")
+        self._check_bounces()
         if urlsplit(self.photos).scheme not in {"s3", "file"}:
             raise SettingsError("settings.photo_store")
         if self.geocoder_url:
@@ -128,6 +139,16 @@ class Settings(BaseSettings):
                 raise SettingsError("settings.geocoder_url")
         if self.language not in LANGUAGES:
             raise SettingsError("settings.language", value=self.language, known=", ".join(LANGUAGES))
+
+    def _check_bounces(self) -> None:
+        name, _, domain = self.bounce_address.partition("@")
+        if self.bounce_address and not (0 < len(name) <= LONGEST_BOUNCE_NAME and domain and "+" not in name):
+            raise SettingsError("settings.bounce_address", longest=LONGEST_BOUNCE_NAME)
+        place = urlsplit(self.bounces)
+        if self.bounces and not (
+            (place.scheme in {"imap", "imaps"} and place.hostname) or (place.scheme == "maildir" and place.path)
+        ):
+            raise SettingsError("settings.bounces")
 
     def _check_figures(self) -> None:
         for name, (least, most) in LIMITS.items():

@@ -20,7 +20,9 @@ FILL = said("cli.panel_fill")
 KEEP = said("cli.panel_keep")
 DEVELOP = said("cli.panel_develop")
 
-ORDER = "demo up create import zones routing migrate roles train evaluate jobs tiles report test check openapi bench"
+ORDER = (
+    "demo up create import zones routing migrate roles train evaluate jobs tiles bounce report test check openapi bench"
+)
 
 
 class Ordered(TyperGroup):
@@ -231,6 +233,14 @@ def rerun_jobs(
         raise typer.BadParameter(said("cli.jobs_which"))
     with installation.ready(), provincial() as session:
         console.print(said("cli.jobs_again", count=dead_letters.rerun(session, None if everything else ids)))
+
+
+@app.command("bounce", help=said("cli.bounce"), rich_help_panel=KEEP)
+def take_bounce() -> None:
+    """A mail that came back; exit code 75 (try again later) where it cannot be noted now."""
+    from commands import bounces
+
+    raise typer.Exit(bounces.take(console, sys.stdin.buffer))
 
 
 @app.command("report", help=said("cli.report"), rich_help_panel=KEEP)

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ REPORT_TABLES = (
     "question, feedback, dialogue_terms,"
     " tiding, report_told, subscription_cell, subscription, subscriber,"
     " field_operation, crew_spell, photo_upload,"
-    " job, client_request, training_pair, delivery, photo, timeline_entry, reporter, report, tile_cell, tile_delta,"
+    " job, client_request, training_pair, paused_address, delivery, photo, timeline_entry, reporter, report,"
+    " tile_cell, tile_delta,"
     " tile_fold, stream_ticket, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
     " report_schedule, watcher, mention, saved_filter, stack_run,"
     " search_due, report_text, search_word, search_gram,"
@@ -88,6 +90,8 @@ def _environment(cluster: Cluster, name: str, variable: Path, **more: str) -> di
         "LAMPIONE_SECRET": "0123456789abcdef0123456789abcdef",
         "LAMPIONE_VAR": str(variable),
         "LAMPIONE_PUBLIC_URL": "http://lampione.test",
+        "LAMPIONE_BOUNCE_ADDRESS": "bounces@lampione.test",
+        "LAMPIONE_BOUNCES": f"maildir://{variable}/bounces",
         **more,
     }
 
@@ -160,15 +164,19 @@ def _post() -> Iterator[tuple[Postbox, str]]:
 
 
 @pytest.fixture
-def postbox(_post: tuple[Postbox, str]) -> Iterator[Postbox]:
+def postbox(_post: tuple[Postbox, str], variable: Path) -> Iterator[Postbox]:
     """What the SMTP server has taken during this test."""
     box = _post[0]
+    box.maildir = variable / "bounces"
+    shutil.rmtree(box.maildir, ignore_errors=True)
     box.messages.clear()
     box.refusing.clear()
     box.silent.clear()
+    box.bouncing.clear()
     yield box
     box.refusing.clear()
     box.silent.clear()
+    box.bouncing.clear()
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi.testclient import TestClient
 
+BOUNCES = Path(__file__).parent / "data" / "bounces"
 PASSWORD = "una password di prova"  # noqa: S105  (of test accounts only)
 PATIENCE_SECONDS = 20.0
 
@@ -46,6 +48,12 @@ class Postbox:
     messages: list[EmailMessage] = field(default_factory=list)
     refusing: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    bouncing: dict[str, str] = field(default_factory=dict)
+    """Of these addresses mail is taken, and comes back in that form of `tests/data/bounces`."""
+    senders: dict[str, str] = field(default_factory=dict)
+    """The envelope's sender of each address' last mail."""
+    maildir: Path | None = None
+    """Where what comes back lies."""
 
     async def handle_RCPT(  # noqa: N802  (aiosmtpd's name)
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -64,11 +72,31 @@ class Postbox:
         message = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.messages.append(message)
+        for address in envelope.rcpt_tos:
+            self.senders[address] = envelope.mail_from or ""
+            if address in self.bouncing:
+                self.give_back(address)
         return "250 kept"
+
+    def give_back(self, address: str, form: str | None = None, token: str | None = None) -> None:
+        """Write what a server sends when it could not deliver the last mail to `address`."""
+        assert self.maildir is not None
+        token = token or self.senders[address].partition("+")[2].partition("@")[0]
+        new = self.maildir / "new"
+        new.mkdir(parents=True, exist_ok=True)
+        (new / f"{time.time_ns()}.test").write_bytes(returned(form or self.bouncing[address], token, address))
 
     def to(self, address: str) -> list[EmailMessage]:
         """The messages for one address, oldest first."""
         return [message for message in self.messages if address in str(message["To"])]
+
+
+def returned(form: str, token: str, to: str) -> bytes:
+    """A mail of `tests/data/bounces`, about the delivery that `token` proves."""
+    words = (BOUNCES / f"{form}.eml").read_text("utf-8")
+    for field_, value in (("token", token), ("id", f"{token}@lampione.example.org"), ("to", to)):
+        words = words.replace(f"{{{field_}}}", value)
+    return words.encode()
 
 
 @dataclass

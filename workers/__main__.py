@@ -2,6 +2,7 @@
 
 from workers.duties import CHORES
 from workers.handover_duties import HANDOVER_CHORES
+from workers.mail_duties import MAIL_CHORES
 from workers.run import main
 
-main((*CHORES, *HANDOVER_CHORES))
+main((*CHORES, *HANDOVER_CHORES, *MAIL_CHORES))

@@ -71,6 +71,6 @@ def broker() -> PostgresBroker:
     """
     made = make_broker(settings().database_url, worker_settings())
     dramatiq.set_broker(made)
-    for name in ("workers.actors", "workers.citizen_actors", "workers.handover_actors"):
+    for name in ("workers.actors", "workers.citizen_actors", "workers.handover_actors", "workers.mail_actors"):
         importlib.import_module(name)
     return made

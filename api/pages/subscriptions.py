@@ -108,7 +108,7 @@ def _changed(token: str, form: _Form) -> Response:
             language = form.chosen
             first, last = _hour(form.quiet_from), _hour(form.quiet_until)
             quiet = (first, last) if first is not None and last is not None else None
-            subscribing.change(subscriber, language=language, rhythm=form.rhythm, quiet=quiet)
+            subscribing.change(session, subscriber, language=language, rhythm=form.rhythm, quiet=quiet)
     return _kept(token, text("subscriptions.saved", language=language))
 
 
@@ -162,9 +162,10 @@ def unsubscribed(request: Request, token: str) -> Response:
 
     def act() -> Response:
         named = links.opened("unsubscribe", token)
-        municipality_id = int.from_bytes(named[16:])
+        municipality_id = int.from_bytes(named[16:20])
+        subscriber_id = UUID(bytes=named[20:]) if named[20:] else None
         with writing(municipality_id) as session:
-            subscribing.unsubscribe(session, municipality_id, UUID(bytes=named[:16]))
+            subscribing.unsubscribe(session, municipality_id, UUID(bytes=named[:16]), subscriber_id)
         return _page(language_of(request), text("subscriptions.ended", language=language_of(request)))
 
     return _told(request, act)

@@ -57,7 +57,7 @@ def change_how(municipality: Slug, body: SubscriberPut, citizen: Citizen) -> Sub
     here = _municipality(municipality)
     with writing(here.id) as session:
         subscriber, wishes = own_subscriptions.asked_for_here(session, here.id, citizen.email)
-        subscribing.change(subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
+        subscribing.change(session, subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
         session.flush()
         return shown(session, here.id, subscriber, wishes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import datetime, time
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -15,7 +15,7 @@ from api import visitor
 from api.schemas import Degrees, Line, Slug, Strict
 from city import pacing
 from city.database import ReadSession, reading, writing
-from city.messages import push, subscribing
+from city.messages import pausing, push, subscribing
 from city.messages.subscribing import Wish
 from city.messages.subscription_tables import Subscriber, Subscription
 from city.messages.tidings import key_of
@@ -173,6 +173,8 @@ class SubscriberOut(BaseModel):
     rhythm: Rhythm
     quiet_from: str | None
     quiet_until: str | None
+    paused_at: datetime | None
+    """Since when nothing is sent, because the address took no mail; whatever is saved here lifts the pause."""
     subscriptions: list[SubscriptionListed]
 
 
@@ -242,7 +244,7 @@ def change_how(token: Key, body: SubscriberPut) -> SubscriberOut:
     municipality_id, subscriber_id = subscribing.home_of(token)
     with writing(municipality_id) as session:
         subscriber, subscriptions = subscribing.subscriber(session, municipality_id, subscriber_id)
-        subscribing.change(subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
+        subscribing.change(session, subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
         session.flush()
         return shown(session, municipality_id, subscriber, subscriptions)
 
@@ -270,6 +272,7 @@ def shown(
 ) -> SubscriberOut:
     """A subscriber as they see themselves."""
     municipality = view.fresh(session).municipalities[municipality_id]
+    pause = pausing.paused(session, municipality_id, subscriber.address)
     return SubscriberOut.model_validate(
         {
             "municipality": municipality.slug,
@@ -277,6 +280,7 @@ def shown(
             "rhythm": subscriber.rhythm,
             "quiet_from": subscriber.quiet_from and subscriber.quiet_from.isoformat("minutes"),
             "quiet_until": subscriber.quiet_until and subscriber.quiet_until.isoformat("minutes"),
+            "paused_at": pause and pause.paused_at,
             "subscriptions": [listed(session, municipality, one, subscriber.language) for one in subscriptions],
         }
     )

@@ -8,6 +8,7 @@ from typing import Final
 from city.database import WriteSession
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
+from city.messages.return_address import sender
 from city.messages.tables import Delivery
 from city.outside.mail import mailer
 from city.registry.view import MunicipalityView
@@ -17,7 +18,7 @@ Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 
 
 def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
-    return mailer().send(as_mail(municipality, delivery, letter))
+    return mailer().send(as_mail(municipality, delivery, letter), sender(delivery))
 
 
 CHANNELS: Final[dict[str, Channel]] = {"email": _by_mail, "push": by_push}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from city.database import WriteSession
 from city.errors import Unavailable
@@ -109,12 +109,12 @@ def _by_mail(session: WriteSession, municipality: MunicipalityView, handover: Ha
         return Outcome(problem)
     session.flush()
     refused = session.scalar(
-        select(Delivery.problem)
+        select(func.coalesce(Delivery.problem, Delivery.dropped_for))
         .where(
             Delivery.municipality_id == municipality.id,
             Delivery.kind == name,
             Delivery.about == about,
-            Delivery.state == "refused",
+            (Delivery.state == "refused") | (Delivery.dropped_for == "paused"),
         )
         .limit(1)
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from city.messages.return_address import token
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.settings import settings
@@ -79,7 +80,7 @@ def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: L
     message["To"] = delivery.address
     message["Date"] = format_datetime(datetime.now(UTC))
     domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
-    message["Message-ID"] = f"<{delivery.id}@{domain}>"
+    message["Message-ID"] = f"<{token(delivery) if municipality else delivery.id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     if reply_to := letter.reply_to or (municipality.email if municipality else ""):
         message["Reply-To"] = reply_to

@@ -17,10 +17,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
 from city.errors import Refused, Unavailable
+from city.messages import pausing
 from city.messages.channels import CHANNELS
 from city.messages.letter import Letter
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
+from city.outside.mail_status import judged
 from city.registry.view import MunicipalityView
 
 About = Mapping[str, Any]
@@ -113,17 +115,26 @@ def post(
     """
     problem = None
     for delivery in waiting:
+        if delivery.channel == "email" and pausing.paused(session, municipality.id, delivery.address):
+            _drop(delivery, "paused")
+            continue
         delivery.attempts += 1
         try:
             letter = compose(session, municipality, delivery)
             if letter is None:
-                delivery.state = "dropped"
+                _drop(delivery, "moot")
                 continue
             delivery.subject = letter.subject
             delivery.receipt = CHANNELS[delivery.channel](session, municipality, delivery, letter)
             delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
         except Refused as error:
             delivery.state, delivery.problem = "refused", str(error)
+            if status := error.values.get("status"):
+                pausing.note(session, delivery, judged(str(status)), str(status))
         except Unavailable as error:
             problem = delivery.problem = str(error)
     return problem
+
+
+def _drop(delivery: Delivery, why: str) -> None:
+    delivery.state, delivery.dropped_for, delivery.problem = "dropped", why, None

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from city import links
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.messages import pausing
 from city.messages.letter import Letter
 from city.messages.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
 from city.messages.posting import About, Kind
@@ -265,13 +266,18 @@ def subscriber(
     return found, [one for one in _subscriptions(session, found) if one.confirmed_at is not None]
 
 
-def change(found: Subscriber, *, language: str, rhythm: str, quiet: tuple[time, time] | None) -> None:
-    """How somebody wants to be told from now on. Raises InvalidInput where the quiet hours are none."""
+def change(
+    session: WriteSession, found: Subscriber, *, language: str, rhythm: str, quiet: tuple[time, time] | None
+) -> None:
+    """How somebody wants to be told from now on; if the address was paused, it is so no more.
+
+    Raises InvalidInput where the quiet hours are none.
+    """
     if quiet is not None and quiet[0] == quiet[1]:
         raise InvalidInput("subscriptions.quiet", field="quiet_until")
     found.language, found.rhythm = language, rhythm
     found.quiet_from, found.quiet_until = quiet or (None, None)
-    found.paused_at = None
+    pausing.lift(session, found.municipality_id, found.address)
 
 
 def end(session: WriteSession, found: Subscriber, subscription_id: int | None) -> None:
@@ -287,15 +293,19 @@ def end(session: WriteSession, found: Subscriber, subscription_id: int | None) -
         session.flush()
 
 
-def unsubscribe(session: WriteSession, municipality_id: int, delivery_id: UUID) -> None:
-    """End what a mail was sent for (RFC 8058). Harmless where it has ended."""
+def unsubscribe(session: WriteSession, municipality_id: int, delivery_id: UUID, subscriber_id: UUID | None) -> None:
+    """End what a mail was sent for (RFC 8058); where the mail is forgotten, all that its reader has asked for.
+
+    Harmless where it has ended.
+    """
     delivery = session.get(Delivery, (municipality_id, delivery_id))
-    if delivery is None:
+    if delivery is not None and "subscriber" in delivery.about:
+        subscriber_id = UUID(delivery.about["subscriber"])
+    found = session.get(Subscriber, (municipality_id, subscriber_id)) if subscriber_id else None
+    if found is None:
         return
-    found = session.get(Subscriber, (municipality_id, UUID(delivery.about["subscriber"])))
-    for subscription_id in delivery.about.get("subscriptions", []) if found else []:
-        if found is not None:
-            end(session, found, subscription_id)
+    for subscription_id in delivery.about.get("subscriptions", []) if delivery else [None]:
+        end(session, found, subscription_id)
 
 
 def forget_unconfirmed(session: WriteSession) -> None:

@@ -48,8 +48,6 @@ class Subscriber(Base):
     quiet_from: Mapped[time | None] = mapped_column(Time)
     """From when to when nothing is sent, by the municipality's clock; may pass midnight."""
     quiet_until: Mapped[time | None] = mapped_column(Time)
-    paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Since when nothing is sent, because the address takes nothing."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

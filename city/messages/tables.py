@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKeyConstraint, Index, SmallInteger, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,11 +31,23 @@ class Delivery(Base):
         ForeignKeyConstraint(
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
-        CheckConstraint("state IN ('queued', 'sent', 'refused', 'dropped')", name="state"),
-        Index("delivery_once_unique", "municipality_id", "entry_id", "report_id", "address", unique=True),
+        CheckConstraint("state IN ('queued', 'sent', 'refused', 'dropped', 'bounced')", name="state"),
+        CheckConstraint("bounce IN ('hard', 'soft', 'delayed', 'ours', 'complaint')", name="bounce"),
+        Index(
+            "delivery_once_unique",
+            "municipality_id",
+            "entry_id",
+            "report_id",
+            "address",
+            unique=True,
+            postgresql_where=text("resends IS NULL"),
+        ),
         CheckConstraint("kind = 'report' OR once IS NOT NULL", name="once"),
         Index("delivery_kind_once_unique", "municipality_id", "once", unique=True),
         Index("delivery_report_index", "municipality_id", "report_id"),
+        Index("delivery_log_index", "municipality_id", "created_at", "id"),
+        Index("delivery_bounced_index", "municipality_id", "bounced_at", postgresql_where=text("bounce IS NOT NULL")),
+        Index("delivery_known_index", "created_at", postgresql_where=text("address <> ''")),
         Index(
             "delivery_queued_index",
             "municipality_id",
@@ -53,6 +75,7 @@ class Delivery(Base):
     channel: Mapped[str] = mapped_column(server_default="email")
     """One of `city.messages.channels`."""
     address: Mapped[str]
+    """Forgotten, with all of the row that is not needed any more, after some months: see `forgetting`."""
     language: Mapped[str]
     subject: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="queued")
@@ -61,5 +84,33 @@ class Delivery(Base):
     """What the mail server said last, without the address."""
     receipt: Mapped[str | None]
     """Message-ID, or the local twin's file."""
+    dropped_for: Mapped[str | None]
+    """Why it was not sent: `paused`, its address takes nothing; `moot`, there was nothing left to say."""
+    bounce: Mapped[str | None]
+    """What came back, as `city.outside.mail_status` judges it."""
+    status: Mapped[str | None]
+    """The status code (RFC 3463) that came with it."""
+    bounced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    opened_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When its link was opened first, where that is noted, and how often since."""
+    openings: Mapped[int] = mapped_column(server_default="0")
+    resends: Mapped[UUID | None]
+    """The delivery that this one repeats."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PausedAddress(Base):
+    """An address that takes no mail: nothing is sent there by this municipality until somebody lifts the pause."""
+
+    __tablename__ = "paused_address"
+    __table_args__ = (Index("paused_address_unique", "municipality_id", "address", unique=True),)
+
+    municipality_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    address: Mapped[str]
+    """In small letters."""
+    bounce: Mapped[str]
+    """`hard`, or `soft` where it was several times."""
+    status: Mapped[str]
+    paused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

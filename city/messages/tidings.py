@@ -69,7 +69,11 @@ _NOTE: Final = f"""
   ) AS told
   JOIN subscriber ON subscriber.municipality_id = %(municipality_id)s AND subscriber.id = told.subscriber_id
   CROSS JOIN (SELECT now() AT TIME ZONE %(zone)s AS at) AS local
-  WHERE subscriber.paused_at IS NULL AND lower(subscriber.address) IS DISTINCT FROM lower(%(reporter)s)
+  WHERE NOT EXISTS (
+      SELECT FROM paused_address AS paused
+      WHERE paused.municipality_id = %(municipality_id)s AND paused.address = lower(subscriber.address)
+    )
+    AND lower(subscriber.address) IS DISTINCT FROM lower(%(reporter)s)
   ON CONFLICT DO NOTHING
 """  # noqa: S608
 
@@ -191,13 +195,13 @@ def _compose(session: WriteSession, municipality: MunicipalityView, delivery: De
         )
     )
     reports = {row[0]: (row[2], row[3]) for row in rows if row[1] in still}
-    if subscriber is None or subscriber.paused_at is not None or not reports:
+    if subscriber is None or not reports:
         return None
     letter = _letter(session, municipality, subscriber, reports)
     if letter is None:
         return None
     delivery.about = {**delivery.about, "subscriptions": sorted(still)}
-    token = links.made("unsubscribe", delivery.id.bytes + municipality.id.to_bytes(4))
+    token = links.made("unsubscribe", delivery.id.bytes + municipality.id.to_bytes(4) + subscriber.id.bytes)
     return replace(letter, unsubscribe=f"{settings().public_url.rstrip('/')}/unsubscribe/{token}")
 
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from city.errors import LampioneError, Refused, Unavailable
+from city.outside.mail_status import status_in
 from city.settings import settings
 
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
@@ -24,8 +25,11 @@ _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 class Mailer(Protocol):
     """Something that takes messages away."""
 
-    def send(self, message: EmailMessage) -> str:
-        """Hand `message` over and give its receipt. Raises Unavailable (try later) and Refused (never)."""
+    def send(self, message: EmailMessage, sender: str | None = None) -> str:
+        """Hand `message` over and give its receipt; it comes back to `sender`, or (None) to whom it is from.
+
+        Raises Unavailable (try later) and Refused (never); its value `status` judges the recipient's address.
+        """
         ...
 
 
@@ -41,14 +45,14 @@ class SmtpMailer:
         self._starttls = parse_qs(parts.query).get("starttls", ["0"])[0] == "1"
         self._timeout = timeout_seconds
 
-    def send(self, message: EmailMessage) -> str:
+    def send(self, message: EmailMessage, sender: str | None = None) -> str:
         """One connection a message: a small office's provider closes idle ones."""
         try:
             with self._connect() as server:
-                server.send_message(message)
+                server.send_message(message, from_addr=sender)
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
-            raise _refusal(code, words) from error
+            raise _refusal(code, words, of_recipient=True) from error
         except smtplib.SMTPResponseException as error:
             raise _refusal(error.smtp_code, error.smtp_error) from error
         except smtplib.SMTPNotSupportedError as error:
@@ -77,25 +81,27 @@ class FolderMailer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, message: EmailMessage) -> str:
-        """Write the file whole or not at all."""
+    def send(self, message: EmailMessage, sender: str | None = None) -> str:
+        """Write the file whole or not at all, headed as a mail that has arrived."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{str(message['Message-ID']).strip('<>').split('@')[0]}.eml"
         draft = path.with_suffix(".part")
         try:
-            draft.write_bytes(message.as_bytes())
+            draft.write_bytes((f"Return-Path: <{sender}>\n" if sender else "").encode() + message.as_bytes())
             draft.replace(path)
         except OSError as error:
             raise Unavailable("mail.silent", problem=error.strerror or "OSError") from error
         return str(path)
 
 
-def _refusal(code: int, words: bytes | str) -> LampioneError:
+def _refusal(code: int, words: bytes | str, *, of_recipient: bool = False) -> LampioneError:
     said = words.decode(errors="replace") if isinstance(words, bytes) else words
-    # What the server says may quote the address: only its code is kept.
+    # What the server says may quote the address: only its codes are kept.
     status = next((part for part in said.split() if _ENHANCED.fullmatch(part)), "")
     problem = f"{code} {status}".strip()
-    return Refused("mail.refused", problem=problem) if code >= 500 else Unavailable("mail.silent", problem=problem)  # noqa: PLR2004
+    if code < 500:  # noqa: PLR2004
+        return Unavailable("mail.silent", problem=problem)
+    return Refused("mail.refused", problem=problem, status=status_in(f"{code} {said}") if of_recipient else "")
 
 
 @cache

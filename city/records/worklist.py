@@ -8,7 +8,7 @@ from uuid import UUID
 
 from city.database import ReadSession
 from city.errors import NotFound
-from city.records import field_work, handed, parts
+from city.records import deliveries, field_work, handed, parts
 from city.registry.rights import STANDING, Right, Staff, Standing
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
@@ -71,7 +71,8 @@ def one(
         **_watched(session, municipality, staff, report_id),
         "timeline": history(session, municipality.id, report_id, internal=True),
         "photos": _photos(session, municipality, report_id),
-        "deliveries": _deliveries(session, municipality, report_id),
+        "deliveries": deliveries.of_report(session, municipality, report_id),
+        "unreachable": deliveries.unreachable(session, municipality, report_id),
         "near_duplicates": _near(session, municipality, staff, report, place),
         "together": groups.seen(session, municipality.id, report_id, report["master_id"]),
         "handovers": handed.of_report(session, municipality.id, report_id),
@@ -150,19 +151,6 @@ def _photos(session: ReadSession, municipality: MunicipalityView, report_id: UUI
     )
     names = ("id", "state", "width", "height", "taken_at", "metres_away", "is_far", "is_public")
     return [dict(zip(names, row, strict=True)) | {"id": str(row[0]), "taken_at": _iso(row[4])} for row in rows]
-
-
-def _deliveries(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
-    """The fate of every message; the address itself is a right of its own and not repeated here."""
-    rows = session.raw.execute(
-        "SELECT kind, channel, subject, state, attempts, problem, created_at, sent_at FROM delivery"
-        " WHERE municipality_id = %s AND report_id = %s ORDER BY created_at, entry_id",
-        (municipality.id, report_id),
-    )
-    names = ("kind", "channel", "subject", "state", "attempts", "problem")
-    return [
-        dict(zip(names, row[:6], strict=True)) | {"created_at": _iso(row[6]), "sent_at": _iso(row[7])} for row in rows
-    ]
 
 
 def _near(

@@ -17,6 +17,7 @@
 | a body has not been asked long | `ask_handover`                                                |
 | the office called one back     | `call_back_handover`                                          |
 | a hand-over came back          | `send_letters` to the office                                  |
+| mails may have come back       | `read_bounces`                                                |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
@@ -146,6 +147,11 @@ def after_asking_for_code(session: WriteSession, code_id: UUID) -> None:
 def after_gathering(session: WriteSession, municipality_id: int, channel: str) -> None:
     """What follows when letters to subscribers are put down."""
     promise(session, "send_tidings", municipality_id=municipality_id, channel=channel)
+
+
+def after_coming_back_by_mail(session: WriteSession) -> None:
+    """What follows when mails may lie in the mailbox of those that came back."""
+    promise(session, "read_bounces")
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

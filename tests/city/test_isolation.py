@@ -196,6 +196,10 @@ _ROWS = (
         " VALUES (%(town)s, %(report)s, 1, 'anna@example.org', 'it', 'Ricevuta')"
     ),
     (
+        "INSERT INTO paused_address (municipality_id, address, bounce, status)"
+        " VALUES (%(town)s, 'anna@example.org', 'hard', '5.1.1')"
+    ),
+    (
         "INSERT INTO watcher (municipality_id, person_id, report_id, told_id)"
         " VALUES (%(town)s, %(person)s, %(report)s, 1)"
     ),
