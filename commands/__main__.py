@@ -79,12 +79,9 @@ def up(
     with installation.ready():
         seeding.ensure_classifier(lambda _key, _share: None)
         seeding.ensure_taxonomy()
-        with serving.serving(host=host, port=port, processes=processes) as address:
-            if not view.load().municipalities:
-                console.print(said("serving.empty"))
-            console.print(said("serving.at", address=address))
-            serving.wait_for_end()
-    console.print(said("serving.stopped"))
+        if not view.load().municipalities:
+            console.print(said("serving.empty"))
+        serving.become_supervisor(host=host, port=port, processes=processes)
 
 
 @app.command(

@@ -21,7 +21,8 @@ from city.registry import view
 from city.settings import PROJECT, settings
 from commands import migrating, seeding
 from commands.cluster import Cluster
-from commands.serving import HOST, TIED, free_port, web_server
+from commands.serving import HOST, free_port, web_server
+from commands.supervisor import TIED
 
 FOLDER: Final = PROJECT / "var" / "bench"
 READY_WITHIN_SECONDS: Final = 30.0

@@ -133,6 +133,8 @@ class Cluster:
             except BaseException:
                 self._let_go()
                 raise
+            # The keeper must not have it, but if this process becomes another program, the use goes on.
+            os.set_inheritable(self._use, True)
 
     def stop(self) -> None:
         """End the use of the server; if nobody else uses it, return when it has stopped.

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from city.settings import settings
 from city.texts import said
-from commands import installation, seeding, serving
+from commands import installation, seeding, serving, supervisor
 from commands.journey import CLERK, Journey, Step, play
 
 
@@ -32,7 +32,7 @@ def run(*, once: bool, as_json: bool, host: str, port: int | None) -> int:
                 _summarise(console, journey, address, password)
             if not once:
                 console.print(said("serving.at", address=address))
-                serving.wait_for_end()
+                supervisor.wait_for_end()
     return 0 if journey.ok else 1
 
 

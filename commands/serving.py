@@ -1,79 +1,69 @@
-"""Serve: the API and a worker as children of this process, which watches over them and ends with them."""
+"""Serve: the API and a worker as children of this process, or of the small one that it becomes."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from city.errors import Conflict, Unavailable
 from city.settings import PROJECT, settings
 from city.texts import said
+from commands import supervisor
+from commands.supervisor import Child
 
 HOST: Final = "127.0.0.1"
 FIRST_PORT: Final = 8080
-READY_WITHIN_SECONDS: Final = 60.0
-END_WITHIN_SECONDS: Final = 40.0
-RESTART_AFTER_SECONDS: Final = 1.0
-TIED: Final = ("setpriv", "--pdeathsig", "TERM")
-"""A child goes when its parent is gone, however that came about."""
-
-
-class Child(threading.Thread):
-    """One process that is started again whenever it ends by itself."""
-
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
-        super().__init__(name=name, daemon=True)
-        self._command = [*TIED, *command]
-        self._log = log
-        self._ending = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.restarts = 0
-
-    def run(self) -> None:
-        """Keep it running until `end`."""
-        while not self._ending.is_set():
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=PROJECT, start_new_session=True
-                )
-            self._process.wait()
-            if not self._ending.wait(RESTART_AFTER_SECONDS):
-                self.restarts += 1
-                print(said("serving.restarted", name=self.name, log=self._log), file=sys.stderr)
-
-    def ask_to_end(self) -> None:
-        """Ask it to end in order."""
-        self._ending.set()
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-
-    def end(self) -> None:
-        """Wait for the end; make it, where it takes too long."""
-        if self._process is not None:
-            try:
-                self._process.wait(END_WITHIN_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        self.join(5)
 
 
 @contextmanager
-def serving(*, host: str = HOST, port: int | None = None, processes: int = 1) -> Iterator[str]:
+def serving(*, host: str = HOST, port: int | None = None) -> Iterator[str]:
     """API and worker, started and ready; the address to open. Both end with the block.
 
     Raises Conflict where the wanted port is taken, Unavailable where they do not come up.
     """
+    chosen, address = _prepared(host, port)
+    children = [Child(restarted=_restarted(), **child) for child in _children(host, chosen)]
+    for child in children:
+        child.start()
+    try:
+        if not supervisor.come_up(_here(host), chosen, children):
+            raise Unavailable("serving.not_ready", log=_logs())
+        yield address
+    finally:
+        supervisor.end(children)
+
+
+def become_supervisor(*, host: str, port: int, processes: int) -> NoReturn:
+    """Serve until the end, as another program in this process: all that was loaded to prepare it is let go.
+
+    The use of the private cluster goes on with it. Raises Conflict where the port is taken.
+    """
+    _, address = _prepared(host, port)
+    plan = {
+        "children": _children(host, port, processes),
+        "host": _here(host),
+        "port": port,
+        "sentences": {
+            "restarted": _restarted(),
+            "not_ready": said("serving.not_ready", log=_logs()),
+            "at": said("serving.at", address=address),
+            "stopped": said("serving.stopped"),
+        },
+    }
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-P", "-m", "commands.supervisor", json.dumps(plan)]
+    os.execv(sys.executable, command)  # noqa: S606  (ourselves)
+
+
+def _prepared(host: str, port: int | None) -> tuple[int, str]:
+    """The port, and the address to open; the settings hold together."""
     chosen = port or free_port(host)
     if port is not None and not _is_free(host, port):
         raise Conflict("serving.port_taken", port=port)
@@ -81,30 +71,33 @@ def serving(*, host: str = HOST, port: int | None = None, processes: int = 1) ->
     os.environ.setdefault("LAMPIONE_PUBLIC_URL", address)
     settings.cache_clear()
     settings().check()
-    logs = settings().var / "log"
-    logs.mkdir(parents=True, exist_ok=True)
-    children = [
-        Child("api", web_server("api.app:create_app", host, chosen, processes), logs / "api.log"),
-        Child("worker", [sys.executable, "-P", "-m", "workers"], logs / "worker.log"),
+    _logs().mkdir(parents=True, exist_ok=True)
+    return chosen, address
+
+
+def _restarted() -> str:
+    """What is said of a child that ended by itself; its name and log are filled in then."""
+    return said("serving.restarted", name="{name}", log="{log}")
+
+
+def _logs() -> Path:
+    return settings().var / "log"
+
+
+def _here(host: str) -> str:
+    return HOST if host == "0.0.0.0" else host  # noqa: S104  (compared only)
+
+
+def _children(host: str, port: int, processes: int = 1) -> list[dict[str, Any]]:
+    """What is to be started, as the supervisor's plan has it."""
+    commands = {
+        "api": web_server("api.app:create_app", host, port, processes),
+        "worker": [sys.executable, "-P", "-m", "workers"],
+    }
+    return [
+        {"name": name, "command": command, "folder": str(PROJECT), "log": str(_logs().absolute() / f"{name}.log")}
+        for name, command in commands.items()
     ]
-    for child in children:
-        child.start()
-    try:
-        _wait_until_ready(f"http://{HOST if host == '0.0.0.0' else host}:{chosen}", children, logs)  # noqa: S104
-        yield address
-    finally:
-        for child in children:
-            child.ask_to_end()
-        for child in children:
-            child.end()
-
-
-def wait_for_end() -> None:
-    """Until Ctrl-C or SIGTERM."""
-    ending = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
-    ending.wait()
 
 
 def free_port(host: str) -> int:
@@ -133,17 +126,3 @@ def web_server(app: str, host: str, port: int, processes: int = 1) -> list[str]:
     command += ["--host", host, "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "20"]
     command += ["--proxy-headers", "--no-server-header", "--log-level", "warning"]
     return command + (["--workers", str(processes)] if processes > 1 else [])
-
-
-def _wait_until_ready(address: str, children: Sequence[Child], logs: Path) -> None:
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/health/ready", timeout=5) as answer:  # noqa: S310  (our own address)
-                if answer.status == 200:  # noqa: PLR2004
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.05)
-        if any(child.restarts > 2 for child in children):  # noqa: PLR2004
-            break
-    raise Unavailable("serving.not_ready", log=logs)
