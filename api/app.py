@@ -33,6 +33,7 @@ from api.routes import (
     insight,
     monthly_report,
     people,
+    providers,
     receipt,
     registry,
     rehearsal,
@@ -74,6 +75,8 @@ _FOR_STAFF: Final = (
 _FOR_CITIZENS: Final = "/api/v1/citizen"
 _FOR_ALL: Final = {
     ("/api/v1/session", "post"),
+    ("/api/v1/session/oidc", "get"),
+    ("/api/v1/session/oidc", "post"),
     ("/api/v1/session/resets", "post"),
     ("/api/v1/session/resets", "put"),
     ("/api/v1/citizen/codes", "post"),
@@ -163,6 +166,7 @@ def create_app() -> FastAPI:
         allowed_hosts,
         calendars,
         people,
+        providers,
         roles,
         report_schedules,
         rehearsal,
@@ -171,6 +175,7 @@ def create_app() -> FastAPI:
     citizens = (reports, receipt, citizen, citizen_data, citizen_subscriptions, subscriptions, registry, addresses)
     for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
+    app.include_router(providers.administration)
     for router in ROUTERS:
         app.include_router(router)
     pages.add_to(app)

@@ -69,3 +69,5 @@ class AppointmentListed(BaseModel):
     groups: list[str]
     categories: list[str]
     zones: list[str]
+    is_from_provider: bool
+    """Given by a group of a provider of identities: it lasts as long as they are in it."""

@@ -33,6 +33,8 @@ class SessionOut(BaseModel):
     roles: list[str]
     must_enrol: bool = False
     """A second factor is wanted, and has to be set up before anything else."""
+    sign_out_address: str | None = None
+    """Where the browser may go after signing out, to be signed out at the provider too."""
 
 
 class WhoOut(BaseModel):

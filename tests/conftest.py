@@ -47,7 +47,9 @@ REPORT_TABLES = (
     " search_due, report_text, search_word, search_gram,"
     " citizen_code, citizen_session, citizen"
 )
-OUTSIDE_TABLES = "handover, outside_body"
+OUTSIDE_TABLES = (
+    "handover, outside_body, sign_in_ticket, pending_sign_in, person_identity, provider_post, identity_provider"
+)
 
 
 @pytest.fixture(scope="session")

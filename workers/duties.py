@@ -11,7 +11,7 @@ from city import pacing
 from city.database import provincial, reading, writing
 from city.messages import monthly, subscribing, tidings
 from city.records import hotspots, search_index
-from city.registry import citizen_codes, citizens, schedules, signing_in, tickets, view
+from city.registry import citizen_codes, citizens, provider_sign_in, schedules, signing_in, tickets, view
 from city.registry.view import MunicipalityView
 from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks, uploads
 from geo import pyramid
@@ -52,6 +52,7 @@ def forget_sign_ins() -> None:
         citizens.forget_expired(session)
         citizen_codes.forget_old(session)
         tickets.forget_expired(session)
+        provider_sign_in.forget_expired(session)
         pacing.forget_full(session)
 
 

@@ -14,7 +14,7 @@ from api.routes.administration import Email, Name, administering
 from api.schemas import Slug, Strict
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
-from city.registry import people, roles, second_factor
+from city.registry import people, provider_staff, roles, second_factor
 from city.registry.tables import Appointment, Crew, Department, Municipality, Person
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administration"])
@@ -108,6 +108,13 @@ def sign_out_person(owner: Slug, person_id: Key, staff: Signed) -> None:
         people.revoke_all(session, home.id, people.person(session, home.id, person_id).id)
 
 
+@router.delete("/{person_id}/identities", status_code=204)
+def untie_person(owner: Slug, person_id: Key, staff: Signed) -> None:
+    """Untie somebody from their accounts at providers of identities; the next who proves their address is tied."""
+    with administering(staff, owner) as (session, home):
+        provider_staff.unlink(session, home.id, people.person(session, home.id, person_id).id)
+
+
 @router.delete("/{person_id}/second-factor", status_code=204)
 def remove_second_factor(owner: Slug, person_id: Key, staff: Signed) -> None:
     """Take away the second factor of somebody who has lost phone and paper; they are signed out everywhere."""
@@ -170,6 +177,7 @@ def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonL
                 groups=post.groups,
                 categories=post.categories,
                 zones=post.zones,
+                is_from_provider=post.provider_id is not None,
             )
             for post, department, crew in posts
         ],

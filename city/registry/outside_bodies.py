@@ -18,7 +18,7 @@ from city.registry.body_tables import OutsideBody
 from city.registry.tables import Municipality
 from city.sealing import sealed, unsealed
 
-_MAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\.[^@\s<>\",;:\\()\[\].]{2,63}")
+MAIL: Final = re.compile(r"[^@\s<>\",;:\\()\[\]]{1,64}@[^@\s<>\",;:\\()\[\]]+\.[^@\s<>\",;:\\()\[\].]{2,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def check_address(fields: BodyFields) -> None:
     """
     if fields.channel != "mail":
         check_door(Door(fields.address, fields.is_internal))
-    elif not _MAIL.fullmatch(fields.address):
+    elif not MAIL.fullmatch(fields.address):
         raise InvalidInput("bodies.not_mail", field="address", value=fields.address)
 
 

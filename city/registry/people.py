@@ -101,7 +101,7 @@ def appoint(
     if "@" not in email:
         raise InvalidInput("intake.bad_email", field="email", value=email)
     home_id = _home(session, municipality, role)
-    post = _post(session, home_id, role, department=department, crew=crew, within=within)
+    post = post_of(session, home_id, role, department=department, crew=crew, within=within)
     person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower()))
     if person is None:
         person = Person(municipality_id=home_id, email=email.strip(), name=name)
@@ -117,17 +117,17 @@ def appoint(
         person.password_hash = password_hash
     session.flush()
     whose = {"municipality_id": home_id, "person_id": person.id}
-    known = session.scalar(select(Appointment).filter_by(**whose, **post))
+    known = session.scalar(select(Appointment).filter_by(provider_id=None, **whose, **post))
     if known is None:
         session.add(Appointment(**whose, **post))
         session.flush()
     return person.id
 
 
-def _post(
+def post_of(
     session: ReadSession, home_id: int, slug: str, *, department: str | None, crew: str | None, within: Narrowing
 ) -> dict[str, Any]:
-    """The columns of an appointment. Raises InvalidInput."""
+    """The columns of an appointment of `home_id`. Raises InvalidInput."""
     role = roles.role(session, home_id, slug)
     crew_id = _find(session, Crew, home_id, crew, "registry.no_crew")
     if role.is_of_crew and crew_id is None:

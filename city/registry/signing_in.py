@@ -69,6 +69,14 @@ def sign_in(session: WriteSession, email: str, password: str, code: str | None, 
     person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower(), Person.is_active))
     if not people.is_right(password, person.password_hash if person else None) or person is None:
         raise NotAuthenticated("people.wrong_password")
+    return begin_with_factor(session, person, code, device)
+
+
+def begin_with_factor(session: WriteSession, person: Person, code: str | None, device: str) -> SignIn:
+    """Sign somebody in who has proved who they are but for the second factor, if they have one.
+
+    Raises NotAuthenticated; CodeNeeded where a code was not given.
+    """
     has_factor = second_factor.has_one(session, person)
     if has_factor:
         if not code:

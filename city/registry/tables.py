@@ -339,6 +339,8 @@ class Appointment(Base):
     categories: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     zones: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     """Only reports in one of these, if there are any; as `layer/code`."""
+    provider_id: Mapped[int | None]
+    """The provider whose group map gave it; empty where somebody gave it by hand."""
 
 
 class AccessToken(Base):

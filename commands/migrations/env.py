@@ -25,6 +25,7 @@ from geo.tables import metadata as geo_metadata
 # isort: split
 import city.registry.body_tables
 import city.registry.citizen_tables
+import city.registry.provider_tables
 import city.registry.role_tables
 import city.reports.handover_tables  # noqa: F401
 

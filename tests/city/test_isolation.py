@@ -30,6 +30,11 @@ READERS_NOTHING = (
     "citizen_session",
     "citizen_code",
     "outside_body",
+    "identity_provider",
+    "provider_post",
+    "person_identity",
+    "pending_sign_in",
+    "sign_in_ticket",
     "person",
     "appointment",
     "role",
@@ -236,6 +241,21 @@ _ROWS = (
     (
         "INSERT INTO stream_ticket (ticket_hash, municipality_id, person_id, token_hash, expires_at)"
         " VALUES (uuid_send(%(id)s), %(town)s, %(person)s, '', now())"
+    ),
+    (
+        "WITH made AS (INSERT INTO identity_provider (municipality_id, slug, name_it, name_en, audience, issuer,"
+        " client_id, client_auth, secret, scopes, acr_values, strong_values, groups_claim, email_claim, name_claim)"
+        " VALUES (%(town)s, 'office', '', '', 'staff', '', '', 'client_secret_basic', '', '{}', '{}', '{}', '', '', '')"
+        " RETURNING id), given AS (INSERT INTO provider_post (municipality_id, provider_id, member_of, role_owner_id,"
+        " role, groups, categories, zones) SELECT %(town)s, id, 'council', 0, 'council', '{}', '{}', '{}' FROM made),"
+        " gone AS (INSERT INTO pending_sign_in (municipality_id, provider_id, browser_hash, return_to)"
+        " SELECT %(town)s, id, '', '/' FROM made)"
+        " INSERT INTO sign_in_ticket (ticket_hash, municipality_id, provider_id, person_id, browser_hash, is_strong,"
+        " expires_at) SELECT uuid_send(%(id)s), %(town)s, id, %(person)s, '', false, now() FROM made"
+    ),
+    (
+        "INSERT INTO person_identity (municipality_id, issuer, subject, person_id)"
+        " VALUES (%(town)s, 'https://login.example.org', 'anna', %(person)s)"
     ),
     (
         "INSERT INTO timeline_entry (municipality_id, report_id, what, actor, is_public, note)"

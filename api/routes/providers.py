@@ -1,0 +1,165 @@
+"""Signing in with an account one has already: where one may, and (for administrators) how it is set up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Cookie, Query, Request, Response
+
+from api import visitor
+from api.access import Signed
+from api.provider_schemas import (
+    GroupPostBody,
+    NamedIn,
+    ProviderBody,
+    ProviderListed,
+    ProviderLook,
+    ProviderOffered,
+    ProviderPut,
+    TicketIn,
+)
+from api.routes.administration import administering
+from api.schemas import Named, Slug
+from api.sign_in_schemas import SessionOut
+from city import pacing
+from city.database import ReadSession, provincial
+from city.outside import identity
+from city.registry import allowed_hosts, people, provider_sign_in, providers, signing_in
+from city.registry.provider_tables import IdentityProvider
+from city.registry.providers import GroupPost, ProviderFields
+from city.settings import settings
+
+PATH: Final = "/api/v1/session/oidc"
+BROWSER_COOKIE: Final = "lampione-sign-in"
+"""Binds a sign-in, and the ticket for it, to the browser in which it began."""
+
+router = APIRouter(prefix=PATH, tags=["session"])
+administration = APIRouter(prefix="/api/v1/registry/{owner}/providers", tags=["administration"])
+
+
+def sign_in_address(owner: str, slug: str) -> str:
+    """Where signing in at this provider begins."""
+    return f"{settings().public_url.rstrip('/')}{PATH}/{owner}/{slug}"
+
+
+def return_address(owner: str, slug: str) -> str:
+    """Where it ends: each provider has its own, so that none can answer for another."""
+    return f"{sign_in_address(owner, slug)}/callback"
+
+
+def sign_out_return_address() -> str:
+    """Where the browser comes back to once it is signed out at a provider."""
+    return f"{settings().public_url.rstrip('/')}/"
+
+
+@router.get("")
+def list_offered(municipality: Annotated[Slug | None, Query()] = None) -> list[ProviderOffered]:
+    """Where one may sign in with an account one has already: at one municipality's providers, or at all."""
+    with provincial() as session:
+        return [
+            ProviderOffered(
+                owner=owner,
+                slug=provider.slug,
+                name=Named(it=provider.name_it, en=provider.name_en),
+                audience=provider.audience,
+                address=sign_in_address(owner, provider.slug),
+            )
+            for owner, provider in providers.offered(session, municipality)
+        ]
+
+
+@router.post("", status_code=201)
+def exchange_ticket(
+    request: Request,
+    body: TicketIn,
+    response: Response,
+    browser: Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=100)] = "",
+) -> SessionOut:
+    """Exchange the ticket that a browser came back with for a sign-in, once and within a minute.
+
+    Where the provider has asked for no second factor and one is set up here, `code` is asked for.
+    """
+    with provincial() as session:
+        ticket = provider_sign_in.ticket_of(session, body.ticket, browser)
+        client = providers.client_of(session, session.get_one(IdentityProvider, ticket.provider_key))
+        email = people.person(session, ticket.municipality_id, ticket.person_id).email
+    with pacing.failures(*signing_in.paces(email, visitor.network(request))), provincial() as session:
+        begun = provider_sign_in.exchange(session, ticket, body.code, visitor.device(request))
+    response.headers["Cache-Control"] = "no-store"
+    return SessionOut(
+        token=begun.token,
+        expires_at=begun.expires_at,
+        name=begun.staff.name,
+        roles=begun.staff.roles,
+        must_enrol=not begun.is_full,
+        sign_out_address=identity.sign_out_address(client, sign_out_return_address()),
+    )
+
+
+@administration.get("")
+def list_providers(owner: Slug, staff: Signed) -> list[ProviderListed]:
+    """The providers of a municipality or of the province. Secrets are told to nobody."""
+    with administering(staff, owner) as (session, home):
+        return [_listed(session, owner, provider) for provider in providers.providers_of(session, home.id)]
+
+
+@administration.put("/{slug}", status_code=204)
+def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> None:
+    """Make or change a provider. One in a private network is called only if the province allows its host.
+
+    What groups give counts from each person's next sign-in; where the provider is switched off, it ends at once.
+    """
+    with administering(staff, owner) as (session, _):
+        door = allowed_hosts.door(session, body.issuer)
+    providers.check_issuer(door)  # asks the network
+    fields = body.model_dump(exclude={"name", "posts"})
+    posts = [GroupPost(one.member_of, one.role, one.department, one.crew, one.narrowing) for one in body.posts]
+    with administering(staff, owner) as (session, home):
+        wanted = ProviderFields(slug=slug, name_it=body.name.it, name_en=body.name.en, posts=posts, **fields)
+        providers.put_provider(session, staff, home.id, wanted)
+
+
+@administration.delete("/{slug}", status_code=204)
+def delete_provider(owner: Slug, slug: Slug, staff: Signed) -> None:
+    """Take a provider away: nobody signs in there any more, and the roles that its groups gave end at once."""
+    with administering(staff, owner) as (session, home):
+        providers.remove_provider(session, staff, home.id, slug)
+
+
+@administration.post("/{slug}/test")
+def try_provider(owner: Slug, slug: Slug, staff: Signed) -> ProviderLook:
+    """Ask the provider what it says of itself, and for its keys; what does not work is said in words."""
+    with administering(staff, owner) as (session, home):
+        client = providers.client_of(session, providers.find_provider(session, home.id, slug))
+    metadata, keys = identity.look(client)
+    return ProviderLook(
+        authorization=metadata.authorization,
+        token=metadata.token,
+        userinfo=metadata.userinfo,
+        sign_out=metadata.end_session,
+        keys=keys,
+    )
+
+
+def _listed(session: ReadSession, owner: str, provider: IdentityProvider) -> ProviderListed:
+    facts = {name: getattr(provider, name) for name in ProviderBody.model_fields if name not in {"name", "posts"}}
+    return ProviderListed(
+        slug=provider.slug,
+        name=NamedIn(it=provider.name_it, en=provider.name_en),
+        posts=[_shown(post) for post in providers.group_posts(session, provider)],
+        return_address=return_address(owner, provider.slug),
+        sign_out_return_address=sign_out_return_address(),
+        **facts,
+    )
+
+
+def _shown(post: GroupPost) -> GroupPostBody:
+    return GroupPostBody(
+        member_of=post.member_of,
+        role=post.role,
+        department=post.department,
+        crew=post.crew,
+        groups=sorted(post.within.groups),
+        categories=sorted(post.within.categories),
+        zones=sorted(post.within.zones),
+    )

@@ -1,0 +1,59 @@
+"""What the claims of a provider say of somebody, in the words of its claim map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from city.registry.outside_bodies import MAIL
+from city.registry.provider_tables import IdentityProvider
+
+LONGEST_NAME: Final = 120
+LONGEST_EMAIL: Final = 254
+
+Claims = Mapping[str, Any]
+
+
+def wanted_of(provider: IdentityProvider) -> tuple[str, ...]:
+    """The claims that we cannot do without: where the ID token has them not, the provider is asked once more."""
+    if provider.audience == "staff":
+        return provider.groups_claim, provider.email_claim, provider.name_claim
+    return tuple(name for name in (provider.fiscal_number_claim, provider.email_claim, provider.name_claim) if name)
+
+
+def email_of(provider: IdentityProvider, claims: Claims) -> str | None:
+    """Their address; None where there is none, or one with letters that can become others in small letters."""
+    email = _line(claims.get(provider.email_claim))
+    return email if MAIL.fullmatch(email) and email.isascii() and len(email) <= LONGEST_EMAIL else None
+
+
+def name_of(provider: IdentityProvider, claims: Claims) -> str | None:
+    """What they are called."""
+    return _line(claims.get(provider.name_claim))[:LONGEST_NAME] or None
+
+
+def groups_of(provider: IdentityProvider, claims: Claims) -> set[str]:
+    """The groups they are in."""
+    return _words(claims.get(provider.groups_claim))
+
+
+def is_verified(provider: IdentityProvider, claims: Claims) -> bool:
+    """Whether the provider answers for the address."""
+    name = provider.email_verified_claim
+    return name is None or claims.get(name) is True or claims.get(name) == "true"
+
+
+def is_strong(provider: IdentityProvider, claims: Claims) -> bool:
+    """Whether the provider has asked for what counts as a second factor."""
+    met = _words(claims.get("amr")) | _words(claims.get("acr"))
+    return not met.isdisjoint(provider.strong_values)
+
+
+def _words(value: Any) -> set[str]:
+    """A claim of one word or of several."""
+    return {word for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)}
+
+
+def _line(value: Any) -> str:
+    """A claim as one line of text; empty where it is none."""
+    return "".join(letter for letter in value if letter.isprintable()).strip() if isinstance(value, str) else ""

@@ -1,0 +1,388 @@
+"""Stories of staff who sign in with the account of their office: groups give roles, and take them away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import psycopg
+import pyotp
+import pytest
+from fastapi.testclient import TestClient
+
+from city.outside import identity
+from city.settings import settings
+from tests.identity_provider import SECRET, Certified, certified, client_of, signs_in
+from tests.stories.outside_world import ADMINISTRATOR, PROVINCE
+from tests.stories.telling import SignIn
+from tests.trials import PASSWORD
+
+HOME: Final = "http://lampione.test"
+OIDC: Final = "/api/v1/session/oidc"
+PROVIDERS: Final = "/api/v1/registry/pesaro/providers"
+CLERK: Final = "operatore.urp@pesaro.example.org"
+POSTS: Final[list[dict[str, str]]] = [
+    {"member_of": "clerks-roads", "role": "clerk", "department": "public-works"},
+    {"member_of": "council", "role": "council"},
+]
+
+
+def callback(owner: str, slug: str) -> str:
+    return f"{HOME}{OIDC}/{owner}/{slug}/callback"
+
+
+@pytest.fixture(scope="module")
+def provider(variable: Path) -> Iterator[Certified]:
+    clients = [
+        client_of("pesaro", callback("pesaro", "office")),
+        client_of("provincia", callback("provincia", "office"), token_endpoint_auth_method="client_secret_post"),  # noqa: S106  (a method)
+    ]
+    with certified(variable / "provider", clients) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def everything_restored(database: str, client: TestClient, signed_in: SignIn, provider: Certified) -> Iterator[None]:
+    """The province allows the provider's host, and whoever it makes known is forgotten."""
+    identity.forget()
+    with psycopg.connect(database) as admin:
+        known = admin.execute("SELECT coalesce(max(id), 0) FROM person").fetchone()
+        appointed = admin.execute("SELECT coalesce(max(id), 0) FROM appointment").fetchone()
+        names = admin.execute("SELECT municipality_id, id, name FROM person").fetchall()
+    province = signed_in(PROVINCE).headers
+    assert client.put(f"/api/v1/province/allowed-hosts/{provider.host}", headers=province).status_code == 204
+    yield
+    provider.accounts.clear()
+    with psycopg.connect(database) as admin:
+        admin.execute("DELETE FROM appointment WHERE id > %s", appointed)
+        admin.execute("DELETE FROM person WHERE id > %s", known)
+        admin.execute("DELETE FROM allowed_host")
+        with admin.cursor() as cursor:
+            change = "UPDATE person SET name = %s, is_active = true WHERE municipality_id = %s AND id = %s"
+            cursor.executemany(change, [(name, home, person) for home, person, name in names])
+
+
+def body_for(provider: Certified, **more: Any) -> dict[str, Any]:
+    return {
+        "name": {"it": "Account del Comune", "en": "Municipal account"},
+        "audience": "staff",
+        "issuer": provider.issuer,
+        "client_id": "pesaro",
+        "secret": SECRET,
+        "scopes": ["openid", "profile", "email", "groups"],
+        "posts": POSTS,
+        **more,
+    }
+
+
+def set_up(client: TestClient, signed_in: SignIn, provider: Certified, **more: Any) -> dict[str, str]:
+    """The headers of the administrator who has set the provider up."""
+    admin = signed_in(ADMINISTRATOR).headers
+    answer = client.put(f"{PROVIDERS}/office", headers=admin, json=body_for(provider, **more))
+    assert answer.status_code == 204, answer.text
+    return admin
+
+
+def comes_back(client: TestClient, login: str, owner: str = "pesaro", return_to: str = "/signed-in") -> httpx.Response:
+    """The answer to somebody who went to the provider and signed in there."""
+    sent = client.get(f"{OIDC}/{owner}/office", params={"return_to": return_to}, follow_redirects=False)
+    assert sent.status_code == 302, sent.text
+    return client.get(signs_in(sent.headers["location"], login, HOME), follow_redirects=False)
+
+
+def ticket_in(answer: httpx.Response) -> str:
+    assert answer.status_code == 302, answer.text
+    address, _, fragment = answer.headers["location"].partition("#ticket=")
+    assert fragment
+    assert address.startswith(HOME)
+    return str(fragment)
+
+
+def exchanged(client: TestClient, ticket: str, **more: str) -> httpx.Response:
+    return client.post(OIDC, json={"ticket": ticket, **more})
+
+
+def comes_in(client: TestClient, login: str, owner: str = "pesaro") -> dict[str, Any]:
+    answer = exchanged(client, ticket_in(comes_back(client, login, owner)))
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def bearing(begun: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {begun['token']}"}
+
+
+def test_groups_give_roles_and_take_them_away(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    admin = set_up(client, signed_in, provider)
+    luisa = {"email": "luisa@pesaro.example.org", "email_verified": True, "name": "Luisa Verdi"}
+    provider.know("luisa", **luisa, groups=["clerks-roads", "council", "of no concern"])
+
+    begun = comes_in(client, "luisa")
+    assert (begun["name"], begun["roles"], begun["must_enrol"]) == ("Luisa Verdi", ["clerk", "council"], False)
+    assert client.get("/api/v1/desk/reports", headers=bearing(begun)).status_code == 200
+    assert len(client.get("/api/v1/session/devices", headers=bearing(begun)).json()) == 1
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    known = next(one for one in listed if one["email"] == luisa["email"])
+    posts = [(one["role"], one["department"], one["is_from_provider"]) for one in known["appointments"]]
+    assert sorted(posts) == [("clerk", "public-works", True), ("council", None, True)]
+
+    client.post(
+        "/api/v1/registry/pesaro/people",
+        headers=admin,
+        json={"email": luisa["email"], "name": "Luisa Verdi", "role": "head", "password": PASSWORD},
+    )
+    provider.know("luisa", **luisa, groups=["council"])
+    assert comes_in(client, "luisa")["roles"] == ["council", "head"], "what was given by hand stays"
+
+    provider.know("luisa", **luisa, groups=["of no concern"])
+    refused = comes_back(client, "luisa")
+    assert (refused.status_code, "none of the groups" in refused.text) == (403, True)
+    by_password = client.post("/api/v1/session", json={"email": luisa["email"], "password": PASSWORD})
+    assert by_password.json()["roles"] == ["head"], "the last group's role is gone all the same"
+
+
+def test_somebody_known_is_linked_by_a_proved_address_only(
+    client: TestClient, signed_in: SignIn, provider: Certified
+) -> None:
+    admin = set_up(client, signed_in, provider)
+    provider.know("impostor", email=CLERK, email_verified=False, name="Impostore", groups=["council"])
+    refused = comes_back(client, "impostor")
+    assert (refused.status_code, "does not vouch" in refused.text) == (409, True)
+
+    provider.know("clerk", email=CLERK.upper(), email_verified=True, groups=["council"])
+    assert comes_in(client, "clerk")["roles"] == ["clerk", "council"]
+    provider.know("second", email=CLERK, email_verified=True, groups=["council"])
+    assert comes_back(client, "second").status_code == 409, "one account of one provider is one person"
+
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    number = next(one["id"] for one in listed if one["email"] == CLERK)
+    untied = client.delete(f"/api/v1/registry/pesaro/people/{number}/identities", headers=admin)
+    assert untied.status_code == 204
+    assert comes_in(client, "second")["roles"] == ["clerk", "council"]
+
+    provider.know("elsewhere", email="operatore.urp@fano.example.org", email_verified=True, groups=["council"])
+    assert comes_back(client, "elsewhere").status_code == 409, "nobody is taken from another municipality"
+    provider.know("nameless", groups=["council"])
+    assert "no valid e-mail" in comes_back(client, "nameless").text
+
+    client.patch(f"/api/v1/registry/pesaro/people/{number}", headers=admin, json={"is_active": False})
+    refused = comes_back(client, "second")
+    assert (refused.status_code, "switched off" in refused.text) == (403, True)
+
+
+def test_only_the_province_makes_administrators_of_the_province(
+    client: TestClient, signed_in: SignIn, provider: Certified
+) -> None:
+    admin = signed_in(ADMINISTRATOR).headers
+    wished = body_for(provider, posts=[{"member_of": "chiefs", "role": "province_admin"}])
+    refused = client.put(f"{PROVIDERS}/office", headers=admin, json=wished)
+    assert (refused.status_code, refused.json()["field"]) == (422, "posts.0.role")
+    there = "/api/v1/registry/provincia/providers/office"
+    assert client.put(there, headers=admin, json=wished).status_code == 403
+
+    wished |= {"client_id": "provincia", "client_auth": "client_secret_post"}
+    assert client.put(there, headers=signed_in(PROVINCE).headers, json=wished).status_code == 204
+    provider.know("chief", email="capo@provincia.example.org", email_verified=True, name="Capo", groups=["chiefs"])
+    begun = comes_in(client, "chief", "provincia")
+    assert begun["roles"] == ["province_admin"]
+    assert client.get("/api/v1/registry/fano/people", headers=bearing(begun)).status_code == 200
+
+
+def test_a_second_factor_is_the_providers_or_ours(
+    client: TestClient, signed_in: SignIn, provider: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    headers = bearing(comes_in(client, "clerk"))
+    secret = client.post("/api/v1/session/second-factor", headers=headers).json()["secret"]
+    code = pyotp.TOTP(secret).now()
+    paper = client.put("/api/v1/session/second-factor", headers=headers, json={"code": code}).json()["codes"]
+
+    ticket = ticket_in(comes_back(client, "clerk"))
+    asked = exchanged(client, ticket)
+    assert (asked.status_code, asked.json()["field"]) == (401, "code")
+    assert exchanged(client, ticket, code="000000").status_code == 401
+    assert exchanged(client, ticket, code=paper[0]).status_code == 201, "asking has not used the ticket up"
+    assert exchanged(client, ticket, code=paper[1]).status_code == 401, "the sign-in has"
+
+    monkeypatch.setenv("LAMPIONE_SECOND_FACTOR", "everybody")
+    settings.cache_clear()
+    provider.know("luisa", email="luisa@pesaro.example.org", email_verified=True, groups=["council"])
+    begun = comes_in(client, "luisa")
+    assert begun["must_enrol"] is True
+    assert client.get("/api/v1/desk/reports", headers=bearing(begun)).status_code == 403
+    settings.cache_clear()
+
+
+def test_a_ticket_is_good_once_soon_and_in_one_browser(
+    client: TestClient, signed_in: SignIn, provider: Certified, database: str
+) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    ticket = ticket_in(comes_back(client, "clerk"))
+    kept = dict(client.cookies)
+    client.cookies.clear()
+    assert exchanged(client, ticket).status_code == 401, "another browser"
+    client.cookies.update(kept)
+    begun = exchanged(client, ticket)
+    assert (begun.status_code, begun.headers["cache-control"]) == (201, "no-store")
+    assert exchanged(client, ticket).status_code == 401
+    with psycopg.connect(database) as admin:
+        late = ticket_in(comes_back(client, "clerk"))
+        admin.execute("UPDATE sign_in_ticket SET expires_at = now()")
+    assert exchanged(client, late).status_code == 401
+
+
+def test_a_return_is_good_once_soon_and_in_the_browser_it_began_in(
+    client: TestClient, signed_in: SignIn, provider: Certified, database: str
+) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    sent = client.get(f"{OIDC}/pesaro/office", follow_redirects=False)
+    cookie = sent.headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=lax", f"path={OIDC}"))
+    asked = parse_qs(urlsplit(sent.headers["location"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    back = signs_in(sent.headers["location"], "clerk", HOME)
+
+    kept = dict(client.cookies)
+    client.cookies.clear()
+    stolen = client.get(back, follow_redirects=False)
+    assert (stolen.status_code, "this browser" in stolen.text) == (401, True)
+    assert stolen.headers["content-type"].startswith("text/html")
+    client.cookies.update(kept)
+    forged = client.get(back.replace("state=", "state=A"), follow_redirects=False)
+    assert forged.status_code == 401
+    elsewhere = client.get(back.replace("iss=", "iss=x"), follow_redirects=False)
+    assert elsewhere.status_code == 401, "an answer of another provider"
+    assert client.get(back, follow_redirects=False).status_code == 401, "which has used it up"
+
+    back = signs_in(client.get(f"{OIDC}/pesaro/office", follow_redirects=False).headers["location"], "clerk", HOME)
+    assert client.get(back, follow_redirects=False).status_code == 302
+    again = client.get(back, follow_redirects=False)
+    assert (again.status_code, "used already" in again.text) == (401, True)
+    with psycopg.connect(database) as admin:
+        back = signs_in(client.get(f"{OIDC}/pesaro/office", follow_redirects=False).headers["location"], "clerk", HOME)
+        admin.execute("UPDATE pending_sign_in SET created_at = now() - interval '11 minutes'")
+    assert client.get(back, follow_redirects=False).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/a?b=//c", "/a#b", "/../x", "/a\n", ""],
+)
+def test_nobody_is_sent_to_a_strangers_page(
+    client: TestClient, signed_in: SignIn, provider: Certified, elsewhere: str
+) -> None:
+    set_up(client, signed_in, provider)
+    answer = client.get(f"{OIDC}/pesaro/office", params={"return_to": elsewhere}, follow_redirects=False)
+    assert answer.status_code == 422
+
+
+def test_one_comes_back_to_the_page_one_wanted(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    home = comes_back(client, "clerk", return_to="/desk/today")
+    assert home.headers["location"].startswith(f"{HOME}/desk/today#ticket=")
+    assert "Signed in" in client.get("/signed-in").text
+
+
+def test_who_gives_up_is_told_so_in_their_language(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    set_up(client, signed_in, provider)
+    sent = client.get(f"{OIDC}/pesaro/office", follow_redirects=False)
+    state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
+    answer = client.get(
+        f"{OIDC}/pesaro/office/callback",
+        params={"state": state, "error": "access_denied", "error_description": "<b>call 0900</b>"},
+        headers={"Accept-Language": "it"},
+    )
+    assert (answer.status_code, "annullato" in answer.text, "0900" in answer.text) == (401, True, False)
+    assert f'href="{HOME}{OIDC}/pesaro/office"' in answer.text
+
+
+def test_signing_out_leads_to_the_providers_page(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    begun = comes_in(client, "clerk")
+    assert client.delete("/api/v1/session", headers=bearing(begun)).status_code == 204
+    assert signs_in(begun["sign_out_address"], "clerk", HOME) == f"{HOME}/"
+
+
+def test_keys_are_read_anew_when_the_provider_has_new_ones(
+    client: TestClient, signed_in: SignIn, provider: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(client, signed_in, provider)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    comes_in(client, "clerk")
+    provider.stop()
+    provider.rotate()
+    provider.start()
+    refused = comes_back(client, "clerk")
+    assert (refused.status_code, "InvalidKeyIdError" in refused.text) == (401, True), "no more than once a minute"
+    monkeypatch.setattr(identity, "KEYS_ANEW_SECONDS", 0.0)
+    assert comes_in(client, "clerk")["roles"] == ["clerk", "council"]
+
+
+def test_a_provider_that_is_down_is_said_to_be(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    admin = set_up(client, signed_in, provider)
+    looked = client.post(f"{PROVIDERS}/office/test", headers=admin)
+    assert (looked.status_code, looked.json()["keys"]) == (200, 1)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    back = signs_in(client.get(f"{OIDC}/pesaro/office", follow_redirects=False).headers["location"], "clerk", HOME)
+    provider.stop()
+    try:
+        down = client.get(back, follow_redirects=False)
+        assert (down.status_code, "does not answer" in down.text) == (503, True)
+        assert client.post(f"{PROVIDERS}/office/test", headers=admin).status_code == 503
+        identity.forget()
+        assert client.get(f"{OIDC}/pesaro/office", follow_redirects=False).status_code == 503
+    finally:
+        provider.start()
+
+
+def test_a_provider_is_set_up_changed_and_taken_away(
+    client: TestClient, signed_in: SignIn, provider: Certified, database: str
+) -> None:
+    admin = set_up(client, signed_in, provider)
+    listed = client.get(PROVIDERS, headers=admin).json()
+    assert [(one["slug"], one["posts"][0]["department"]) for one in listed] == [("office", "public-works")]
+    assert SECRET not in str(listed)
+    assert listed[0]["return_address"] == callback("pesaro", "office")
+    with psycopg.connect(database) as keeper:
+        kept = keeper.execute("SELECT secret FROM identity_provider").fetchall()
+    assert SECRET.encode() not in bytes(kept[0][0])
+    offered = client.get(OIDC, params={"municipality": "pesaro"}).json()
+    assert [one["address"] for one in offered] == [f"{HOME}{OIDC}/pesaro/office"]
+    assert client.get(OIDC, params={"municipality": "fano"}).json() == []
+
+    provider.know("luisa", email="luisa@pesaro.example.org", email_verified=True, groups=["council"])
+    headers = bearing(comes_in(client, "luisa"))
+    unchanged = body_for(provider)
+    del unchanged["secret"]
+    client.put(f"{PROVIDERS}/office", headers=admin, json=unchanged | {"is_active": False})
+    assert client.get("/api/v1/session", headers=headers).json()["roles"] == [], "what its groups gave ends at once"
+    assert client.get(f"{OIDC}/pesaro/office", follow_redirects=False).status_code == 404
+    assert client.get(OIDC, params={"municipality": "pesaro"}).json() == []
+    client.put(f"{PROVIDERS}/office", headers=admin, json=unchanged)
+    headers = bearing(comes_in(client, "luisa"))
+    assert client.delete(f"{PROVIDERS}/office", headers=admin).status_code == 204
+    assert client.get("/api/v1/session", headers=headers).json()["roles"] == []
+    assert client.delete(f"{PROVIDERS}/office", headers=admin).status_code == 404
+
+    clerk = signed_in(CLERK).headers
+    assert client.get(PROVIDERS, headers=clerk).status_code == 403
+    for fault, field in (
+        ({"issuer": "http://127.0.0.1:1"}, "issuer"),
+        ({"issuer": "https://user:x@example.org"}, "issuer"),
+        ({"posts": []}, "posts"),
+        ({"audience": "citizens"}, "posts"),
+        ({"posts": [{"member_of": "x", "role": "clerk", "department": "nowhere"}]}, "posts.0.department"),
+        ({"posts": [{"member_of": "x", "role": "crew"}]}, "posts.0.crew"),
+        ({"client_auth": "private_key_jwt"}, "secret"),
+        ({"secret": None}, "secret"),
+    ):
+        refused = client.put(f"{PROVIDERS}/other", headers=admin, json=body_for(provider, **fault))
+        assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
