@@ -121,6 +121,15 @@ class StaffTimelineEntry(PublicTimelineEntry):
     details: dict[str, Any]
 
 
+class ReporterOut(BaseModel):
+    """Who reported."""
+
+    email: str | None
+    name: str | None
+    phone: str | None
+    language: str
+
+
 class DeskReport(BaseModel):
     """A report in a worklist."""
 
@@ -162,6 +171,8 @@ class DeskReport(BaseModel):
     parent: UUID | None
     escalation: int
     rating: int | None
+    reporter: ReporterOut | None = None
+    """In lists only where it was asked for; and only for those whose right includes it."""
 
 
 class DeskPage(BaseModel):
@@ -172,15 +183,6 @@ class DeskPage(BaseModel):
     total: int | None = None
     searched: Searched | None = None
     """How `q` was understood; only where there is one."""
-
-
-class ReporterOut(BaseModel):
-    """Who reported."""
-
-    email: str | None
-    name: str | None
-    phone: str | None
-    language: str
 
 
 class DeskPhoto(BaseModel):
@@ -296,7 +298,7 @@ class FieldWork(BaseModel):
 
 
 class DeskReportFull(DeskReport):
-    """Everything about a report; `reporter` only for those whose right includes it."""
+    """Everything about a report."""
 
     watching: bool
     """Whether who asks watches it."""
@@ -320,7 +322,6 @@ class DeskReportFull(DeskReport):
     resolves_with_children: bool
     moves: list[State]
     field_work: FieldWork
-    reporter: ReporterOut | None = None
 
 
 class ConditionsIn(Strict):

@@ -39,7 +39,7 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
     "question, feedback, dialogue_terms,"
     " tiding, report_told, subscription_cell, subscription, subscriber,"
-    " field_operation, crew_spell, photo_upload,"
+    " field_operation, crew_spell, photo_upload, contact_look,"
     " job, client_request, training_pair, paused_address, delivery, photo, timeline_entry, reporter, report,"
     " tile_cell, tile_delta,"
     " tile_fold, stream_ticket, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"

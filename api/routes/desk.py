@@ -34,9 +34,13 @@ router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
 
 @router.get("/reports/{report_id}", response_model=DeskReportFull, response_model_exclude_unset=True)
 def show_report(work: Workplace, report_id: UUID) -> Response:
-    """Everything one may read about a report. Its ETag is what a change must send back as `If-Match`."""
-    with work.looking() as (session, municipality):
-        return _shown(worklist.one(session, municipality, work.staff, report_id))
+    """Everything one may read about a report. Its ETag is what a change must send back as `If-Match`.
+
+    Whoever is shown who reported is written down: see its looks.
+    """
+    with work.desk() as desk:
+        report = worklist.one(desk.session, desk.municipality, desk.staff, report_id)
+    return _shown(report)
 
 
 @router.post("/reports/{report_id}/moves", response_model=DeskReportFull)

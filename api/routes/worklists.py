@@ -23,7 +23,8 @@ from api.schemas import Line, Moment, Slug
 from api.search_schemas import SOUGHT
 from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records import saved_filters, worklists
+from city.records import contact, saved_filters, worklists
+from city.records.contact import Why
 from city.records.worklist import holds
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.registry.colleagues import colleagues, handle, looks_after
@@ -63,6 +64,9 @@ def list_reports(
         Order | None, Query(description="newest, or the order of the kept list; in the others only open reports")
     ] = None,
     total: Annotated[bool, Query(description="count them too, up to a thousand")] = False,
+    with_reporters: Annotated[
+        bool, Query(description="say who reported too, where one may know; each such look is written down")
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
@@ -91,7 +95,19 @@ def list_reports(
         page = worklists.page(session, municipality, of, order=order, limit=limit, cursor=cursor)
         if total:
             page["total"] = worklists.count_within(session, of, COUNTING_MILLISECONDS)
+    if with_reporters:
+        _add_reporters(work, page["reports"])
     return _json(page)
+
+
+def _add_reporters(work: Work, rows: list[dict[str, Any]]) -> None:
+    work.staff.needs(Right.CONTACT)
+    with work.desk() as desk:
+        ids = [UUID(row["id"]) for row in rows]
+        known = contact.shown(desk.session, desk.municipality, desk.staff, ids, Why.LIST)
+    for row, key in zip(rows, ids, strict=True):
+        if key in known:
+            row["reporter"] = known[key]
 
 
 @router.get("/worklists", response_model=WorklistsOut)

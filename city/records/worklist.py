@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from city.database import ReadSession
+from city.database import ReadSession, WriteSession
 from city.errors import NotFound
-from city.records import deliveries, field_work, handed, parts
+from city.records import contact, deliveries, field_work, handed, parts
+from city.records.contact import Why
 from city.registry.rights import STANDING, Right, Staff, Standing
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
@@ -34,7 +35,7 @@ DESK_ROW: Final = f"""
 
 
 def one(
-    session: ReadSession,
+    session: WriteSession,
     municipality: MunicipalityView,
     staff: Staff,
     report_id: UUID,
@@ -43,7 +44,8 @@ def one(
 ) -> dict[str, Any]:
     """Everything that `staff` may read about one report; a fixed number of statements. Raises NotFound.
 
-    Whoever has `just_changed` it sees what came of that, also where it is another department's from now on.
+    It is written down that they have seen who reported, where they may. Whoever has `just_changed` it sees what came
+    of that, also where it is another department's from now on.
     """
     staff.needs(Right.READ)
     scope, values = ("true", {}) if just_changed else staff.sight(Right.READ, municipality).clause()
@@ -83,7 +85,8 @@ def one(
     }
     standing = Standing(*(report[name] for name in STANDING))
     if staff.may(Right.CONTACT, standing, municipality):
-        seen["reporter"] = _reporter(session, municipality, report_id)
+        why = Why.CHANGED if just_changed else Why.OPENED
+        seen["reporter"] = contact.shown(session, municipality, staff, [report_id], why).get(report_id)
     return seen
 
 
@@ -205,14 +208,6 @@ def _within(session: ReadSession, municipality: MunicipalityView, staff: Staff, 
         values | {"municipality_id": municipality.id, "ids": ids},
     )
     return {row[0] for row in found}
-
-
-def _reporter(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> dict[str, Any] | None:
-    row = session.raw.execute(
-        "SELECT email, name, phone, language FROM reporter WHERE municipality_id = %s AND report_id = %s",
-        (municipality.id, report_id),
-    ).fetchone()
-    return dict(zip(("email", "name", "phone", "language"), row, strict=True)) if row else None
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine
 
 import city.jobs
 import city.messages.tables
+import city.records.contact_tables
 import city.records.search_tables
 import city.records.tables
 import city.registry.address_tables

@@ -20,7 +20,7 @@ from city.settings import settings
 
 SHARED = {"tile_cell", "tile_delta", "tile_fold", "pace"}
 """Numbers of what is public already, and how often somebody unnamed has tried: no tenant's secret."""
-APPEND_ONLY = {"timeline_entry"}
+APPEND_ONLY = {"timeline_entry", "contact_look"}
 READERS_NOTHING = (
     "field_operation",
     "crew_spell",
@@ -38,6 +38,7 @@ READERS_NOTHING = (
     "person",
     "appointment",
     "role",
+    "contact_look",
     "access_token",
     "stream_ticket",
     "second_factor",
@@ -235,6 +236,10 @@ _ROWS = (
         " cell AS (INSERT INTO subscription_cell SELECT %(town)s, 0, id, subscriber_id, true, 3 FROM wanted)"
         " INSERT INTO tiding (municipality_id, subscriber_id, subscription_id, report_id, first_id, entry_id,"
         " due_at) SELECT %(town)s, subscriber_id, id, %(report)s, 1, 1, now() FROM wanted"
+    ),
+    (
+        "INSERT INTO contact_look (municipality_id, report_id, home_id, person_id, why)"
+        " VALUES (%(town)s, %(report)s, %(town)s, %(person)s, 'opened')"
     ),
     "INSERT INTO report_told (municipality_id, report_id, entry_id) VALUES (%(town)s, %(report)s, 1)",
     "INSERT INTO password_reset (municipality_id, person_id) VALUES (%(town)s, %(person)s)",
