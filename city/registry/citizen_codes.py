@@ -27,7 +27,7 @@ DIGITS: Final = 6
 
 _HERE: Final = Pace("citizen code here", 5, 300)
 _ANYWHERE: Final = Pace("citizen code", 10, 900)
-_NETWORK: Final = Pace("citizen code network", 30, 60)
+_NETWORK: Final = Pace("citizen code network", 30, 120)
 
 
 def paces(email: str, network: str) -> list[tuple[Pace, str]]:

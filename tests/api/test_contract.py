@@ -666,6 +666,24 @@ def test_the_fuzzer_finds_no_server_error(served: str, document: dict[str, Any],
     assert not found, "\n".join(found[:5])
 
 
+def test_the_fuzzer_finds_no_server_error_for_citizens(database: str, document: dict[str, Any]) -> None:
+    assert database
+    with TestClient(create_app(), base_url="http://lampione.test", raise_server_exceptions=False) as client:
+
+        def call(case: schemathesis.Case) -> httpx.Response:
+            if "municipality" in (case.path_parameters or {}):
+                case.path_parameters["municipality"] = "pesaro"
+            return _sent(client, case, {"Authorization": f"Bearer {citizens_begin('a@example.org')}"})
+
+        schema = schemathesis.openapi.from_dict(document)
+        schema.config.update(base_url="http://lampione.test")
+        found: list[str] = []
+        for operation in (result.ok() for result in schema.get_all_operations()):
+            if is_for_citizens(operation.path, operation.method):
+                found += shoot_at(operation, 15, call)
+    assert not found, "\n".join(found[:5])
+
+
 def test_the_fuzzer_finds_no_server_error_in_the_registry(own_registry: str, document: dict[str, Any]) -> None:
     assert own_registry
     with TestClient(create_app(), base_url="http://lampione.test", raise_server_exceptions=False) as client:
@@ -684,6 +702,10 @@ def test_the_fuzzer_finds_no_server_error_in_the_registry(own_registry: str, doc
 def _called(client: TestClient, case: schemathesis.Case, owner: str, headers: dict[str, str]) -> httpx.Response:
     """Send `case` to the registry of `owner`, whose name no fuzzer would guess."""
     case.path_parameters = {**(case.path_parameters or {}), "owner": owner}
+    return _sent(client, case, headers)
+
+
+def _sent(client: TestClient, case: schemathesis.Case, headers: dict[str, str]) -> httpx.Response:
     sent = case.as_transport_kwargs(base_url="http://lampione.test", headers=headers)
     return client.request(
         sent["method"], sent["url"], params=sent.get("params"), headers=sent["headers"], json=sent.get("json")
