@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +13,12 @@ from city.errors import NotFound
 from city.records import handed, own_reports
 from city.registry.citizen_tables import Citizen
 from city.registry.view import MunicipalityView, Registry
-from city.reports import feedback, groups, handling, questions, reopening
+from city.reports import added_photos, feedback, groups, handling, questions, reopening
 from city.reports.changing import locked
 from city.reports.feedback import Said
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
+from city.reports.photos import IncomingPhoto
 from city.reports.receipts import opens
 from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Photo, Report
@@ -81,6 +83,14 @@ def answer(
     report = locked(session, municipality.id, opened(session, municipality, number, key).id)
     questions.answer(session, municipality, report, question_id, words)
     return report
+
+
+def add_photos(
+    session: WriteSession, municipality: MunicipalityView, number: str, key: Key, photos: Sequence[IncomingPhoto]
+) -> tuple[Report, list[IncomingPhoto]]:
+    """Add photos; with the report, those that it had already. Raises NotFound, Conflict, TooLarge."""
+    report = locked(session, municipality.id, opened(session, municipality, number, key).id)
+    return report, added_photos.add(session, report, photos)
 
 
 def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Gone, InvalidInput, NotFound
 from city.registry.view import MunicipalityView
-from city.reports import journey
+from city.reports import added_photos, journey
 from city.reports.changing import enter, locked, tell, touch
 from city.reports.checks import cleaned
 from city.reports.children import open_children
@@ -25,9 +25,8 @@ from city.reports.handover_links import link_hash
 from city.reports.handover_tables import ACTIVE, Handover
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.photos import IncomingPhoto
-from city.reports.tables import Photo, Report
+from city.reports.tables import Report
 from city.reports.timeline import note_down
-from geo.place import Place
 
 ACTS: Final = ("accept", "refuse", "done")
 SPOKEN: Final = {"accept": "accepted", "refuse": "refused", "done": "done"}
@@ -101,7 +100,7 @@ def act(session: WriteSession, municipality: MunicipalityView, link: Opened, tok
     else:
         if words is None:
             raise InvalidInput("handover.what_was_done", field="words")
-        _keep_photos(session, report, said.photos)
+        added_photos.append(session, report, said.photos)
         photos = [str(photo.id) for photo in said.photos]
         done(session, municipality, report, handover, actor="contractor", words=words, photos=photos)
     return True
@@ -137,28 +136,3 @@ def done(
     tell(session, report, what, actor=actor, here=State.FORWARDED, to=there, note=words, details=details)
     if needs_check:
         journey.after_coming_back(session, municipality.id, report.id, handover.id, "check")
-
-
-def _keep_photos(session: WriteSession, report: Report, photos: tuple[IncomingPhoto, ...]) -> None:
-    """Add photos to the report, behind those it has."""
-    if not photos:
-        return
-    last = session.scalar(
-        select(func.max(Photo.position)).where(
-            Photo.municipality_id == report.municipality_id, Photo.report_id == report.id
-        )
-    )
-    place = Place(report.lon, report.lat)
-    names = ("sha256", "width", "height", "dhash", "taken_at", "metres_away", "is_far")
-    for position, photo in enumerate(photos, start=0 if last is None else last + 1):
-        session.add(
-            Photo(
-                municipality_id=report.municipality_id,
-                id=photo.id,
-                report_id=report.id,
-                position=position,
-                state="received",
-                **dict(zip(names, photo.columns(place), strict=True)),
-            )
-        )
-    journey.after_photos(session, report.municipality_id, report.id)

@@ -34,6 +34,7 @@ from city.registry import citizen_codes, citizens, view
 from city.registry.citizen_tables import CitizenCode
 from city.settings import PROJECT
 from city.texts import catalogue
+from tests.stories.telling import COAST, photo_taken_at
 from tests.trials import PASSWORD, Staffer
 
 CONTRACT: Final = PROJECT / "openapi" / "lampione.json"
@@ -233,6 +234,10 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     receipt = {"Receipt-Token": report["receipt_token"]}
     call("GET", "/api/v1/reports/{number}/receipt", at=report, headers=receipt)
     call("GET", "/api/v1/reports/{number}/receipt", at=report, expected=404)
+    picture = {"photos": ("photo.jpg", photo_taken_at(COAST), "image/jpeg")}
+    added = "/api/v1/reports/{number}/receipt/photos"
+    call("POST", added, at=report, headers=receipt, files=picture)
+    call("POST", added, at=report, files=picture, expected=404)
     call("GET", "/api/v1/municipalities")
     call("GET", "/api/v1/categories", params={"municipality": "pesaro"})
     call("GET", "/api/v1/addresses", params={"q": "via roma 1", "municipality": "pesaro"})

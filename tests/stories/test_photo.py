@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from city.database import provincial
+from city.registry import citizens
 from tests.stories.telling import (
     COAST,
     PROVINCIAL_ROAD,
@@ -127,3 +129,56 @@ def test_another_reports_receipt_opens_no_photo(client: TestClient, signed_in: S
     for number, headers in ((mine["number"], receipt(other)), (other["number"], receipt(other)), (mine["number"], {})):
         answer = client.get(f"/api/v1/reports/{number}/receipt/photos/{photo_id}/small", headers=headers)
         assert answer.status_code == 404
+
+
+def add(client: TestClient, report: dict[str, Any], photo: bytes, headers: dict[str, str]) -> Any:
+    files = {"photos": ("photo.jpg", photo, "image/jpeg")}
+    return client.post(f"/api/v1/reports/{report['number']}/receipt/photos", headers=headers, files=files)
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_reporter_adds_a_photo_later_once_and_nobody_else_does(
+    client: TestClient, variable: Path, signed_in: SignIn
+) -> None:
+    def originals() -> set[Path]:
+        return {path for path in (variable / "photos" / "intake").rglob("*") if path.is_file()}
+
+    before = originals()
+    original = photo_taken_at(COAST)
+    report = reported(client, COAST, WORDS)
+    clerk = signed_in(URP)
+    with provincial() as session:
+        token = citizens.begin(session, email="anna@example.org", device="").token
+    stranger = {"Authorization": f"Bearer {token}"}
+    for headers in ({}, {"Receipt-Token": "a" * 26}, stranger):
+        assert add(client, report, original, headers).status_code == 404
+    for _ in range(2):
+        answer = add(client, report, original, receipt(report))
+        assert answer.status_code == 200, answer.text
+    [kept] = developed(clerk, report)
+    assert (kept["taken_at"][:10], kept["is_public"]) == ("2026-07-01", False)
+    assert as_holder(client, report)["photos"] == [kept["id"]]
+    entries = clerk.get(f"/reports/{report['id']}")["timeline"]
+    assert [(one["what"], one["actor"], one["is_public"]) for one in entries if "photo" in one["what"]] == [
+        ("photos_added", "citizen", False)
+    ], "the desk sees who it was; the photo waits to be released"
+    eventually(lambda: originals() == before)
+
+    no_photo = add(client, report, b"<svg/>", receipt(report))
+    assert (no_photo.status_code, no_photo.json()["field"]) == (415, "photos")
+    nothing = client.post(f"/api/v1/reports/{report['number']}/receipt/photos", headers=receipt(report), json={})
+    assert nothing.status_code == 415
+    clerk.change("POST", report["id"], "moves", {"to": "resolved", "reason": "Fatto."})
+    assert add(client, report, photo_taken_at(east_of(COAST, 9)), receipt(report)).status_code == 409
+    assert add(client, report, original, receipt(report)).status_code == 200, "a repeat is no change"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_citizen_adds_a_photo_to_an_own_report(client: TestClient, signed_in: SignIn) -> None:
+    report = reported(client, COAST, WORDS, email="anna@example.org")
+    with provincial() as session:
+        anna = {"Authorization": f"Bearer {citizens.begin(session, email='anna@example.org', device='').token}"}
+    assert add(client, report, photo_taken_at(COAST), anna).status_code == 200
+    [kept] = developed(signed_in(URP), report)
+    shown = client.get(f"/api/v1/reports/{report['number']}/receipt/photos/{kept['id']}/small", headers=anna)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
