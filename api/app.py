@@ -47,6 +47,7 @@ from api.routes import (
     subscriptions,
     tiles,
     uploads,
+    webhooks,
     worklists,
 )
 from api.routes.outside import ROUTERS
@@ -173,6 +174,7 @@ def create_app() -> FastAPI:
         report_schedules,
         rehearsal,
         stream,
+        webhooks,
     )
     citizens = (reports, receipt, citizen, citizen_data, citizen_subscriptions, subscriptions, registry, addresses)
     for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
@@ -180,6 +182,7 @@ def create_app() -> FastAPI:
     app.include_router(providers.administration)
     for router in ROUTERS:
         app.include_router(router)
+    webhooks.document(app)
     pages.add_to(app)
     problems.register(app)
     app.add_middleware(BodyLimit)

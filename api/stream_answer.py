@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.streaming import Admission, Stream, Streams, block, chunk_of, end_block, mark
 from city.database import reading
+from city.position import Position
 from city.records import news
 from city.records.news import Seen
-from city.records.position import Position
 
 RETRY: Final = b"retry: 2000\n\n"
 """Milliseconds after which a browser comes back by itself."""

@@ -23,9 +23,9 @@ from anyio import to_thread
 from psycopg import AsyncConnection
 
 from city.errors import TooManyRequests, Unavailable
+from city.position import Position
 from city.records import news
 from city.records.news import Change, Seen
-from city.records.position import Position
 from city.registry import view
 from city.registry.rights import Sight, Staff
 

@@ -29,6 +29,12 @@ ORDINARY: Final = 10
 URGENT: Final = 0
 """Somebody waits in front of the screen."""
 
+_PROMISE_ONCE: Final = f"""
+INSERT INTO job (message_id, queue, actor, arguments) VALUES (%s, %s, %s, %s)
+ON CONFLICT (message_id) DO UPDATE SET state = {WAITING}, visible_at = now(), options = '{{}}'
+WHERE job.state = {DEAD} AND job.visible_at < now() - interval '5 minutes'
+"""  # noqa: S608
+
 
 class Job(Base):
     """One thing to do: an actor's name and its arguments."""
@@ -80,6 +86,16 @@ def is_promised(session: ReadSession, actor: str) -> bool:
     return (
         session.scalar(select(Job.id).where(Job.actor == actor, Job.state.in_((WAITING, LEASED))).limit(1)) is not None
     )
+
+
+def promise_once(session: WriteSession, actor: str, once: UUID, queue: str, **arguments: Any) -> None:
+    """The same for a job of which there is never more than one under the id `once`, waiting or at work.
+
+    One that is a dead letter is tried again after five minutes.
+    """
+    session.raw.execute(_PROMISE_ONCE, (once, queue, actor, json.dumps(arguments, default=str)))
+    session.promised.append((actor, arguments))
+    session.after_commit(bell.ring)
 
 
 class Bell:

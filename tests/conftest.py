@@ -49,6 +49,7 @@ REPORT_TABLES = (
 )
 OUTSIDE_TABLES = (
     "handover, outside_body, sign_in_ticket, pending_sign_in, person_identity, provider_post, identity_provider"
+    ", hook_replay, hook_delivery, webhook"
 )
 
 

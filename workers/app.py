@@ -26,6 +26,8 @@ class WorkerSettings(BaseSettings):
 
     threads: int = Field(default=4, ge=1, le=200)
     """Jobs done at once by one process."""
+    webhook_threads: int = Field(default=6, ge=1, le=100)
+    """Calls to webhooks at once by one process, beside the jobs."""
     most_retries: int = Field(default=12, ge=0)
     """A job that has failed once more than this often becomes a dead letter; with the waits below, after an hour."""
     shortest_wait_seconds: float = Field(default=1.0, gt=0)
@@ -71,6 +73,12 @@ def broker() -> PostgresBroker:
     """
     made = make_broker(settings().database_url, worker_settings())
     dramatiq.set_broker(made)
-    for name in ("workers.actors", "workers.citizen_actors", "workers.handover_actors", "workers.mail_actors"):
+    for name in (
+        "workers.actors",
+        "workers.citizen_actors",
+        "workers.handover_actors",
+        "workers.mail_actors",
+        "workers.hook_actors",
+    ):
         importlib.import_module(name)
     return made

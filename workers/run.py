@@ -7,11 +7,13 @@ and a supervisor often both send one.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -19,6 +21,7 @@ from dramatiq import Worker
 
 from city.database import check_roles
 from city.logs import write_logs
+from city.reports.journey import WEBHOOKS
 from city.settings import settings
 from workers.app import broker, worker_settings
 from workers.broker import PostgresBroker
@@ -42,6 +45,7 @@ def main(chores: Iterable[Chore] = ()) -> None:
         settings().database_url,
         chores=chores,
         threads=chosen.threads,
+        apart={WEBHOOKS: chosen.webhook_threads},
         grace_seconds=chosen.grace_seconds,
     )
 
@@ -52,24 +56,38 @@ def serve(
     *,
     chores: Iterable[Chore] = (),
     threads: int = 4,
+    apart: Mapping[str, int] = MappingProxyType({}),
     grace_seconds: float = 30.0,
 ) -> None:
     """Do the jobs of `jobs` and the `chores` until SIGTERM or SIGINT, then leave the process with status 0.
 
-    Belongs to the main thread.
+    `apart`: queues with so many threads of their own. Belongs to the main thread.
     """
     # Before any thread is made: they inherit that these signals are left to `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    worker = Worker(jobs, worker_threads=threads)
+    shared = jobs.get_declared_queues() - apart.keys()
+    workers = [Worker(jobs, queues=shared, worker_threads=threads)]
+    workers += [Worker(jobs, queues={queue}, worker_threads=own) for queue, own in apart.items()]
+    # Each of them adds a middleware of its own to the broker, as it must; dramatiq warns of the second.
+    logging.getLogger(f"dramatiq.broker.{type(jobs).__name__}").addFilter(
+        lambda record: "same type twice" not in str(record.msg)
+    )
     housekeeping = Housekeeping(url, chores)
     jobs.emit_after("process_boot")
-    worker.start()
+    for worker in workers:
+        worker.start()
     housekeeping.start()
     log.info("worker_started", threads=threads, actors=sorted(jobs.get_declared_actors()))
     received = signal.sigwait(SIGNALS)
     log.info("worker_stopping", signal=signal.Signals(received).name, grace_seconds=grace_seconds)
     _leave_after(grace_seconds + FAREWELL_SECONDS)
-    worker.stop(timeout=round(grace_seconds * 1000))
+    endings = [
+        threading.Thread(target=worker.stop, kwargs={"timeout": round(grace_seconds * 1000)}) for worker in workers
+    ]
+    for ending in endings:
+        ending.start()
+    for ending in endings:
+        ending.join()
     housekeeping.end(within_seconds=1.0)
     jobs.close()
     log.info("worker_stopped")

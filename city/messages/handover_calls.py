@@ -99,7 +99,7 @@ def post_there(session: ReadSession, municipality: MunicipalityView, handover: H
     report = session.get_one(Report, (municipality.id, handover.report_id))
     payload = _payload(session, municipality, handover, report)
     try:
-        answer = webhook.post(Door(body.address, body.is_internal), secret_of(body) or "", str(handover.id), payload)
+        answer = webhook.post(Door(body.address, body.is_internal), [secret_of(body) or ""], str(handover.id), payload)
     except NotAllowed as error:
         raise Refused(error.sentence("en")) from error
     if answer.is_final:

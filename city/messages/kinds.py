@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, escalated, field_letters, staff_letters, subscribing
+from city.messages import dialogue, escalated, field_letters, hook_letters, staff_letters, subscribing
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
@@ -18,4 +18,5 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "unanswered": dialogue.UNANSWERED,
     "subscription": subscribing.CONFIRMATION,
     "decision_overturned": field_letters.OVERTURNED,
+    "webhook_off": hook_letters.WEBHOOK_OFF,
 }

@@ -43,6 +43,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: str = ""
+    """What the header of that name says."""
 
     @property
     def is_good(self) -> bool:
@@ -98,9 +100,13 @@ def call(
                 data += piece
                 if len(data) > LARGEST_ANSWER:
                     raise Unavailable("strangers.too_long")
-            return Answer(response.status, data)
+            return Answer(response.status, data, _header(response, b"retry-after"))
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
         raise Unavailable("strangers.silent", problem=type(error).__name__) from None
+
+
+def _header(response: httpcore.Response, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in response.headers if name.lower() == wanted), "")
 
 
 def reachable(host: str, port: int, *, is_internal: bool) -> list[str]:

@@ -10,7 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -20,7 +22,13 @@ from city.outside.strangers import Answer, Door, call
 
 PREFIX: Final = "whsec_"
 SHORTEST_KEY: Final = 24
+_KEY_BYTES: Final = 32
 LONGEST_REFERENCE: Final = 100
+
+
+def new_secret() -> str:
+    """A secret as the standard writes it."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
 
 def key_of(secret: str) -> bytes:
@@ -41,14 +49,14 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(signed).decode()}"
 
 
-def post(door: Door, secret: str, message_id: str, payload: dict[str, Any]) -> Answer:
-    """Send it. Raises NotAllowed, Unavailable."""
+def post(door: Door, signed_with: Sequence[str], message_id: str, payload: dict[str, Any]) -> Answer:
+    """Send it, signed with each of these secrets. Raises NotAllowed, Unavailable."""
     body, timestamp = orjson.dumps(payload), int(time.time())
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(key_of(secret), message_id, timestamp, body),
+        "webhook-signature": " ".join(signature(key_of(secret), message_id, timestamp, body) for secret in signed_with),
     }
     return call("POST", door, headers=headers, body=body)
 

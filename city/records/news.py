@@ -16,7 +16,7 @@ import orjson
 from psycopg import AsyncConnection, Connection
 
 from city.jobs import CHANNEL
-from city.records.position import Position
+from city.position import Position
 from city.registry.rights import Sight
 from city.registry.view import MunicipalityView
 

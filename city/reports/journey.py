@@ -18,6 +18,7 @@
 | the office called one back     | `call_back_handover`                                          |
 | a hand-over came back          | `send_letters` to the office                                  |
 | mails may have come back       | `read_bounces`                                                |
+| a webhook is to hear something | `send_webhooks`, never twice at once for the same one         |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
@@ -25,12 +26,15 @@ Jobs are promised in the same transaction as the change itself; `workers` has on
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from city.database import WriteSession
-from city.jobs import URGENT, promise
+from city.jobs import URGENT, promise, promise_once
 from city.registry import view
+
+WEBHOOKS: Final = "webhooks"
+"""The queue of calls to webhooks, which has threads of its own: a slow endpoint holds up no mail."""
 
 
 class Promise(NamedTuple):
@@ -142,6 +146,18 @@ def after_asking_for_password(session: WriteSession, municipality_id: int, reset
 def after_asking_for_code(session: WriteSession, code_id: UUID) -> None:
     """What follows when a citizen wants to sign in with a code."""
     promise(session, "send_citizen_code", priority=URGENT, code_id=str(code_id))
+
+
+def after_following(session: WriteSession, municipality_id: int, webhook_id: UUID) -> None:
+    """What follows when something is to be told to a webhook."""
+    promise_once(
+        session,
+        "send_webhooks",
+        webhook_id,
+        WEBHOOKS,
+        municipality_id=municipality_id,
+        webhook_id=str(webhook_id),
+    )
 
 
 def after_gathering(session: WriteSession, municipality_id: int, channel: str) -> None:

@@ -108,6 +108,9 @@ def test_staff_and_citizens_sign_in_and_the_front_door_is_open(document: dict[st
 
 
 SOMEWHERE: Final = {
+    "hook_id": UUID(int=0),
+    "delivery_id": 1,
+    "replay_id": UUID(int=0),
     "upload_id": UUID(int=0),
     "operation_id": UUID(int=0),
     "report_id": UUID(int=0),
@@ -345,6 +348,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     visit_citizen(call, report)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     visit_handovers(witness, signed_in(CLERK).headers, signed_in(ADMINISTRATOR).headers)
+    visit_webhooks(witness, signed_in(ADMINISTRATOR).headers)
     promised = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
@@ -547,6 +551,21 @@ def visit_handovers(witness: Witness, staff: dict[str, str], administrator: dict
     call("GET", "/api/v1/handovers/{token}", at=link, expected=404)
     change("POST", "children", json={"text": "togliere l'albero"})
     change("POST", "hand-over/call-back", json={"reason": "lo facciamo noi"})
+
+
+def visit_webhooks(witness: Witness, administrator: dict[str, str]) -> None:
+    """Those that read; what changes them is tried in the stories. Nobody is called."""
+    base, here = "/api/v1/registry/{owner}/webhooks", {"owner": "pesaro"}
+    made = witness.client.post(
+        base.format(**here),
+        json={"address": "https://gis.example.org/hook", "is_active": False},
+        headers=administrator,
+    )
+    assert made.status_code == 201, made.text
+    at = here | {"hook_id": made.json()["id"]}
+    witness.call("GET", base, at=here, headers=administrator)
+    for more in ("", "/deliveries", "/replays"):
+        witness.call("GET", base + "/{hook_id}" + more, at=at, headers=administrator)
 
 
 def visit_insight(witness: Witness) -> None:

@@ -19,8 +19,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.streaming import MOST_OF_ONE, MOST_WAITING_BYTES, Admission, Stream, block, end_block
+from city.position import Position
 from city.records.news import LONGEST_AWAY_SECONDS, MOST_ENTRIES
-from city.records.position import Position
 from city.registry import view
 from city.registry.rights import Post, Right, Sight, Staff
 from tests.listening import Heard, Listener, served_live

@@ -35,6 +35,10 @@ READERS_NOTHING = (
     "person_identity",
     "pending_sign_in",
     "sign_in_ticket",
+    "webhook",
+    "hook_delivery",
+    "hook_replay",
+    "hook_position",
     "person",
     "appointment",
     "role",
@@ -322,6 +326,14 @@ _ROWS = (
         " INSERT INTO handover (municipality_id, id, report_id, body_owner_id, body_id, name_it, name_en, channel,"
         " words, language) SELECT %(town)s, gen_random_uuid(), %(report)s, %(town)s, id, 'Strade', 'Roads', 'mail',"
         " 'buca', 'it' FROM made"
+    ),
+    (
+        "WITH made AS (INSERT INTO webhook (municipality_id, id, address, description, secret)"
+        " VALUES (%(town)s, gen_random_uuid(), 'https://gis.example.org', '', '') RETURNING id),"
+        " told AS (INSERT INTO hook_delivery (municipality_id, webhook_id, event, about_id, subject_id, entry_id,"
+        " happened_at) SELECT %(town)s, id, 'report.received', %(town)s, %(report)s, 1, now() FROM made)"
+        " INSERT INTO hook_replay (municipality_id, id, webhook_id, since, last_entry_id)"
+        " SELECT %(town)s, gen_random_uuid(), id, now(), 1 FROM made"
     ),
     (
         "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"

@@ -8,8 +8,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from city.position import Position
 from city.records.news import Change, Seen
-from city.records.position import Position
 
 
 @dataclass

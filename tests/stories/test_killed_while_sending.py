@@ -13,7 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from city.settings import PROJECT
+from city.settings import PROJECT, settings
+from tests.hook_receiver import receiving
 from tests.outside_services import KEY, Services, serving
 from tests.stories.outside_world import BODY, PROVINCE
 from tests.stories.telling import COAST, URP, reported
@@ -93,3 +94,28 @@ def test_what_was_taken_when_the_worker_died_is_known_again(
     else:
         assert len(services.hooks) == 2
         assert len({hook["headers"]["webhook-id"] for hook in services.hooks}) == 1, "known by its id"
+
+
+def test_an_event_in_the_air_when_the_worker_died_comes_again_under_its_id(visitor: TestClient) -> None:
+    with receiving() as there:
+        province = signed(visitor, PROVINCE).headers
+        assert visitor.put(f"/api/v1/province/allowed-hosts/{there.host}", headers=province).status_code == 204
+        base = "/api/v1/registry/pesaro/webhooks"
+        hook = {"address": there.url + "/hook", "events": ["report.received"]}
+        made = visitor.post(base, json=hook, headers=province).json()
+        numbers = [reported(visitor, COAST, f"lampione {name} spento", category="lamp-out")["number"] for name in "abc"]
+        there.goes_on.clear()
+        with working(settings().var) as first:
+            eventually(lambda: there.calls)
+            first.kill()
+            first.wait()
+        there.calls[0].status = 503
+        there.goes_on.set()
+        deliveries = f"{base}/{made['id']}/deliveries"
+        kept = visitor.get(deliveries, headers=province).json()["deliveries"]
+        assert [one["state"] for one in kept] == ["waiting"] * 3, "written down, and nothing noted"
+        with working(settings().var):
+            eventually(lambda: len(there.taken()) == 3, 60)
+        assert there.taken()[0].id == there.calls[0].id, "known by its id"
+        assert [number for _, number in there.told()] == numbers
+        assert len(there.calls) == 4
