@@ -83,6 +83,7 @@ _FOR_ALL: Final = {
     ("/api/v1/session/resets", "put"),
     ("/api/v1/citizen/codes", "post"),
     ("/api/v1/citizen/session", "post"),
+    ("/api/v1/citizen/session/oidc", "post"),
 }
 
 _HEADERS: Final = (

@@ -54,6 +54,8 @@ class CitizenSession(CitizenOut):
 
     token: str
     expires_at: datetime
+    sign_out_address: str | None = None
+    """Where the browser may go after signing out, to be signed out at the provider too."""
 
 
 class CitizenPut(Strict):

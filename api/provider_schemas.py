@@ -99,8 +99,13 @@ class ProviderOffered(BaseModel):
     """To be opened in the browser; `?return_to=/page` says where it comes back to, with `#ticket=…`."""
 
 
-class TicketIn(Strict):
-    """The ticket of a browser that came back, and the code of the authenticator app if one is asked for."""
+class CitizenTicketIn(Strict):
+    """The ticket of a browser that came back."""
 
     ticket: Annotated[Line, StringConstraints(max_length=100)]
+
+
+class TicketIn(CitizenTicketIn):
+    """The same of staff, and the code of the authenticator app if one is asked for."""
+
     code: Code | None = None

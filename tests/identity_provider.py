@@ -131,6 +131,6 @@ def signs_in(address: str, login: str, home: str) -> str:
 def _filled(browser: httpx.Client, page: httpx.Response, login: str) -> httpx.Response:
     """The answer to the form of a page: to sign in, to agree, or to sign out."""
     form = re.search(r'<form[^>]* action="([^"]+)"', page.text)
-    assert form is not None, page.text[:2000]
+    assert form is not None, page.text[-2000:]
     hidden = dict(re.findall(r'name="(\w+)" value="(\w+)"', page.text))
     return browser.post(urljoin(str(page.url), form[1]), data=hidden | {"login": login, "password": "x"})

@@ -19,13 +19,14 @@ from starlette.responses import RedirectResponse, Response
 from api import visitor
 from api.pages.showing import html, templates
 from api.problems import language_of, status_of
-from api.routes.providers import BROWSER_COOKIE, PATH, return_address, sign_in_address
+from api.routes.providers import BROWSER_COOKIE, COOKIE_PATH, PATH, return_address, sign_in_address
 from city import pacing
-from city.database import provincial
+from city.database import WriteSession, provincial
 from city.errors import Forbidden, InvalidInput, LampioneError, NotAuthenticated, NotFound
 from city.outside import identity
 from city.registry import provider_sign_in, provider_staff, providers
-from city.registry.provider_claims import is_strong, wanted_of
+from city.registry.provider_claims import Claims, is_strong, proved_of, wanted_of
+from city.registry.provider_tables import IdentityProvider, PendingSignIn
 from city.settings import settings
 from city.texts import text
 
@@ -67,7 +68,13 @@ def go_there(request: Request, owner: str, slug: str, return_to: str = HOME) -> 
     is_secure = settings().public_url.startswith("https:")
     life = provider_sign_in.PENDING_LIFE + provider_sign_in.TICKET_LIFE
     answer.set_cookie(
-        BROWSER_COOKIE, browser, int(life.total_seconds()), path=PATH, secure=is_secure, httponly=True, samesite="lax"
+        BROWSER_COOKIE,
+        browser,
+        int(life.total_seconds()),
+        path=COOKIE_PATH,
+        secure=is_secure,
+        httponly=True,
+        samesite="lax",
     )
     return answer
 
@@ -101,12 +108,20 @@ def _home(request: Request, owner: str, slug: str, answer: _Answer) -> str:
     claims = identity.redeem(client, pending, answer.code, wanted_of(provider), answer.iss)
     with provincial() as session:
         provider = providers.find_active(session, owner, slug)
-        person = provider_staff.arrives(session, provider, claims)
-        if person is not None:
-            ticket = provider_sign_in.issue(session, begun, person, strong=is_strong(provider, claims))
-    if person is None:  # after the commit: what the groups do not give any more is taken away
+        ticket = _ticket(session, provider, begun, claims)
+    if ticket is None:  # after the commit: what the groups do not give any more is taken away
         raise Forbidden("providers.no_group")
     return f"{settings().public_url.rstrip('/')}{begun.return_to}#ticket={ticket}"
+
+
+def _ticket(session: WriteSession, provider: IdentityProvider, begun: PendingSignIn, claims: Claims) -> str | None:
+    """A ticket for whoever these claims are of; None for staff in none of the groups."""
+    if provider.audience == "citizens":
+        return provider_sign_in.issue_to_citizen(session, begun, proved_of(provider, claims))
+    person = provider_staff.arrives(session, provider, claims)
+    if person is None:
+        return None
+    return provider_sign_in.issue(session, begun, person, strong=is_strong(provider, claims))
 
 
 def _pace(request: Request) -> None:

@@ -43,13 +43,13 @@ def sign_in(request: Request, body: CodeGiven, response: Response) -> CitizenSes
     with provincial() as session:
         begun = citizens.begin(session, email=asked.email, language=asked.language, device=visitor.device(request))
     response.headers["Cache-Control"] = "no-store"
-    return CitizenSession(token=begun.token, expires_at=begun.expires_at, **_shown(begun.citizen))
+    return CitizenSession(token=begun.token, expires_at=begun.expires_at, **shown(begun.citizen))
 
 
 @router.get("/session")
 def who_am_i(citizen: Citizen) -> CitizenOut:
     """Who is signed in."""
-    return CitizenOut(**_shown(citizen))
+    return CitizenOut(**shown(citizen))
 
 
 @router.delete("/session", status_code=204)
@@ -94,7 +94,7 @@ def sign_out_elsewhere(citizen: Citizen, token: Token) -> None:
 def change(body: CitizenPut, citizen: Citizen) -> CitizenOut:
     """Change name and language."""
     with provincial() as session:
-        return CitizenOut(**_shown(citizens.change(session, citizen.id, name=body.name, language=body.language)))
+        return CitizenOut(**shown(citizens.change(session, citizen.id, name=body.name, language=body.language)))
 
 
 @router.put("/email")
@@ -102,7 +102,7 @@ def change_email(body: CodeGiven, citizen: Citizen) -> CitizenOut:
     """Take another address, proved by a code that was asked for to it. Reports of the former one stay one's own."""
     asked = proved(body)
     with provincial() as session:
-        return CitizenOut(**_shown(citizens.change_email(session, citizen.id, asked.email)))
+        return CitizenOut(**shown(citizens.change_email(session, citizen.id, asked.email)))
 
 
 @router.delete("", status_code=204)
@@ -152,7 +152,8 @@ def secret(value: Any) -> Response:
     return Response(orjson.dumps(value), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _shown(citizen: citizen_tables.Citizen) -> dict[str, Any]:
+def shown(citizen: citizen_tables.Citizen) -> dict[str, Any]:
+    """A citizen as they see themselves: the fields of `CitizenOut`."""
     return {
         "email": citizen.email,
         "name": citizen.name,

@@ -8,7 +8,10 @@ from fastapi import APIRouter, Cookie, Query, Request, Response
 
 from api import visitor
 from api.access import Signed
+from api.citizen_schemas import CitizenSession
+from api.problems import language_of
 from api.provider_schemas import (
+    CitizenTicketIn,
     GroupPostBody,
     NamedIn,
     ProviderBody,
@@ -19,21 +22,25 @@ from api.provider_schemas import (
     TicketIn,
 )
 from api.routes.administration import administering
+from api.routes.citizen import shown
 from api.schemas import Named, Slug
 from api.sign_in_schemas import SessionOut
 from city import pacing
 from city.database import ReadSession, provincial
 from city.outside import identity
-from city.registry import allowed_hosts, people, provider_sign_in, providers, signing_in
-from city.registry.provider_tables import IdentityProvider
+from city.outside.identity import Client
+from city.registry import allowed_hosts, provider_sign_in, providers, signing_in
+from city.registry.provider_tables import IdentityProvider, SignInTicket
 from city.registry.providers import GroupPost, ProviderFields
 from city.settings import settings
 
 PATH: Final = "/api/v1/session/oidc"
 BROWSER_COOKIE: Final = "lampione-sign-in"
 """Binds a sign-in, and the ticket for it, to the browser in which it began."""
+COOKIE_PATH: Final = "/api/v1"
 
-router = APIRouter(prefix=PATH, tags=["session"])
+router = APIRouter()
+Browser = Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=100)]
 administration = APIRouter(prefix="/api/v1/registry/{owner}/providers", tags=["administration"])
 
 
@@ -52,7 +59,7 @@ def sign_out_return_address() -> str:
     return f"{settings().public_url.rstrip('/')}/"
 
 
-@router.get("")
+@router.get(PATH, tags=["session"])
 def list_offered(municipality: Annotated[Slug | None, Query()] = None) -> list[ProviderOffered]:
     """Where one may sign in with an account one has already: at one municipality's providers, or at all."""
     with provincial() as session:
@@ -68,21 +75,16 @@ def list_offered(municipality: Annotated[Slug | None, Query()] = None) -> list[P
         ]
 
 
-@router.post("", status_code=201)
-def exchange_ticket(
-    request: Request,
-    body: TicketIn,
-    response: Response,
-    browser: Annotated[str, Cookie(alias=BROWSER_COOKIE, max_length=100)] = "",
-) -> SessionOut:
+@router.post(PATH, status_code=201, tags=["session"])
+def exchange_ticket(request: Request, body: TicketIn, response: Response, browser: Browser = "") -> SessionOut:
     """Exchange the ticket that a browser came back with for a sign-in, once and within a minute.
 
     Where the provider has asked for no second factor and one is set up here, `code` is asked for.
     """
     with provincial() as session:
         ticket = provider_sign_in.ticket_of(session, body.ticket, browser)
-        client = providers.client_of(session, session.get_one(IdentityProvider, ticket.provider_key))
-        email = people.person(session, ticket.municipality_id, ticket.person_id).email
+        client = _client_of(session, ticket)
+        email = provider_sign_in.holder(session, ticket).email
     with pacing.failures(*signing_in.paces(email, visitor.network(request))), provincial() as session:
         begun = provider_sign_in.exchange(session, ticket, body.code, visitor.device(request))
     response.headers["Cache-Control"] = "no-store"
@@ -93,6 +95,25 @@ def exchange_ticket(
         roles=begun.staff.roles,
         must_enrol=not begun.is_full,
         sign_out_address=identity.sign_out_address(client, sign_out_return_address()),
+    )
+
+
+@router.post("/api/v1/citizen/session/oidc", status_code=201, tags=["citizen"])
+def exchange_citizens_ticket(
+    request: Request, body: CitizenTicketIn, response: Response, browser: Browser = ""
+) -> CitizenSession:
+    """Exchange the ticket that a citizen's browser came back with for a sign-in, once and within a minute."""
+    with provincial() as session:
+        ticket = provider_sign_in.ticket_of(session, body.ticket, browser)
+        client = _client_of(session, ticket)
+        language, device = language_of(request), visitor.device(request)
+        begun = provider_sign_in.exchange_of_citizen(session, ticket, language, device)
+    response.headers["Cache-Control"] = "no-store"
+    return CitizenSession(
+        token=begun.token,
+        expires_at=begun.expires_at,
+        sign_out_address=identity.sign_out_address(client, sign_out_return_address()),
+        **shown(begun.citizen),
     )
 
 
@@ -139,6 +160,10 @@ def try_provider(owner: Slug, slug: Slug, staff: Signed) -> ProviderLook:
         sign_out=metadata.end_session,
         keys=keys,
     )
+
+
+def _client_of(session: ReadSession, ticket: SignInTicket) -> Client:
+    return providers.client_of(session, session.get_one(IdentityProvider, ticket.provider_key))
 
 
 def _listed(session: ReadSession, owner: str, provider: IdentityProvider) -> ProviderListed:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from city.errors import Forbidden
 from city.registry.outside_bodies import MAIL
 from city.registry.provider_tables import IdentityProvider
 
 LONGEST_NAME: Final = 120
 LONGEST_EMAIL: Final = 254
 
+_FISCAL_NUMBER: Final = re.compile(r"(TINIT-)?[A-Z0-9]{11,16}", re.IGNORECASE | re.ASCII)
+
 Claims = Mapping[str, Any]
+
+
+class Proved(NamedTuple):
+    """What a provider has proved of a citizen."""
+
+    email: str | None
+    fiscal_number: str | None
+    name: str | None
 
 
 def wanted_of(provider: IdentityProvider) -> tuple[str, ...]:
@@ -41,6 +53,22 @@ def is_verified(provider: IdentityProvider, claims: Claims) -> bool:
     """Whether the provider answers for the address."""
     name = provider.email_verified_claim
     return name is None or claims.get(name) is True or claims.get(name) == "true"
+
+
+def proved_of(provider: IdentityProvider, claims: Claims) -> Proved:
+    """What is proved of a citizen: an address only where the provider answers for it.
+
+    Raises Forbidden where neither an address nor a fiscal number is.
+    """
+    number = _line(claims.get(provider.fiscal_number_claim)) if provider.fiscal_number_claim else ""
+    proved = Proved(
+        email_of(provider, claims) if is_verified(provider, claims) else None,
+        number if _FISCAL_NUMBER.fullmatch(number) else None,
+        name_of(provider, claims),
+    )
+    if proved.email is None and proved.fiscal_number is None:
+        raise Forbidden("providers.nothing_proved")
+    return proved
 
 
 def is_strong(provider: IdentityProvider, claims: Claims) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import delete, func
 
 from city import links
@@ -19,13 +20,17 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotAuthenticated, NotFound
 from city.outside.identity import Pending
 from city.pacing import Pace
-from city.registry import people, signing_in
+from city.registry import citizens, people, signing_in
+from city.registry.citizens import CitizenSignIn
+from city.registry.provider_claims import Proved
 from city.registry.provider_tables import IdentityProvider, PendingSignIn, SignInTicket
 from city.registry.signing_in import SignIn
 from city.registry.tables import Person
+from city.sealing import sealed, unsealed
 
 PENDING_LIFE: Final = timedelta(minutes=10)
 TICKET_LIFE: Final = timedelta(seconds=60)
+_PROVED: Final = "proved of a citizen"
 NETWORK: Final = Pace("provider network", 60, 10)
 """So often one network may be sent to a provider, or come back."""
 
@@ -78,19 +83,12 @@ def take(session: WriteSession, provider: IdentityProvider, state: str, browser:
 
 def issue(session: WriteSession, begun: PendingSignIn, person: Person, *, strong: bool) -> str:
     """A new ticket for the sign-in of `person`, for the browser that it was begun in."""
-    ticket = secrets.token_urlsafe(32)
-    session.add(
-        SignInTicket(
-            ticket_hash=signing_in.digest(ticket),
-            municipality_id=begun.municipality_id,
-            provider_id=begun.provider_id,
-            person_id=person.id,
-            browser_hash=begun.browser_hash,
-            is_strong=strong,
-            expires_at=datetime.now(UTC) + TICKET_LIFE,
-        )
-    )
-    return ticket
+    return _issue(session, begun, person_id=person.id, is_strong=strong)
+
+
+def issue_to_citizen(session: WriteSession, begun: PendingSignIn, proved: Proved) -> str:
+    """The same for the sign-in of the citizen of whom this is proved."""
+    return _issue(session, begun, proved=sealed(orjson.dumps(list(proved)).decode(), _PROVED), is_strong=False)
 
 
 def ticket_of(session: ReadSession, ticket: str, browser: str) -> SignInTicket:
@@ -101,25 +99,61 @@ def ticket_of(session: ReadSession, ticket: str, browser: str) -> SignInTicket:
     return found
 
 
+def holder(session: ReadSession, ticket: SignInTicket) -> Person:
+    """Who of the staff has this ticket. Raises NotAuthenticated where it is of a citizen, or of somebody gone."""
+    person = session.get(Person, (ticket.municipality_id, ticket.person_id)) if ticket.person_id is not None else None
+    if person is None or not person.is_active:
+        raise NotAuthenticated("providers.ticket_not_good", field="ticket")
+    return person
+
+
 def exchange(session: WriteSession, ticket: SignInTicket, code: str | None, device: str) -> SignIn:
     """The sign-in that a ticket stands for; it is used up. Where the provider has asked for no second factor, ours is.
 
     Raises NotAuthenticated; CodeNeeded where a code was not given.
     """
-    used = session.execute(
-        delete(SignInTicket)
-        .where(SignInTicket.ticket_hash == ticket.ticket_hash, SignInTicket.expires_at > func.now())
-        .returning(SignInTicket.person_id)
-    ).one_or_none()
-    person = session.get(Person, (ticket.municipality_id, ticket.person_id))
-    if used is None or person is None or not person.is_active:
-        raise NotAuthenticated("providers.ticket_not_good", field="ticket")
+    _use_up(session, ticket)
+    person = holder(session, ticket)
     if ticket.is_strong:
         return signing_in.begin(session, person, people.staff(session, person), device)
     return signing_in.begin_with_factor(session, person, code, device)
+
+
+def exchange_of_citizen(session: WriteSession, ticket: SignInTicket, language: str, device: str) -> CitizenSignIn:
+    """The same for a citizen. Raises NotAuthenticated."""
+    if ticket.proved is None:
+        raise NotAuthenticated("providers.ticket_not_good", field="ticket")
+    _use_up(session, ticket)
+    proved = Proved(*orjson.loads(unsealed(ticket.proved, _PROVED)))
+    return citizens.begin(session, language=language, device=device, **proved._asdict())
 
 
 def forget_expired(session: WriteSession) -> None:
     """Forget who never came back, and the tickets that nobody has used."""
     session.execute(delete(PendingSignIn).where(PendingSignIn.created_at < func.now() - PENDING_LIFE))
     session.execute(delete(SignInTicket).where(SignInTicket.expires_at < func.now()))
+
+
+def _issue(session: WriteSession, begun: PendingSignIn, **whose: Any) -> str:
+    ticket = secrets.token_urlsafe(32)
+    session.add(
+        SignInTicket(
+            ticket_hash=signing_in.digest(ticket),
+            municipality_id=begun.municipality_id,
+            provider_id=begun.provider_id,
+            browser_hash=begun.browser_hash,
+            expires_at=datetime.now(UTC) + TICKET_LIFE,
+            **whose,
+        )
+    )
+    return ticket
+
+
+def _use_up(session: WriteSession, ticket: SignInTicket) -> None:
+    used = session.execute(
+        delete(SignInTicket)
+        .where(SignInTicket.ticket_hash == ticket.ticket_hash, SignInTicket.expires_at > func.now())
+        .returning(SignInTicket.provider_id)
+    )
+    if used.one_or_none() is None:
+        raise NotAuthenticated("providers.ticket_not_good", field="ticket")

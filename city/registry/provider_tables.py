@@ -143,12 +143,19 @@ class SignInTicket(Base):
     """Somebody came back and may take their sign-in, once and soon; only its SHA-256 is kept."""
 
     __tablename__ = "sign_in_ticket"
-    __table_args__ = (_of_provider(), _of_person())
+    __table_args__ = (
+        _of_provider(),
+        _of_person(),
+        CheckConstraint("(person_id IS NULL) <> (proved IS NULL)", name="whose"),
+    )
 
     ticket_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     municipality_id: Mapped[int]
     provider_id: Mapped[int]
-    person_id: Mapped[int]
+    person_id: Mapped[int | None]
+    """Who of the staff it is; empty for a citizen."""
+    proved: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What is proved of a citizen; sealed."""
     browser_hash: Mapped[bytes] = mapped_column(LargeBinary)
     is_strong: Mapped[bool]
     """Whether the provider has asked for a second factor."""

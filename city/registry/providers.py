@@ -79,6 +79,8 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     is_for_staff = fields.audience == "staff"
     if bool(fields.posts) != is_for_staff:
         raise InvalidInput("providers.posts_needed" if is_for_staff else "providers.no_posts", field="posts")
+    if not is_for_staff and owner_id != PROVINCE:
+        raise InvalidInput("providers.citizens_provincial", field="audience")
     posts = [_post_of(session, owner_id, number, one) for number, one in enumerate(fields.posts)]
     provider = _found(session, owner_id, fields.slug)
     if provider is None:

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import orjson
 import psycopg
 import pyotp
 import pytest
 from fastapi.testclient import TestClient
+from joserfc import jwk
 
 from city.outside import identity
 from city.settings import settings
 from tests.identity_provider import SECRET, Certified, certified, client_of, signs_in
+from tests.lying_provider import WE, Liar, lying, now
 from tests.stories.outside_world import ADMINISTRATOR, PROVINCE
+from tests.stories.providing import HOME, OIDC, callback, comes_back, ticket_in
 from tests.stories.telling import SignIn
 from tests.trials import PASSWORD
 
-HOME: Final = "http://lampione.test"
-OIDC: Final = "/api/v1/session/oidc"
 PROVIDERS: Final = "/api/v1/registry/pesaro/providers"
 CLERK: Final = "operatore.urp@pesaro.example.org"
+OUR_KEY: Final = jwk.ECKey.generate_key("P-256", {"kid": "ours", "use": "sig"})
 POSTS: Final[list[dict[str, str]]] = [
     {"member_of": "clerks-roads", "role": "clerk", "department": "public-works"},
     {"member_of": "council", "role": "council"},
 ]
-
-
-def callback(owner: str, slug: str) -> str:
-    return f"{HOME}{OIDC}/{owner}/{slug}/callback"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,9 @@ def provider(variable: Path) -> Iterator[Certified]:
     clients = [
         client_of("pesaro", callback("pesaro", "office")),
         client_of("provincia", callback("provincia", "office"), token_endpoint_auth_method="client_secret_post"),  # noqa: S106  (a method)
+        client_of("by-key", callback("pesaro", "office"))
+        | {"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"}
+        | {"jwks": {"keys": [OUR_KEY.as_dict(private=False)]}},
     ]
     with certified(variable / "provider", clients) as running:
         yield running
@@ -86,21 +89,6 @@ def set_up(client: TestClient, signed_in: SignIn, provider: Certified, **more: A
     return admin
 
 
-def comes_back(client: TestClient, login: str, owner: str = "pesaro", return_to: str = "/signed-in") -> httpx.Response:
-    """The answer to somebody who went to the provider and signed in there."""
-    sent = client.get(f"{OIDC}/{owner}/office", params={"return_to": return_to}, follow_redirects=False)
-    assert sent.status_code == 302, sent.text
-    return client.get(signs_in(sent.headers["location"], login, HOME), follow_redirects=False)
-
-
-def ticket_in(answer: httpx.Response) -> str:
-    assert answer.status_code == 302, answer.text
-    address, _, fragment = answer.headers["location"].partition("#ticket=")
-    assert fragment
-    assert address.startswith(HOME)
-    return str(fragment)
-
-
 def exchanged(client: TestClient, ticket: str, **more: str) -> httpx.Response:
     return client.post(OIDC, json={"ticket": ticket, **more})
 
@@ -113,6 +101,16 @@ def comes_in(client: TestClient, login: str, owner: str = "pesaro") -> dict[str,
 
 def bearing(begun: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {begun['token']}"}
+
+
+@contextmanager
+def wanted_of_everybody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This installation wants a second factor."""
+    with monkeypatch.context() as changed:
+        changed.setenv("LAMPIONE_SECOND_FACTOR", "everybody")
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
 
 
 def test_groups_give_roles_and_take_them_away(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
@@ -208,13 +206,47 @@ def test_a_second_factor_is_the_providers_or_ours(
     assert exchanged(client, ticket, code=paper[0]).status_code == 201, "asking has not used the ticket up"
     assert exchanged(client, ticket, code=paper[1]).status_code == 401, "the sign-in has"
 
-    monkeypatch.setenv("LAMPIONE_SECOND_FACTOR", "everybody")
-    settings.cache_clear()
     provider.know("luisa", email="luisa@pesaro.example.org", email_verified=True, groups=["council"])
-    begun = comes_in(client, "luisa")
-    assert begun["must_enrol"] is True
-    assert client.get("/api/v1/desk/reports", headers=bearing(begun)).status_code == 403
-    settings.cache_clear()
+    with wanted_of_everybody(monkeypatch):
+        begun = comes_in(client, "luisa")
+        assert begun["must_enrol"] is True
+        assert client.get("/api/v1/desk/reports", headers=bearing(begun)).status_code == 403
+
+
+def test_we_prove_who_we_are_with_a_key_of_our_own(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    ours = orjson.dumps(OUR_KEY.as_dict(private=True)).decode()
+    set_up(client, signed_in, provider, client_id="by-key", client_auth="private_key_jwt", secret=ours)
+    provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
+    assert comes_in(client, "clerk")["roles"] == ["clerk", "council"]
+
+
+def comes_back_from(liar: Liar, client: TestClient) -> httpx.Response:
+    """The answer to somebody who went to the liar and was sent back."""
+    sent = client.get(f"{OIDC}/pesaro/office", follow_redirects=False)
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(sent.headers["location"]).query).items()}
+    liar.claims = {"nonce": asked["nonce"]} | liar.claims
+    back = {"state": asked["state"], "code": "x"}
+    return client.get(asked["redirect_uri"], params=back, follow_redirects=False)
+
+
+def test_a_second_factor_at_the_provider_is_enough_and_a_lie_is_not(
+    client: TestClient, signed_in: SignIn, provider: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lying() as (liar, _):
+        province = signed_in(PROVINCE).headers
+        client.put(f"/api/v1/province/allowed-hosts/{urlsplit(liar.url).netloc}", headers=province)
+        set_up(client, signed_in, provider, issuer=liar.url, client_id=WE, strong_values=["mfa", "gold"])
+        whose = {"email": CLERK, "email_verified": True, "groups": "council", "name": "URP"}
+        with wanted_of_everybody(monkeypatch):
+            for how, is_full in (({"amr": ["pwd", "mfa"]}, True), ({"acr": "gold"}, True), ({"amr": ["pwd"]}, False)):
+                liar.claims = whose | how
+                begun = exchanged(client, ticket_in(comes_back_from(liar, client))).json()
+                assert begun["must_enrol"] is not is_full, how
+        for lie in ({"nonce": "another"}, {"aud": "another"}, {"iss": "https://evil.example"}, {"exp": now() - 60}):
+            liar.claims = whose | lie
+            refused = comes_back_from(liar, client)
+            assert (refused.status_code, f"({next(iter(lie))})" in refused.text) == (401, True), lie
+        assert client.get("/api/v1/session").status_code == 401
 
 
 def test_a_ticket_is_good_once_soon_and_in_one_browser(
@@ -243,7 +275,8 @@ def test_a_return_is_good_once_soon_and_in_the_browser_it_began_in(
     provider.know("clerk", email=CLERK, email_verified=True, groups=["council"])
     sent = client.get(f"{OIDC}/pesaro/office", follow_redirects=False)
     cookie = sent.headers["set-cookie"].lower()
-    assert all(part in cookie for part in ("httponly", "samesite=lax", f"path={OIDC}"))
+    assert all(part in cookie for part in ("httponly", "samesite=lax", "path=/api/v1;"))
+    assert "secure" not in cookie, "there is no https here"
     asked = parse_qs(urlsplit(sent.headers["location"]).query)
     assert asked["code_challenge_method"] == ["S256"]
     back = signs_in(sent.headers["location"], "clerk", HOME)
@@ -379,6 +412,7 @@ def test_a_provider_is_set_up_changed_and_taken_away(
         ({"issuer": "https://user:x@example.org"}, "issuer"),
         ({"posts": []}, "posts"),
         ({"audience": "citizens"}, "posts"),
+        ({"audience": "citizens", "posts": []}, "audience"),
         ({"posts": [{"member_of": "x", "role": "clerk", "department": "nowhere"}]}, "posts.0.department"),
         ({"posts": [{"member_of": "x", "role": "crew"}]}, "posts.0.crew"),
         ({"client_auth": "private_key_jwt"}, "secret"),

@@ -5,129 +5,41 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request, Response
 from joserfc import jwk, jws, jwt
 
 from city.errors import Forbidden, InvalidInput, LampioneError, NotAuthenticated, Unavailable
 from city.outside import identity
 from city.outside.identity import Client, Pending, check_key, look, redeem, sign_in_address, sign_out_address
 from city.settings import settings
-from tests.trials import any_port, eventually
+from tests.lying_provider import NONCE, WE, Claims, Liar, lying, new_key, now
 
-WE: Final = "lampione"
-BACK: Final = Pending("http://lampione.test/back", "the state", "the nonce", "v" * 64)
-
-Claims = dict[str, Any]
-
-
-def new_key(name: str) -> jwk.RSAKey:
-    return jwk.RSAKey.generate_key(2048, {"kid": name, "use": "sig"})
-
-
-@dataclass
-class Liar:
-    """A provider, and the ways in which its answers are not as they should be."""
-
-    url: str = ""
-    key: jwk.RSAKey = field(default_factory=lambda: new_key("first"))
-    shown: list[Claims] = field(default_factory=list)
-    """The keys it shows; empty: its own."""
-    metadata: Claims = field(default_factory=dict)
-    claims: Claims = field(default_factory=dict)
-    """What is said otherwise; None: not at all."""
-    sign: Callable[[Claims], str] | None = None
-    userinfo: Any = None
-    token_status: int = 200
-    token_body: Any = None
-    reads: int = 0
-    """How often its keys were read."""
-    asked: list[tuple[dict[str, str], dict[str, list[str]]]] = field(default_factory=list)
-    """Headers and form of the calls for a token."""
-
-    def token(self) -> str:
-        said = {"iss": self.url, "sub": "luisa", "aud": WE, "nonce": BACK.nonce, "iat": now(), "exp": now() + 60}
-        said = {name: value for name, value in (said | self.claims).items() if value is not None}
-        if self.sign is not None:
-            return self.sign(said)
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, said, self.key)
-
-
-def now() -> int:
-    return int(time.time())
-
-
-def _app(liar: Liar) -> FastAPI:
-    app = FastAPI()
-
-    @app.get("/.well-known/openid-configuration")
-    def metadata() -> Any:
-        said = {
-            "issuer": liar.url,
-            "authorization_endpoint": f"{liar.url}/authorize?tenant=7",
-            "token_endpoint": f"{liar.url}/token",
-            "jwks_uri": f"{liar.url}/keys",
-            "userinfo_endpoint": f"{liar.url}/me",
-        }
-        return {name: value for name, value in (said | liar.metadata).items() if value is not None}
-
-    @app.get("/keys")
-    def keys() -> Any:
-        liar.reads += 1
-        return {"keys": liar.shown or [liar.key.as_dict(private=False)]}
-
-    @app.post("/token")
-    async def token(request: Request) -> Any:
-        liar.asked.append((dict(request.headers), parse_qs((await request.body()).decode())))
-        if liar.token_body is not None or liar.token_status != 200:
-            return Response(liar.token_body or "{}", liar.token_status, media_type="application/json")
-        return {"access_token": "a", "token_type": "Bearer", "id_token": liar.token()}
-
-    @app.get("/me")
-    def me() -> Any:
-        return liar.userinfo
-
-    @app.get("/elsewhere")
-    def elsewhere() -> Any:
-        return Response(status_code=302, headers={"Location": f"{liar.url}/keys"})
-
-    return app
+BACK: Final = Pending("http://lampione.test/back", "the state", NONCE, "v" * 64)
 
 
 @pytest.fixture(scope="module")
-def _listening() -> Iterator[tuple[Liar, str]]:
-    liar = Liar()
-    port = any_port()
-    server = uvicorn.Server(uvicorn.Config(_app(liar), port=port, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    eventually(lambda: server.started)
-    yield liar, f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+def _listening() -> Iterator[tuple[Liar, Callable[[], None]]]:
+    with lying() as there:
+        yield there
 
 
 @pytest.fixture
-def liar(_listening: tuple[Liar, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Liar]:
+def liar(
+    _listening: tuple[Liar, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Liar]:
     monkeypatch.setenv("LAMPIONE_SLOW_OUTSIDE_SECONDS", "5")
     monkeypatch.setenv("LAMPIONE_VAR", str(tmp_path))
     settings.cache_clear()
     identity.forget()
-    liar, url = _listening
-    fresh = Liar(url)
-    for name, value in vars(fresh).items():
-        setattr(liar, name, value)
-    yield liar
+    found, made_honest = _listening
+    made_honest()
+    yield found
     settings.cache_clear()
 
 
