@@ -19,7 +19,7 @@ from bench.results import Result
 from city.database import ReadSession, reading
 from city.records import worklists
 from city.records.worklists import Condition, Order, Worklist, WorklistFilter
-from city.registry.rights import Post, Right, Staff
+from city.registry.rights import Narrowing, Post, Right, Staff
 from city.registry.view import MunicipalityView
 
 PAGE: Final = 50
@@ -62,11 +62,18 @@ def prepare(owner: Connection[Any], municipality: MunicipalityView, reports: int
 
 
 def measure(municipality: MunicipalityView, person_id: int, reports: int) -> list[Result]:
-    """Medians for the front desk, which may read all, and for an office, which may read its own."""
+    """Medians for the front desk, which may read all, an office, which may read its own, and for green in one zone."""
     office = max(key for key in municipality.by_id if key != municipality.fallback.id)
+    zone = municipality.zones[min(municipality.zones)]
+    green = Narrowing(groups=frozenset({"green"}), zones=frozenset({f"{zone.layer}/{zone.code}"}))
+    rights = frozenset(Right)
     found: list[Result] = []
-    for name, department_id in (("front desk", municipality.fallback.id), ("an office", office)):
-        staff = Staff(person_id, "", "", "it", municipality.id, (Post("clerk", frozenset(Right), department_id),))
+    for name, post in (
+        ("front desk", Post("clerk", rights, municipality.fallback.id)),
+        ("an office", Post("clerk", rights, office)),
+        ("green in a zone", Post("clerk", rights, within=green)),
+    ):
+        staff = Staff(person_id, "", "", "it", municipality.id, (post,))
         lists = {one: worklists.condition(municipality, staff, WorklistFilter(worklist=one)) for one in Worklist}
         what = f"desk, {name}, {reports:,} reports"
         with reading(municipality.id) as session:

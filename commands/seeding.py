@@ -22,9 +22,10 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession, provincial, writing
-from city.registry import calendars, people, publishing, territory, view
-from city.registry.people import Right, Staff
+from city.registry import calendars, people, publishing, roles, territory, view
 from city.registry.publishing import Publication
+from city.registry.rights import Narrowing, Right, Staff
+from city.registry.roles import RoleFields
 from city.registry.tables import Person
 from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
 from city.registry.view import MunicipalityView
@@ -326,6 +327,10 @@ def _rule(given: Mapping[str, Any], demo: Sequence[str]) -> RuleFields:
 
 def _put_people(session: WriteSession, password: str) -> int:
     hashed = people.hash_password(password)
+    for role in _toml("people")["role"]:
+        home = territory.home(session, role["municipality"])
+        rights = frozenset(map(Right, role["rights"]))
+        roles.put(session, None, home.id, RoleFields(role["slug"], role["name"]["it"], role["name"]["en"], rights))
     given = _toml("people")["person"]
     for person in given:
         people.appoint(
@@ -337,6 +342,7 @@ def _put_people(session: WriteSession, password: str) -> int:
             password_hash=hashed,
             department=person.get("department"),
             crew=person.get("crew"),
+            within=Narrowing(frozenset(person.get("groups", ())), zones=frozenset(person.get("zones", ()))),
         )
     return len(given)
 

@@ -13,6 +13,7 @@ from sqlalchemy import exists, func, select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.registry.provider_tables import ProviderPost
 from city.registry.rights import NEEDS, Narrowing, Right, Staff
 from city.registry.role_tables import Role
 from city.registry.tables import Appointment, Category, CategoryGroup, Person, Zone, ZoneLayer
@@ -53,8 +54,8 @@ def role(session: ReadSession, home_id: int, slug: str) -> Role:
     return found
 
 
-def put(session: WriteSession, by: Staff, home_id: int, fields: RoleFields) -> Role:
-    """Make a role, or change one's own.
+def put(session: WriteSession, by: Staff | None, home_id: int, fields: RoleFields) -> Role:
+    """Make a role, or change one's own; `by` None is the program itself.
 
     Raises InvalidInput for rights that are no good alone, Conflict for a name that is another's or a change that would
     leave a municipality without anybody to administer it.
@@ -79,26 +80,27 @@ def put(session: WriteSession, by: Staff, home_id: int, fields: RoleFields) -> R
 
 
 def drop(session: WriteSession, home_id: int, slug: str) -> None:
-    """Forget a role. Raises NotFound; Conflict where it came with the program or somebody is appointed to it."""
+    """Forget a role. Raises NotFound; Conflict where it came with the program, or some people or groups have it."""
     row = session.get(Role, (home_id, slug))
     if row is None:
         raise NotFound("roles.not_found", value=slug)
     if row.is_built_in:
         raise Conflict("roles.built_in", role=slug)
-    number = session.scalar(select(func.count()).where(Appointment.role_owner_id == home_id, Appointment.role == slug))
-    if number:
-        raise Conflict("roles.in_use", role=slug, people=number)
+    for table, why in ((Appointment, "roles.in_use"), (ProviderPost, "roles.in_use_by_groups")):
+        number = session.scalar(select(func.count()).where(table.role_owner_id == home_id, table.role == slug))
+        if number:
+            raise Conflict(why, role=slug, number=number)
     session.delete(row)
     session.flush()
 
 
-def check_administrable(session: WriteSession, by: Staff, home_id: int) -> None:
+def check_administrable(session: WriteSession, by: Staff | None, home_id: int) -> None:
     """To be asked after whatever may have taken an administrator away. Raises Conflict where nobody is left.
 
     The province may leave a municipality without one: it can always appoint another.
     """
     session.flush()
-    if by.home_id != home_id:
+    if by is None or by.home_id != home_id:
         return
     session.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ADMINISTRATORS, home_id))
     left = session.scalar(

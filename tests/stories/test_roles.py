@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from city.records.worklists import Order, Worklist
 from city.reports.lifecycle import State
 from tests.stories.telling import COAST, INLAND, east_of, plain, reported, wait_for_rest
 from tests.stories.test_administrator import ADMINISTRATOR, PESARO, PROVINCE, own_worker, signed  # noqa: F401
@@ -136,6 +139,34 @@ def test_letters_to_an_office_leave_out_whose_appointment_is_for_other_places(
     assert not postbox.to("colline@pesaro.example.org")
 
 
+def test_a_crew_member_for_one_place_takes_and_does_only_that(visitor: TestClient) -> None:
+    desk = Staffer(visitor, signed(visitor, "operatore.urp@pesaro.example.org"))
+    driver = person(visitor, "stradino", role="crew", crew="roads-coast", zones=["pesaro-districts/centro-mare"])
+    here, there = (reported(visitor, place, "buca", category="pothole") for place in (COAST, INLAND))
+    for report in (here, there):
+        if desk.get(f"/reports/{report['id']}")["crew"] != "roads-coast":
+            desk.change("PUT", report["id"], "crew", {"crew": "roads-coast"})
+    day = visitor.get("/api/v1/crew/day", headers=driver.headers).json()
+    assert [job["number"] for job in day["jobs"]] == [here["number"]]
+    now = datetime.now(UTC).isoformat()
+    notes = [
+        {
+            "id": str(uuid4()),
+            "kind": "note",
+            "report": report["id"],
+            "sequence": number,
+            "device_at": now,
+            "base_version": 1,
+            "text": "Vista.",
+        }
+        for number, report in enumerate((here, there))
+    ]
+    batch = {"device": "tablet", "sent_at": now, "operations": notes}
+    answer = visitor.post("/api/v1/crew/sync", headers=driver.headers, json=batch)
+    assert answer.status_code == 200, answer.text
+    assert [one["result"] for one in answer.json()["results"]] == ["applied", "refused"]
+
+
 def test_a_municipality_makes_a_role_of_its_own(visitor: TestClient) -> None:
     headers = signed(visitor, ADMINISTRATOR)
     inherited = {one["slug"] for one in visitor.get(f"{PESARO}/roles", headers=headers).json() if one["is_inherited"]}
@@ -241,3 +272,27 @@ def test_the_last_administrator_cannot_be_taken_away(visitor: TestClient) -> Non
     ):
         assert answer.status_code in (403, 409), answer.text
     assert visitor.get(f"{PESARO}/people", headers=manager.headers).status_code == 200
+
+
+def test_no_view_forgets_an_appointment_to_a_department_some_categories_and_a_zone(visitor: TestClient) -> None:
+    clerk = person(visitor, "verde", role="clerk", department="green", **GREEN_DOWNTOWN)
+    tree = reported(visitor, COAST, "albero pericolante", category="dangerous-tree")
+    reported(visitor, INLAND, "albero pericolante", category="dangerous-tree")
+    reported(visitor, COAST, "buca", category="pothole")
+    for name in Worklist:
+        assert numbers(clerk.get("/reports", worklist=name.value)) <= {tree["number"]}
+    for order in Order:
+        assert numbers(clerk.get("/reports", order=order.value, with_reporters=True)) == {tree["number"]}
+    for path in ("/feedback", "/conflicts", "/filters", "/people", f"/templates?report={tree['id']}"):
+        clerk.get(path)
+    clerk.get(f"/reports/{tree['id']}/questions")
+    insight = "/api/v1/insight"
+    for path in (
+        *("months", "flow", "zones?by=zone&layer=pesaro-districts", "zones?by=total&across=department", "ageing"),
+        *("ageing?at=2026-01", "recurrence", "hotspots", "satisfaction", "satisfaction?by=zone&layer=pesaro-districts"),
+        *("map.svg", "map.svg?by=zones", "map.svg?by=hotspots", "report.html", "report.csv"),
+    ):
+        answer = visitor.get(f"{insight}/{path}", headers=clerk.headers)
+        assert answer.status_code == 200, (path, answer.text)
+    total = visitor.get(f"{insight}/zones?by=total", headers=clerk.headers).json()["rows"]
+    assert [row["received"] for row in total] == [1]
