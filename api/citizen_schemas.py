@@ -114,12 +114,13 @@ class HeldSignIn(BaseModel):
 
 
 class HeldContact(BaseModel):
-    """What was given with a report to be reached by."""
+    """What was given with a report to be reached by; `app_io`: a fiscal code too, to be answered there."""
 
     email: str | None
     name: str | None
     phone: str | None
     language: str
+    app_io: bool
 
 
 class HeldReport(HolderReport):

@@ -21,7 +21,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from api.search_schemas import Searched
+from city.errors import InvalidInput
 from city.registry.citizen_tables import Citizen
+from city.registry.fiscal_codes import LONGEST, checked
 from city.registry.working_time import CALENDAR_DAYS, Unit
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
 from city.reports.judging import Contact, Submission
@@ -44,6 +46,14 @@ def _in_our_times(moment: datetime) -> datetime:
     if not 1 < moment.year < 9999:  # noqa: PLR2004
         raise PydanticCustomError("datetime_parsing", "no date")
     return moment
+
+
+def a_fiscal_code(code: str) -> str:
+    """`code`, in capitals, which somebody can have."""
+    try:
+        return checked(code)
+    except InvalidInput as error:
+        raise PydanticCustomError("fiscal_code", "no fiscal code") from error
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
@@ -74,6 +84,13 @@ class ContactIn(Strict):
     email: Annotated[str, StringConstraints(max_length=254)] | None = None
     name: Annotated[str, StringConstraints(max_length=120)] | None = None
     phone: Annotated[str, StringConstraints(max_length=30, pattern=r"^[+0-9 ()./-]*$")] | None = None
+    fiscal_code: Annotated[
+        str | None,
+        Field(description="To be answered in app IO, where the municipality has `app_io`", max_length=LONGEST),
+    ] = None
+    app_io: Annotated[
+        bool, Field(description="To be answered in app IO, under the fiscal number of the citizen's sign-in")
+    ] = False
 
     @field_validator("email", "name", "phone")
     @classmethod
@@ -86,6 +103,11 @@ class ContactIn(Strict):
         if value is not None and not _EMAIL.fullmatch(value):
             raise PydanticCustomError("email", "no e-mail address")
         return value
+
+    @field_validator("fiscal_code")
+    @classmethod
+    def _code(cls, value: str | None) -> str | None:
+        return a_fiscal_code(value) if value and value.strip() else None
 
 
 class PlaceIn(Strict):
@@ -153,7 +175,7 @@ class ReportIn(PlaceIn):
             category=self.category,
             address=self.address,
             answers=self.answers,
-            contact=Contact(contact.email, contact.name, contact.phone),
+            contact=Contact(contact.email, contact.name, contact.phone, contact.fiscal_code, contact.app_io),
             client_reference=self.client_reference,
             occurred_at=self.occurred_at,
             source=self.source,
@@ -523,11 +545,12 @@ class CategoriesOut(BaseModel):
 
 
 class MunicipalityListed(MunicipalityOut):
-    """A hosted municipality."""
+    """A hosted municipality; `app_io`: it answers there, whoever gives a fiscal code for that."""
 
     istat_code: str | None
     accepts_anonymous: bool
     languages: list[str]
+    app_io: bool
 
 
 class Health(BaseModel):

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     nowhere (see `./lampione bounce` for a pipe)."""
     note_opened_links: bool = False
     """Whether it is noted that somebody has opened the link of a mail."""
+    app_io_url: str = ""
+    """`https://api.io.pagopa.it/api/v1`, or `file:///folder`; default: ./var/app-io."""
     photo_store: str = ""
     """`file:///folder` or `s3://bucket/prefix`; default: ./var/photos."""
     geocoder_url: str = ""
@@ -85,6 +87,11 @@ class Settings(BaseSettings):
     def mail(self) -> str:
         """`mail_url`, or the local twin."""
         return self.mail_url or (self.var / "mail").absolute().as_uri()
+
+    @property
+    def app_io(self) -> str:
+        """`app_io_url`, or the local twin."""
+        return self.app_io_url or (self.var / "app-io").absolute().as_uri()
 
     @property
     def photos(self) -> str:
@@ -131,6 +138,8 @@ class Settings(BaseSettings):
         if not (name and domain and self.mail_from.isprintable()):
             raise SettingsError("settings.mail_from")
         self._check_bounces()
+        if urlsplit(self.app_io).scheme not in {"http", "https", "file"}:
+            raise SettingsError("settings.app_io_url")
         if urlsplit(self.photos).scheme not in {"s3", "file"}:
             raise SettingsError("settings.photo_store")
         if self.geocoder_url:

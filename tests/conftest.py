@@ -25,7 +25,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from city.database import forget_engines
-from city.outside import mail
+from city.outside import app_io, mail
 from city.registry import view
 from city.reports import photos, trained
 from city.settings import PROJECT, settings
@@ -105,6 +105,7 @@ def _forget() -> None:
     view.forget()
     trained.forget()
     mail.mailer.cache_clear()
+    app_io.app_io.cache_clear()
     photos.store.cache_clear()
 
 

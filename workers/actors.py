@@ -77,7 +77,7 @@ def tell_subscribers(municipality_id: int, report_id: str) -> None:
 def send_tidings(municipality_id: int, channel: str = "email") -> None:
     """Send what is put down for subscribers, each in a transaction of its own; the next job goes on after a while.
 
-    All mail goes by one server: where that is away, the rest waits too. Browsers have each their own.
+    All mail goes by one server, and so does app IO: where it is away, the rest waits too. Browsers have each their own.
     """
     started = time.monotonic()
     tried: list[UUID] = []
@@ -89,7 +89,7 @@ def send_tidings(municipality_id: int, channel: str = "email") -> None:
         if problem and sent:
             trouble = problem
             tried.append(sent)
-        if sent is None or (problem and channel == "email"):
+        if sent is None or (problem and channel != "push"):
             break
     else:
         with writing(municipality_id) as session:

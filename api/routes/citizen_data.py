@@ -12,7 +12,7 @@ from city import pacing
 from city.database import provincial
 from city.messages import own_subscriptions
 from city.records import own_data
-from city.registry import citizens, view
+from city.registry import citizens, fiscal_codes, view
 
 router = APIRouter(prefix="/api/v1/citizen", tags=["citizen"])
 
@@ -25,7 +25,8 @@ def show_own_data(citizen: Citizen) -> Response:
     and letters of the address. What others said or are stays out, as it does for whoever holds a receipt token.
     """
     pacing.take((_PACE, str(citizen.id)))
-    address = citizen.email or ""
+    address, number = citizen.email or "", citizens.fiscal_number(citizen)
+    addresses = [*([address.lower()] if address else []), *([fiscal_codes.alias(number)] if number else [])]
     with provincial() as session:
         registry = view.fresh(session)
         asked_for = own_subscriptions.asked_for(session, registry.municipalities, address)
@@ -34,7 +35,7 @@ def show_own_data(citizen: Citizen) -> Response:
                 "email": citizen.email,
                 "name": citizen.name,
                 "language": citizen.language,
-                "fiscal_number": citizens.fiscal_number(citizen),
+                "fiscal_number": number,
                 "created_at": citizen.created_at,
                 "seen_at": citizen.seen_at,
             },
@@ -52,7 +53,7 @@ def show_own_data(citizen: Citizen) -> Response:
             "subscriptions": [
                 shown(session, one.municipality_id, one, wishes).model_dump() for one, wishes in asked_for
             ],
-            "letters": own_subscriptions.letters(session, registry, address) if address else [],
+            "letters": own_subscriptions.letters(session, registry, addresses),
         }
     answer = secret(held)
     answer.headers["Content-Disposition"] = 'attachment; filename="lampione.json"'

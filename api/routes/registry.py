@@ -41,6 +41,7 @@ def list_municipalities() -> list[MunicipalityListed]:
             istat_code=m.istat_code,
             accepts_anonymous=m.accepts_anonymous,
             languages=list(m.languages),
+            app_io=m.has_app_io,
         )
         for m in sorted(_registry().municipalities.values(), key=lambda m: m.name)
     ]

@@ -7,22 +7,23 @@ from typing import Annotated, Any, Literal, Self
 
 import orjson
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from api import visitor
-from api.schemas import Degrees, Line, Slug, Strict
+from api.schemas import Degrees, Line, Slug, Strict, a_fiscal_code
 from city import pacing
 from city.database import ReadSession, reading, writing
-from city.messages import pausing, push, subscribing
+from city.errors import InvalidInput
+from city.messages import app_io, pausing, push, subscribing
 from city.messages.subscribing import Wish
 from city.messages.subscription_tables import Subscriber, Subscription
 from city.messages.tidings import key_of
 from city.outside import web_push
 from city.outside.strangers import LONGEST_ADDRESS
 from city.outside.web_push import Browser
-from city.registry import view
+from city.registry import fiscal_codes, view
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.tables import Report
@@ -103,19 +104,21 @@ class WishIn(Strict):
 
 
 class SubscriptionIn(WishIn):
-    """What somebody wants to hear of, by mail (`email`) or in a browser (`push`).
+    """What somebody wants to hear of, by mail (`email`), in a browser (`push`), or in app IO (`fiscal_code`, one
+    `report` only).
 
     One of `report`, a circle, `polygon` or `zone`; none of them: everything.
     """
 
     email: Email | None = None
     push: BrowserIn | None = None
+    fiscal_code: Annotated[str, Field(max_length=fiscal_codes.LONGEST), AfterValidator(a_fiscal_code)] | None = None
     language: Language = "it"
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if (self.email is None) == (self.push is None):
-            raise PydanticCustomError("email_or_push", "one address")
+        if [self.email, self.push, self.fiscal_code].count(None) != 2:  # noqa: PLR2004
+            raise PydanticCustomError("one_channel", "one address")
         return self
 
 
@@ -186,7 +189,7 @@ def subscribe(request: Request, body: SubscriptionIn) -> None:
     can read. The answer is the same whether or not the address is known.
     """
     municipality = view.found(lambda registry: registry.municipality(body.municipality))
-    to = _address(body, municipality.id)
+    to = _address(body, municipality)
     network = visitor.network(request)
     by_network = [(_BY_NETWORK, network)] if network else []
     pacing.take((_BY_ADDRESS, f"{municipality.id} {to['address'].lower()}"), *by_network)
@@ -201,12 +204,19 @@ def subscribe(request: Request, body: SubscriptionIn) -> None:
         )
 
 
-def _address(body: SubscriptionIn, municipality_id: int) -> dict[str, Any]:
+def _address(body: SubscriptionIn, municipality: MunicipalityView) -> dict[str, Any]:
     """Where they want to be told, as `subscribing.ask` takes it. Raises InvalidInput."""
+    if body.fiscal_code is not None:
+        if body.report is None or not municipality.has_app_io:
+            raise InvalidInput(
+                "app_io.only_cases" if municipality.has_app_io else "app_io.no_service", field="fiscal_code"
+            )
+        sealed = fiscal_codes.sealed(body.fiscal_code)
+        return {"channel": app_io.CHANNEL, "address": fiscal_codes.alias(body.fiscal_code), "sealed": sealed}
     if body.push is None:
         return {"address": body.email}
     browser = body.push.browser()
-    with reading(municipality_id) as session:
+    with reading(municipality.id) as session:
         door = push.door_of(session, browser)
     push.check(door, browser)
     return {"channel": push.CHANNEL, "address": push.address_of(browser), "sealed": push.sealed_browser(browser)}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from city.database import WriteSession
+from city.errors import Refused
+from city.messages import app_io
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
 from city.messages.return_address import sender
@@ -21,4 +23,16 @@ def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: D
     return mailer().send(as_mail(municipality, delivery, letter), sender(delivery))
 
 
-CHANNELS: Final[dict[str, Channel]] = {"email": _by_mail, "push": by_push}
+def _by_app_io(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
+    """A reporter who cannot be reached in the app gets a mail, where there is an address."""
+    try:
+        return app_io.by_app_io(session, municipality, delivery, letter)
+    except Refused:
+        address = app_io.mail_instead(session, municipality, delivery)
+        if address is None:
+            raise
+    delivery.channel, delivery.address = "email", address
+    return _by_mail(session, municipality, delivery, letter)
+
+
+CHANNELS: Final[dict[str, Channel]] = {"app_io": _by_app_io, "email": _by_mail, "push": by_push}

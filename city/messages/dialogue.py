@@ -13,7 +13,7 @@ from city.database import ReadSession, WriteSession
 from city.messages.letter import Letter
 from city.messages.news import quoted, receipt_link, report_facts
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, office, readers
+from city.messages.recipients import Recipient, office, readers, reporter
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.dialogue_tables import Question
@@ -29,8 +29,8 @@ def in_charge(session: WriteSession, municipality: MunicipalityView, about: Abou
 
 
 def _reporter(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
-    reporter = session.get(Reporter, (municipality.id, UUID(about["report_id"])))
-    return [Recipient(reporter.email, reporter.language)] if reporter and reporter.email else []
+    to = reporter(municipality, session.get(Reporter, (municipality.id, UUID(about["report_id"]))))
+    return [to] if to else []
 
 
 def _report(session: ReadSession, municipality: MunicipalityView, about: About) -> Report:

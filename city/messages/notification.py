@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
+from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.news import compose, subject
 from city.messages.posting import post
@@ -25,7 +26,8 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
     The reporter's row stays locked to the end of the transaction: of two jobs at once, the second finds nothing.
     """
     reporter = _reporter(session, municipality, report_id)
-    if reporter is None or not reporter.email:
+    to = recipients.reporter(municipality, reporter)
+    if to is None:
         return None
     entries = untold(session, municipality, report_id)
     if not entries:
@@ -37,9 +39,10 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
         municipality_id=municipality.id,
         report_id=report_id,
         entry_id=entries[-1].id,
-        address=reporter.email,
-        language=reporter.language,
-        subject=subject(report, entries, reporter.language),
+        channel=to.channel,
+        address=to.address,
+        language=to.language,
+        subject=subject(report, entries, to.language),
     )
     session.add(delivery)
     session.flush()

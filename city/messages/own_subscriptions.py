@@ -42,12 +42,14 @@ def asked_for_here(
     return found[0]
 
 
-def letters(session: ReadSession, registry: Registry, address: str) -> list[dict[str, Any]]:
-    """Every letter to that address, newest first, as JSON values; not those to staff about their work."""
+def letters(session: ReadSession, registry: Registry, addresses: Collection[str]) -> list[dict[str, Any]]:
+    """Every letter to one of those addresses (in small letters), newest first, as JSON values; not those to staff about
+    their work.
+    """
     rows = session.execute(
         select(Delivery, Report.number)
         .outerjoin(Report, (Report.municipality_id == Delivery.municipality_id) & (Report.id == Delivery.report_id))
-        .where(func.lower(Delivery.address) == func.lower(address), Delivery.person_id.is_(None))
+        .where(func.lower(Delivery.address).in_(addresses), Delivery.person_id.is_(None))
         .order_by(Delivery.created_at.desc(), Delivery.id)
     )
     return [

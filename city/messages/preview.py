@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from city.messages import recipients
 from city.messages.news import compose
 from city.messages.notification import untold
 from city.reports.changing import Desk, duplicates_of, locked
@@ -40,7 +41,7 @@ def _last_entry(desk: Desk) -> int:
 
 def _mail(desk: Desk, report_id: UUID) -> dict[str, Any] | None:
     reporter = desk.session.get(Reporter, (desk.municipality.id, report_id))
-    if reporter is None or not reporter.email:
+    if reporter is None or recipients.reporter(desk.municipality, reporter) is None:
         return None
     entries = untold(desk.session, desk.municipality, report_id)
     if not entries:
@@ -68,7 +69,7 @@ def _told(desk: Desk, report_ids: list[UUID], *, after: int) -> int:
             .where(
                 Reporter.municipality_id == desk.municipality.id,
                 Reporter.report_id.in_(report_ids),
-                Reporter.email != "",
+                (Reporter.email != "") | Reporter.fiscal_code.is_not(None),
                 TimelineEntry.id > after,
                 TimelineEntry.is_public,
                 ~TimelineEntry.details.has_key("told_by"),

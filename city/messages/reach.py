@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, select
 
 from city.database import WriteSession
 from city.messages.kinds import KINDS
@@ -55,8 +55,13 @@ def reached(session: WriteSession, municipality: MunicipalityView, staff: Staff,
 
 def _reporters(session: WriteSession, municipality: MunicipalityView, report_ids: set[UUID]) -> tuple[int, int]:
     row = session.execute(
-        select(func.count(), func.count(func.distinct(func.lower(Reporter.email)))).where(
-            Reporter.municipality_id == municipality.id, Reporter.report_id.in_(report_ids), Reporter.email != ""
+        select(
+            func.count(),
+            func.count(func.distinct(func.coalesce(func.lower(Reporter.email), cast(Reporter.report_id, String)))),
+        ).where(
+            Reporter.municipality_id == municipality.id,
+            Reporter.report_id.in_(report_ids),
+            (Reporter.email != "") | Reporter.fiscal_code.is_not(None),
         )
     ).one()
     return int(row[0]), int(row[1])

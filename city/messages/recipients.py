@@ -8,11 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from city.database import ReadSession
+from city.registry import fiscal_codes
 from city.registry.colleagues import colleagues
 from city.registry.rights import Right, Sight, Staff
 from city.registry.tables import Department, Person
 from city.registry.view import MunicipalityView
-from city.reports.tables import Report
+from city.reports.tables import Report, Reporter
 
 
 class Recipient(NamedTuple):
@@ -22,6 +23,16 @@ class Recipient(NamedTuple):
     language: str
     person_id: int | None = None
     channel: str = "email"
+
+
+def reporter(municipality: MunicipalityView, who: Reporter | None) -> Recipient | None:
+    """Where a reporter is written to: in app IO if they wanted that and the municipality is there, else by mail."""
+    if who is None:
+        return None
+    if who.fiscal_code is not None and municipality.has_app_io:
+        alias = fiscal_codes.alias(fiscal_codes.unsealed(who.fiscal_code))
+        return Recipient(alias, who.language, channel="app_io")
+    return Recipient(who.email, who.language) if who.email else None
 
 
 def people(session: ReadSession, municipality: MunicipalityView, person_ids: Collection[int]) -> list[Recipient]:

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city import links
 from city.database import ReadSession, WriteSession
+from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.matching import MATCH_SQL, values_of
 from city.messages.posting import post
@@ -73,7 +74,7 @@ _NOTE: Final = f"""
       SELECT FROM paused_address AS paused
       WHERE paused.municipality_id = %(municipality_id)s AND paused.address = lower(subscriber.address)
     )
-    AND lower(subscriber.address) IS DISTINCT FROM lower(%(reporter)s)
+    AND lower(subscriber.address) <> ALL (%(reporter)s::text[])
   ON CONFLICT DO NOTHING
 """  # noqa: S608
 
@@ -131,7 +132,7 @@ def note(session: WriteSession, municipality: MunicipalityView, report_id: UUID)
         "entry_id": entries[-1].id,
         "zone": str(municipality.time_zone),
         "daily": DAILY_AT,
-        "reporter": _reporter(session, report),
+        "reporter": _reporter(session, municipality, report),
     }
     if report.master_id is not None or not any(_is_news(entry) for entry in entries):
         values["cells"] = []  # only those who follow this very report
@@ -142,13 +143,11 @@ def _is_news(entry: TimelineEntry) -> bool:
     return entry.what == "received" or (entry.what == "moved" and entry.to_state in ENDED)
 
 
-def _reporter(session: ReadSession, report: Report) -> str | None:
-    """The reporter's own address: they hear of it anyway."""
-    return session.scalar(
-        select(Reporter.email).where(
-            Reporter.municipality_id == report.municipality_id, Reporter.report_id == report.id
-        )
-    )
+def _reporter(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[str]:
+    """The reporter's own addresses: they hear of it anyway."""
+    found = session.get(Reporter, (municipality.id, report.id))
+    to = recipients.reporter(municipality, found)
+    return [address.lower() for address in {found and found.email, to and to.address} if address]
 
 
 def gather(session: WriteSession) -> list[tuple[int, str]]:

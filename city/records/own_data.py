@@ -29,4 +29,5 @@ def _contact(session: ReadSession, report: Report, citizen: Citizen) -> dict[str
     reporter = session.get_one(Reporter, (report.municipality_id, report.id))
     if reporter.email and reporter.email.lower() != (citizen.email or "").lower():
         return None
-    return {key: getattr(reporter, key) for key in ("email", "name", "phone", "language")}
+    given = {key: getattr(reporter, key) for key in ("email", "name", "phone", "language")}
+    return given | {"app_io": reporter.fiscal_code is not None}

@@ -170,6 +170,7 @@ class MunicipalityView:
     forgiving: dict[str, list[ZoneView]] = field(default_factory=dict, repr=False)
     """The zones of the layers that have a tolerance, by layer."""
     has_subscribers: bool = False
+    has_app_io: bool = False
     ladder: Ladder = STANDARD_LADDER
     """Who is told of reports whose time runs out."""
     working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)
@@ -437,6 +438,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
         istat_code=row["istat_code"],
         has_addresses=row["has_addresses"],
         has_subscribers=row["has_subscribers"],
+        has_app_io=row["has_app_io"],
         fallback=by_id[row["fallback_department_id"]],
         departments=departments,
         crews=crews,

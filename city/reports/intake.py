@@ -18,7 +18,7 @@ from psycopg import Connection
 from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
-from city.registry import addresses, view
+from city.registry import addresses, fiscal_codes, view
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, journey
 from city.reports.checks import checked, cleaned
@@ -71,6 +71,8 @@ def receive(session: Writing, submission: Submission, municipality: Municipality
         return _first_answer(session.raw, submission, judgement)
     if submission.photos:
         _keep_photos(session.raw, submission, judgement.municipality.id, report_id)
+    if submission.contact.fiscal_code or submission.contact.by_app_io:
+        _keep_fiscal_code(session.raw, submission, judgement.municipality, report_id)
     session.after_commit(bell.ring)
     return Received(_finished(kept.answer, submission, judgement.municipality), is_repeat=False)
 
@@ -236,7 +238,7 @@ def _keep(
     promises = journey.after_receiving(
         row["municipality_id"],
         row["id"],
-        has_address=bool(contact.email) and submission.created_at is None,
+        has_address=bool(contact.email or contact.has_app(judgement.municipality)) and submission.created_at is None,
         has_photos=bool(submission.photos),
         has_subscribers=judgement.municipality.has_subscribers and row["is_public"] and submission.created_at is None,
     )
@@ -257,7 +259,9 @@ def _keep(
             "phone": contact.phone,
             "spoken": citizen.language if citizen and not submission.language else judgement.language,
             "citizen_id": citizen.id if citizen else None,
-            "has_reporter": bool(contact.email or contact.name or contact.phone or citizen),
+            "has_reporter": bool(
+                contact.email or contact.name or contact.phone or citizen or contact.has_app(judgement.municipality)
+            ),
             "entries": json_text(entries(submission, judgement, row)),
             "is_news": submission.created_at is None,
             "promises": json_text([[promise.actor, promise.arguments] for promise in promises]),
@@ -297,6 +301,17 @@ def _keep_photos(connection: Connection[Any], submission: Submission, municipali
                 (municipality_id, photo.id, report_id, position, *photo.columns(submission.place))
                 for position, photo in enumerate(submission.photos)
             ],
+        )
+
+
+def _keep_fiscal_code(
+    connection: Connection[Any], submission: Submission, municipality: MunicipalityView, report_id: UUID
+) -> None:
+    contact = submission.reporter
+    if contact.fiscal_code and contact.has_app(municipality):
+        connection.execute(
+            "UPDATE reporter SET fiscal_code = %s WHERE municipality_id = %s AND report_id = %s",
+            (fiscal_codes.sealed(contact.fiscal_code), municipality.id, report_id),
         )
 
 

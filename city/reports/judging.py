@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,8 +15,9 @@ from uuid import UUID
 
 import orjson
 
-from city.errors import InvalidInput
+from city.errors import InvalidInput, Unavailable
 from city.registry.citizen_tables import Citizen
+from city.registry.citizens import fiscal_number
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import emergencies, trained
 from city.reports.checks import LONGEST_ADDRESS, cleaned
@@ -46,11 +48,18 @@ class Contact:
     email: str | None = None
     name: str | None = None
     phone: str | None = None
+    fiscal_code: str | None = None
+    """Given to be answered in app IO, where the municipality writes there: elsewhere it is not kept."""
+    by_app_io: bool = False
+    """The same, under the fiscal number of the sign-in."""
 
-    @property
-    def is_reachable(self) -> bool:
+    def is_reachable(self, municipality: MunicipalityView) -> bool:
         """Whether anything of it can be used to answer."""
-        return bool(self.email or self.phone)
+        return bool(self.email or self.phone or self.has_app(municipality))
+
+    def has_app(self, municipality: MunicipalityView) -> bool:
+        """Whether they are answered in app IO."""
+        return bool(self.fiscal_code and municipality.has_app_io)
 
 
 NOBODY: Final = Contact()
@@ -83,8 +92,11 @@ class Submission:
         """How to reach the reporter: as they say, and where they do not, as is known of them."""
         if self.citizen is None:
             return self.contact
-        given = self.contact
-        return Contact(given.email or self.citizen.email, given.name or self.citizen.name, given.phone)
+        given, code = self.contact, self.contact.fiscal_code
+        if given.by_app_io and code is None:
+            with suppress(Unavailable):  # sealed with another secret: they are answered by mail
+                code = fiscal_number(self.citizen)
+        return Contact(given.email or self.citizen.email, given.name or self.citizen.name, given.phone, code)
 
     def fingerprint(self) -> bytes:
         """SHA-256 of all that was said, to know a repeat from another report under the same reference."""
@@ -94,7 +106,7 @@ class Submission:
             self.category,
             self.address,
             dict(self.answers),
-            [self.contact.email, self.contact.name, self.contact.phone],
+            [self.contact.email, self.contact.name, self.contact.phone, *filter(None, [self.contact.fiscal_code])],
             self.occurred_at,
             [photo.facts.sha256.hex() for photo in self.photos],
         ]
@@ -223,6 +235,8 @@ def _cleaned_contact(contact: Contact) -> Contact:
         cleaned(contact.email, field="contact.email", longest=254),
         cleaned(contact.name, field="contact.name", longest=120),
         cleaned(contact.phone, field="contact.phone", longest=30),
+        contact.fiscal_code,
+        contact.by_app_io,
     )
 
 
@@ -238,7 +252,7 @@ def _cleaned_answers(answers: Mapping[str, Any]) -> dict[str, str]:
 def check(submission: Submission, municipality: MunicipalityView, now: datetime) -> None:
     """Raises InvalidInput for what nobody could work with."""
     is_known = submission.citizen is not None or submission.source == STAFF_SOURCE or submission.home_id is not None
-    if not (municipality.accepts_anonymous or submission.contact.is_reachable or is_known):
+    if not (municipality.accepts_anonymous or submission.contact.is_reachable(municipality) or is_known):
         raise InvalidInput("intake.contact_needed", field="contact.email", municipality=municipality.name)
     moment = submission.occurred_at
     if moment is not None and moment > now + CLOCK_SKEW:

@@ -283,7 +283,7 @@ def _found(session: ReadSession, report: Report, question_id: int | None) -> Que
 
 def _check_reachable(session: ReadSession, report: Report) -> None:
     reporter = session.get(Reporter, (report.municipality_id, report.id))
-    if reporter is None or not (reporter.email or reporter.phone):
+    if reporter is None or not (reporter.email or reporter.phone or reporter.fiscal_code):
         raise Conflict("questions.nobody_to_ask", number=report.number)
 
 

@@ -203,6 +203,8 @@ class Reporter(Base):
     name: Mapped[str | None]
     phone: Mapped[str | None]
     language: Mapped[str]
+    fiscal_code: Mapped[bytes | None]
+    """Sealed; only of those who want to be answered in app IO."""
     citizen_id: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id", ondelete="SET NULL"))
     """Who was signed in when reporting; most reporters are not."""
 

@@ -47,6 +47,7 @@ READERS_NOTHING = (
     "stream_ticket",
     "second_factor",
     "password_reset",
+    "app_io_service",
     "subscriber",
     "subscription",
     "subscription_cell",
@@ -245,6 +246,7 @@ _ROWS = (
         "INSERT INTO contact_look (municipality_id, report_id, home_id, person_id, why)"
         " VALUES (%(town)s, %(report)s, %(town)s, %(person)s, 'opened')"
     ),
+    "INSERT INTO app_io_service (municipality_id, key) VALUES (%(town)s, '')",
     "INSERT INTO report_told (municipality_id, report_id, entry_id) VALUES (%(town)s, %(report)s, 1)",
     "INSERT INTO password_reset (municipality_id, person_id) VALUES (%(town)s, %(person)s)",
     (

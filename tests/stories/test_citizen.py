@@ -316,7 +316,7 @@ def test_who_asks_what_is_held_gets_all_of_it_and_nothing_of_others(
     held = answer.json()
     assert (held["citizen"]["email"], len(held["sign_ins"])) == (ANNA, 1)
     assert [report["description"] for report in held["reports"]] == ["lampione di Anna", "buca di Anna"]
-    assert [report["contact"] for report in held["reports"]] == [contact | {"language": "it"}, None]
+    assert [report["contact"] for report in held["reports"]] == [contact | {"language": "it", "app_io": False}, None]
     assert [one["kind"] for town in held["subscriptions"] for one in town["subscriptions"]] == ["municipality"]
     assert [(letter["report"], letter["state"]) for letter in held["letters"]] == [(here["number"], "sent")]
     for others in (BRUNO, "rifiuti", "fra noi"):
