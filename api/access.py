@@ -4,7 +4,6 @@ Signed        somebody signed in
 Enrolling     the same, or somebody who must set up a second factor before anything else
 Workplace     somebody signed in, and the municipality they mean to work in
 Citizen       a citizen signed in
-MaybeCitizen  the same, or None
 ReportKey     what opens a report to its reporter: the receipt token, else the citizen signed in
 IfMatch       the version of the report that a change was made from
 """
@@ -67,7 +66,6 @@ def citizen_of(request: Request) -> citizen_tables.Citizen | None:
 
 
 Citizen = Annotated[citizen_tables.Citizen, Depends(_citizen)]
-MaybeCitizen = Annotated[citizen_tables.Citizen | None, Depends(citizen_of)]
 
 
 @dataclass(frozen=True, slots=True)

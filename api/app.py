@@ -76,6 +76,7 @@ _FOR_STAFF: Final = (
     "/api/v1/stream/",
 )
 _FOR_CITIZENS: Final = "/api/v1/citizen"
+_FOR_CITIZENS_TOO: Final = tuple(f"/api/v1/reports/{{number}}/{what}" for what in ("receipt", "answers", "feedback"))
 _FOR_ALL: Final = {
     ("/api/v1/session", "post"),
     ("/api/v1/session/oidc", "get"),
@@ -213,11 +214,20 @@ def contract(app: FastAPI) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"staff": bearer, "citizen": bearer}
         for name, path in document["paths"].items():
             for method, operation in path.items():
-                if (name, method) in _FOR_ALL:
-                    continue
-                if name.startswith(_FOR_STAFF):
-                    operation["security"] = [{"staff": []}]
-                elif name.startswith(_FOR_CITIZENS):
-                    operation["security"] = [{"citizen": []}]
+                if security := _security(name, method):
+                    operation["security"] = security
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _security(path: str, method: str) -> list[dict[str, list[str]]]:
+    """Who signs in for an operation; `{}` among them: nobody needs to. Empty: nobody can."""
+    if (path, method) in _FOR_ALL:
+        return []
+    if path.startswith(_FOR_STAFF):
+        return [{"staff": []}]
+    if path.startswith(_FOR_CITIZENS):
+        return [{"citizen": []}]
+    if path.startswith(_FOR_CITIZENS_TOO) or (path, method) == ("/api/v1/reports", "post"):
+        return [{}, {"citizen": []}]
+    return []

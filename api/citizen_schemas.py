@@ -133,7 +133,7 @@ class HeldReport(HolderReport):
 class HeldLetter(BaseModel):
     """A letter to the address, and what became of it."""
 
-    municipality: str
+    municipality: str | None
     kind: str
     report: str | None
     channel: str

@@ -128,7 +128,7 @@ def list_own_reports(
     """One's own reports in all municipalities, newest first: sent while signed in, or with one's address.
 
     Each opens at `/api/v1/reports/{number}/receipt` with the same bearer token, and with it goes all that a receipt
-    token is good for: to answer, to rate, to withdraw, to reopen.
+    token is good for: to answer, to rate, to withdraw, to reopen, to add photos.
     """
     chosen = OwnFilter(
         view.found(lambda registry: registry.municipality(municipality)) if municipality else None,

@@ -28,7 +28,7 @@ def list_own_subscriptions(citizen: Citizen) -> list[SubscriberOut]:
         return []
     with provincial() as session:
         found = own_subscriptions.asked_for(session, view.fresh(session).municipalities, citizen.email)
-        return [shown(session, one.municipality_id, one, wishes) for one, wishes in found]
+        return [shown(session, one.municipality_id, one, wishes) for one, wishes in found if wishes]
 
 
 @router.post("", status_code=201)

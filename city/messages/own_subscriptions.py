@@ -52,9 +52,10 @@ def letters(session: ReadSession, registry: Registry, addresses: Collection[str]
         .where(func.lower(Delivery.address).in_(addresses), Delivery.person_id.is_(None))
         .order_by(Delivery.created_at.desc(), Delivery.id)
     )
+    slugs = {here.id: here.slug for here in registry.municipalities.values()}
     return [
         {
-            "municipality": registry.municipalities[one.municipality_id].slug,
+            "municipality": slugs.get(one.municipality_id),
             "kind": one.kind,
             "report": number,
             "channel": one.channel,
