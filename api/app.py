@@ -34,6 +34,8 @@ from api.routes import (
     insight,
     looks,
     monthly_report,
+    notice_desk,
+    notices,
     people,
     providers,
     receipt,
@@ -177,10 +179,21 @@ def create_app() -> FastAPI:
         roles,
         report_schedules,
         rehearsal,
+        notice_desk,
         stream,
         webhooks,
     )
-    citizens = (reports, receipt, citizen, citizen_data, citizen_subscriptions, subscriptions, registry, addresses)
+    citizens = (
+        reports,
+        receipt,
+        citizen,
+        citizen_data,
+        citizen_subscriptions,
+        subscriptions,
+        notices,
+        registry,
+        addresses,
+    )
     for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
         app.include_router(errand.router)
     app.include_router(providers.administration)

@@ -309,6 +309,16 @@ class NewPhotoOut(BaseModel):
     is_far: bool
 
 
+class NoticeNamed(BaseModel):
+    """A notice of the municipality that is running at the place."""
+
+    number: str
+    kind: str
+    title: Named
+    starts_at: datetime
+    ends_at: datetime | None
+
+
 class LinksOut(BaseModel):
     """Where to go on."""
 
@@ -339,6 +349,7 @@ class ReportCreated(BaseModel):
     deadline_at: datetime
     photos: list[NewPhotoOut]
     near_duplicates: list[NearDuplicateOut]
+    notices: list[NoticeNamed]
     links: LinksOut
 
 
@@ -352,6 +363,7 @@ class SuggestionsOut(BaseModel):
     words: list[str]
     department: DepartmentOut
     near_duplicates: list[NearDuplicateOut]
+    notices: list[NoticeNamed]
     emergency: EmergencyOut | None
 
 

@@ -29,6 +29,7 @@ LIMITS: Final = {
     "slow_outside_seconds": (0.1, 60),
     "tile_cache_megabytes": (0, 65_536),
     "streams": (0, 10_000),
+    "mail_per_minute": (0, 1_000_000),
 }
 """The least and the most of every figure."""
 
@@ -63,6 +64,8 @@ class Settings(BaseSettings):
     """Whether it is noted that somebody has opened the link of a mail."""
     app_io_url: str = ""
     """`https://api.io.pagopa.it/api/v1`, or `file:///folder`; default: ./var/app-io."""
+    mail_per_minute: int = 0
+    """How many mails may leave in a minute, from all processes together; 0: as fast as it goes."""
     photo_store: str = ""
     """`file:///folder` or `s3://bucket/prefix`; default: ./var/photos."""
     geocoder_url: str = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from geoalchemy2 import Geometry
+from geoalchemy2.shape import to_shape
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Computed
 
 from geo.place import WGS84
@@ -41,3 +43,13 @@ def plain_shape_column() -> Geometry:
 def polygon_column() -> Geometry:
     """One area, WGS84; written in bulk and found by its key, so it needs no spatial index."""
     return Geometry("POLYGON", srid=WGS84, spatial_index=False)
+
+
+def plain_area_column() -> Geometry:
+    """An area of one or more parts, WGS84; there are few, so it needs no spatial index."""
+    return Geometry("MULTIPOLYGON", srid=WGS84, spatial_index=False)
+
+
+def read_shape(value: object) -> BaseGeometry | None:
+    """The shape of a row's column; None where it is empty."""
+    return None if value is None else to_shape(value)  # type: ignore[arg-type]  # what the driver gives

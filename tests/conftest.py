@@ -38,6 +38,7 @@ from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
     "question, feedback, dialogue_terms,"
+    " notice_report, notice_telling, notice,"
     " tiding, report_told, subscription_cell, subscription, subscriber,"
     " field_operation, crew_spell, photo_upload, contact_look,"
     " job, client_request, training_pair, paused_address, delivery, photo, timeline_entry, reporter, report,"

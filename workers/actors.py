@@ -11,7 +11,7 @@ import dramatiq
 
 from city.database import provincial, reading, writing
 from city.errors import Unavailable
-from city.messages import notification, password, posting, tidings, watching
+from city.messages import mail_pace, notification, password, posting, tidings, watching
 from city.records import hotspots
 from city.registry import view
 from city.reports import escalation, field_photos, handling, journey, photos, uploads
@@ -79,10 +79,10 @@ def send_tidings(municipality_id: int, channel: str = "email") -> None:
 
     All mail goes by one server, and so does app IO: where it is away, the rest waits too. Browsers have each their own.
     """
-    started = time.monotonic()
     tried: list[UUID] = []
     trouble = None
-    while time.monotonic() - started < LONGEST_TURN_SECONDS:
+    until = time.monotonic() + LONGEST_TURN_SECONDS
+    while time.monotonic() < until and (channel != "email" or mail_pace.for_many(1, until)):
         with writing(municipality_id) as session:
             municipality = view.fresh(session).municipalities[municipality_id]
             sent, problem = tidings.send_next(session, municipality, channel, tried)

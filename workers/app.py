@@ -79,6 +79,7 @@ def broker() -> PostgresBroker:
         "workers.handover_actors",
         "workers.mail_actors",
         "workers.hook_actors",
+        "workers.notice_actors",
     ):
         importlib.import_module(name)
     return made

@@ -7,7 +7,7 @@ from typing import Final
 
 from city.database import WriteSession
 from city.errors import Refused
-from city.messages import app_io
+from city.messages import app_io, mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
 from city.messages.return_address import sender
@@ -20,6 +20,8 @@ Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 
 
 def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
+    if delivery.kind not in mail_pace.BULK:
+        mail_pace.for_one()
     return mailer().send(as_mail(municipality, delivery, letter), sender(delivery))
 
 

@@ -79,8 +79,7 @@ def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: L
     message["From"] = settings().mail_from
     message["To"] = delivery.address
     message["Date"] = format_datetime(datetime.now(UTC))
-    domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
-    message["Message-ID"] = f"<{token(delivery) if municipality else delivery.id}@{domain}>"
+    message["Message-ID"] = message_id(delivery)
     message["Auto-Submitted"] = "auto-generated"
     if reply_to := letter.reply_to or (municipality.email if municipality else ""):
         message["Reply-To"] = reply_to
@@ -94,6 +93,12 @@ def as_mail(municipality: MunicipalityView | None, delivery: Delivery, letter: L
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
     message["Content-Language"] = delivery.language  # last: each content takes earlier headers of this family away
     return message
+
+
+def message_id(delivery: Delivery) -> str:
+    """The Message-ID of a delivery's mail, always the same."""
+    domain = parseaddr(settings().mail_from)[1].rpartition("@")[2] or "localhost"
+    return f"<{token(delivery) if delivery.municipality_id is not None else delivery.id}@{domain}>"
 
 
 @cache

@@ -6,6 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from city.database import ReadSession
+from city.messages import mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.tables import Delivery
 from city.outside.mail import mailer
@@ -33,4 +34,5 @@ def send(session: ReadSession, reset_id: UUID) -> None:
         button=say("password.button"),
     )
     delivery = Delivery(id=reset_id, address=person.email, language=person.language)
+    mail_pace.for_one()
     mailer().send(as_mail(None, delivery, letter))

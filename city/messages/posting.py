@@ -19,7 +19,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import Refused, Unavailable
 from city.messages import pausing
 from city.messages.channels import CHANNELS
-from city.messages.letter import Letter
+from city.messages.letter import Letter, message_id
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
 from city.outside.mail_status import judged
@@ -109,7 +109,8 @@ def post(
 ) -> str | None:
     """Send locked deliveries, each by its channel; what kept one from being sent, or None.
 
-    They stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
+    Each is written down as sent before it is handed over, so that nothing but the commit is left to do afterwards. They
+    stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
     a crash in that moment is known as the same one. A letter for which something is not to be had now stays in
     the queue with the problem noted, and holds up no other.
     """
@@ -124,14 +125,17 @@ def post(
             if letter is None:
                 _drop(delivery, "moot")
                 continue
-            delivery.subject = letter.subject
-            delivery.receipt = CHANNELS[delivery.channel](session, municipality, delivery, letter)
+            delivery.subject, delivery.receipt = letter.subject, message_id(delivery)
             delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
+            session.flush()
+            delivery.receipt = CHANNELS[delivery.channel](session, municipality, delivery, letter)
         except Refused as error:
-            delivery.state, delivery.problem = "refused", str(error)
+            delivery.state, delivery.sent_at, delivery.receipt = "refused", None, None
+            delivery.problem = str(error)
             if status := error.values.get("status"):
                 pausing.note(session, delivery, judged(str(status)), str(status))
         except Unavailable as error:
+            delivery.state, delivery.sent_at, delivery.receipt = "queued", None, None
             problem = delivery.problem = str(error)
     return problem
 

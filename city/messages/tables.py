@@ -57,6 +57,15 @@ class Delivery(Base):
             "id",
             postgresql_where=text("state = 'queued'"),
         ),
+        Index(
+            "delivery_telling_index",
+            "municipality_id",
+            "telling_id",
+            "state",
+            "due_at",
+            "id",
+            postgresql_where=text("telling_id IS NOT NULL"),
+        ),
     )
 
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
@@ -72,6 +81,10 @@ class Delivery(Base):
     """Kind, what it is about, and to whom: so that no job that comes twice writes twice."""
     person_id: Mapped[int | None]
     """To which of the staff."""
+    telling_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Of which telling of a notice it is a letter."""
+    due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Before when a notice's letter is not sent."""
     channel: Mapped[str] = mapped_column(server_default="email")
     """One of `city.messages.channels`."""
     address: Mapped[str]

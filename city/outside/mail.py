@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from city.errors import LampioneError, Refused, Unavailable
@@ -20,6 +23,9 @@ from city.settings import settings
 
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 """An enhanced status code (RFC 3463), which quotes nobody."""
+_CLOSING: Final = 421
+MOST_KEPT: Final = 200
+"""Mails that one connection takes: servers close it after some number of their own."""
 
 
 class Mailer(Protocol):
@@ -31,6 +37,26 @@ class Mailer(Protocol):
         Raises Unavailable (try later) and Refused (never); its value `status` judges the recipient's address.
         """
         ...
+
+    def keeping(self) -> AbstractContextManager[None]:
+        """For the length of the block, this thread may send several messages over one connection."""
+        ...
+
+
+class _Line(smtplib.SMTP):
+    """A connection that knows how many messages went into it, and whether the last one was begun."""
+
+    taken = 0
+    has_begun = False
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        self.has_begun = True
+        self.taken += 1
+        return super().data(msg)
+
+
+class _SafeLine(_Line, smtplib.SMTP_SSL):
+    """The same, encrypted from the first byte."""
 
 
 class SmtpMailer:
@@ -44,12 +70,16 @@ class SmtpMailer:
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._starttls = parse_qs(parts.query).get("starttls", ["0"])[0] == "1"
         self._timeout = timeout_seconds
+        self._kept = _Kept()
 
     def send(self, message: EmailMessage, sender: str | None = None) -> str:
-        """One connection a message: a small office's provider closes idle ones."""
+        """One connection a message, unless in `keeping`: a small office's provider closes idle ones."""
         try:
-            with self._connect() as server:
-                server.send_message(message, from_addr=sender)
+            if self._kept.is_on:
+                self._send_kept(message, sender)
+            else:
+                with self._connect() as server:
+                    server.send_message(message, from_addr=sender)
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             raise _refusal(code, words, of_recipient=True) from error
@@ -62,17 +92,72 @@ class SmtpMailer:
             raise Unavailable("mail.silent", problem=type(error).__name__) from error
         return str(message["Message-ID"])
 
-    def _connect(self) -> smtplib.SMTP:
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Keep the connection from message to message; it is closed at the end, and after a failure."""
+        self._kept.is_on = True
+        try:
+            yield
+        finally:
+            self._kept.is_on = False
+            self._hang_up()
+
+    def _send_kept(self, message: EmailMessage, sender: str | None) -> None:
+        """Over the connection kept, or a new one where the server has closed it before the message was begun."""
+        line, self._kept.line = self._kept.line, None
+        if line is not None and line.taken < MOST_KEPT:
+            line.has_begun = False
+            try:
+                line.send_message(message, from_addr=sender)
+            except (smtplib.SMTPException, OSError) as error:
+                if line.has_begun or not _is_closed(error):
+                    self._keep_if_open(line)
+                    raise
+            else:
+                self._kept.line = line
+                return
+        self._hang_up(line)
+        line = self._connect()
+        try:
+            line.send_message(message, from_addr=sender)
+        finally:
+            self._keep_if_open(line)
+
+    def _keep_if_open(self, line: _Line) -> None:
+        if line.sock is not None:
+            self._kept.line = line
+
+    def _hang_up(self, line: _Line | None = None) -> None:
+        line = line or self._kept.line
+        self._kept.line = None
+        if line is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                line.quit()
+
+    def _connect(self) -> _Line:
         if self._is_tls:
             context = ssl.create_default_context()
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=self._timeout, context=context)
+            server: _Line = _SafeLine(self._host, self._port, timeout=self._timeout, context=context)
         else:
-            server = smtplib.SMTP(self._host, self._port, timeout=self._timeout)
+            server = _Line(self._host, self._port, timeout=self._timeout)
             if self._starttls:
                 server.starttls(context=ssl.create_default_context())
         if self._user:
             server.login(self._user, self._password)
         return server
+
+
+class _Kept(threading.local):
+    """The connection that a thread keeps, if it does."""
+
+    is_on = False
+    line: _Line | None = None
+
+
+def _is_closed(error: Exception) -> bool:
+    return isinstance(error, smtplib.SMTPServerDisconnected | ConnectionError) or (
+        isinstance(error, smtplib.SMTPResponseException) and error.smtp_code == _CLOSING
+    )
 
 
 class FolderMailer:
@@ -92,6 +177,10 @@ class FolderMailer:
         except OSError as error:
             raise Unavailable("mail.silent", problem=error.strerror or "OSError") from error
         return str(path)
+
+    def keeping(self) -> AbstractContextManager[None]:
+        """Files need no connection."""
+        return nullcontext()
 
 
 def _refusal(code: int, words: bytes | str, *, of_recipient: bool = False) -> LampioneError:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from city.registry.ladder import STANDARD_LADDER, Ladder, ladder_of
+from city.registry.notice_view import Notices, notices_of
 from city.registry.working_time import STANDARD_WEEK, Patron, Span, WorkingTime, week_of
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
@@ -171,6 +172,8 @@ class MunicipalityView:
     """The zones of the layers that have a tolerance, by layer."""
     has_subscribers: bool = False
     has_app_io: bool = False
+    notices: Notices = field(default=Notices(), repr=False)
+    """Those published."""
     ladder: Ladder = STANDARD_LADDER
     """Who is told of reports whose time runs out."""
     working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)
@@ -259,6 +262,9 @@ class Registry:
         found[first] = np.array(self.boundaries.keys, np.int64)[positions[begins]]
         return found
 
+
+_ONLY: Final = {"notice": "WHERE state = 'published'"}
+"""Of which tables only some rows are held."""
 
 _held: Registry | None = None
 _loading = threading.Lock()
@@ -356,7 +362,8 @@ class _Rows:
 
     def table(self, name: str, order: str = "id") -> list[dict[str, Any]]:
         if name not in self._tables:
-            cursor = self._connection.execute(f"SELECT * FROM {name} ORDER BY {order}")  # noqa: S608
+            only = _ONLY.get(name, "")
+            cursor = self._connection.execute(f"SELECT * FROM {name} {only} ORDER BY {order}")  # noqa: S608
             names = [column.name for column in cursor.description or ()]
             self._tables[name] = [dict(zip(names, row, strict=True)) for row in cursor]
         return self._tables[name]
@@ -439,6 +446,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
         has_addresses=row["has_addresses"],
         has_subscribers=row["has_subscribers"],
         has_app_io=row["has_app_io"],
+        notices=notices_of(rows.of("notice", own)),
         fallback=by_id[row["fallback_department_id"]],
         departments=departments,
         crews=crews,

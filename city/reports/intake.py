@@ -104,6 +104,7 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
         "words": [word for word, _ in classification.words] if classification else [],
         "department": _department_json(judgement.routing),
         "near_duplicates": _near_json(near),
+        "notices": municipality.notices.told_at(place, now),
         "emergency": _emergency_json(judgement),
     }
 
@@ -351,7 +352,12 @@ def _finished(answer: dict[str, Any], submission: Submission, municipality: Muni
     Answers kept before we looked for addresses have none.
     """
     near = duplicates.likely(_sought(answer, submission, municipality), answer["near"], coarsely=True)
-    added = {"near_duplicates": _near_json(near), "receipt_token": receipt_token(UUID(answer["id"]))}
+    now = datetime.fromisoformat(answer["created_at"])
+    added = {
+        "near_duplicates": _near_json(near),
+        "notices": municipality.notices.told_at(submission.place, now, answer["category"]["group"]),
+        "receipt_token": receipt_token(UUID(answer["id"])),
+    }
     return {"address": None} | {name: value for name, value in answer.items() if name != "near"} | added
 
 

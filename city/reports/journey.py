@@ -19,6 +19,8 @@
 | a hand-over came back          | `send_letters` to the office                                  |
 | mails may have come back       | `read_bounces`                                                |
 | a webhook is to hear something | `send_webhooks`, never twice at once for the same one         |
+| a notice is to be told         | `queue_notice`, then `send_notices`                           |
+| a notice dates reports inside  | `date_reports`                                                |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
@@ -168,6 +170,22 @@ def after_gathering(session: WriteSession, municipality_id: int, channel: str) -
 def after_coming_back_by_mail(session: WriteSession) -> None:
     """What follows when mails may lie in the mailbox of those that came back."""
     promise(session, "read_bounces")
+
+
+def after_telling(session: WriteSession, municipality_id: int, telling_id: int) -> None:
+    """What follows when people are to be told of a notice."""
+    promise(session, "queue_notice", municipality_id=municipality_id, telling_id=telling_id)
+
+
+def after_queuing(session: WriteSession, municipality_id: int, *, times: int = 1) -> None:
+    """What follows when letters of notices are due; so many jobs send them side by side."""
+    for _ in range(times):
+        promise(session, "send_notices", municipality_id=municipality_id)
+
+
+def after_dating(session: WriteSession, municipality_id: int, notice_id: UUID) -> None:
+    """What follows when a notice's expected day may have become another one."""
+    promise(session, "date_reports", municipality_id=municipality_id, notice_id=str(notice_id))
 
 
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -26,6 +26,13 @@ from city.reports.tables import Report
 FARTHEST: Final = timedelta(days=730)
 
 
+class Mentioned(NamedTuple):
+    """A notice that promises for reports in its area, and what it says in their history."""
+
+    number: str
+    words: str
+
+
 def promise(desk: Desk, report_id: UUID, version: int | None, day: date, words: str | None) -> Report:
     """Promise that the report will be solved by the end of `day`, by the municipality's clock; everybody may read it.
 
@@ -39,14 +46,37 @@ def promise(desk: Desk, report_id: UUID, version: int | None, day: date, words: 
     if day > today + FARTHEST:
         raise InvalidInput("promises.far", field="day", value=day.isoformat(), last=(today + FARTHEST).isoformat())
     note = cleaned(words, field="words")
-    promised_at = end_of(day, desk.municipality.time_zone)
-    if report.promised_at == promised_at and note is None:
-        return report
-    report.promised_at, report.slipped_at = promised_at, None
-    wind(desk.municipality, report, datetime.now(UTC))
-    touch(report)
-    tell(desk.session, report, "promised", staff=desk.staff, note=note, details={"until": day.isoformat()})
+    if report.promised_at != end_of(day, desk.municipality.time_zone) or note is not None:
+        _promise(desk.municipality, report, day)
+        tell(desk.session, report, "promised", staff=desk.staff, note=note, details={"until": day.isoformat()})
     return report
+
+
+def promise_by_notice(
+    session: WriteSession, municipality: MunicipalityView, report: Report, day: date, notice: Mentioned
+) -> None:
+    """The same for a locked report that is open, by a notice."""
+    _promise(municipality, report, day)
+    details = {"until": day.isoformat(), "notice": notice.number}
+    tell(session, report, "promised", actor="staff", note=notice.words, details=details)
+
+
+def take_back_by_notice(
+    session: WriteSession, municipality: MunicipalityView, report: Report, notice: Mentioned
+) -> None:
+    """Take back what the notice promised of a locked report that is open."""
+    until = municipality.local(report.promised_at).date().isoformat() if report.promised_at else ""
+    report.promised_at = report.slipped_at = None
+    wind(municipality, report, datetime.now(UTC))
+    touch(report)
+    details = {"until": until, "notice": notice.number}
+    tell(session, report, "promise_taken_back", actor="staff", note=notice.words, details=details)
+
+
+def _promise(municipality: MunicipalityView, report: Report, day: date) -> None:
+    report.promised_at, report.slipped_at = end_of(day, municipality.time_zone), None
+    wind(municipality, report, datetime.now(UTC))
+    touch(report)
 
 
 def take_back(desk: Desk, report_id: UUID, version: int | None, reason: str) -> Report:

@@ -16,6 +16,7 @@ import city.records.search_tables
 import city.records.tables
 import city.registry.address_tables
 import city.registry.channel_tables
+import city.registry.notice_tables
 import city.registry.schedule_tables
 import city.registry.tables
 import city.reports.desk_tables

@@ -143,6 +143,7 @@ SOMEWHERE: Final = {
     "sign_in_id": UUID(int=0),
     "filter_id": 1,
     "host": "hooks.example.org:8443",
+    "notice_id": UUID(int=0),
 }
 
 
@@ -360,6 +361,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/stream", params={"ticket": ticket, "seconds": 0}, expected=401)
     visit_subscriptions(call, report)
     visit_citizen(call, report)
+    visit_notices(call, staff)
     call("DELETE", "/api/v1/session", headers=staff, expected=204)
     visit_handovers(witness, signed_in(CLERK).headers, signed_in(ADMINISTRATOR).headers)
     visit_webhooks(witness, signed_in(ADMINISTRATOR).headers)
@@ -371,6 +373,43 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     }
     assert witness.seen == promised
     assert witness.shown > 30, "who reported was shown, and each time that was recorded"
+
+
+def visit_notices(call: Callable[..., httpx.Response], staff: dict[str, str]) -> None:
+    desk = "/api/v1/desk/notices"
+    body = {
+        "kind": "works",
+        "title": {"it": "Lavori"},
+        "text": {"it": "Si lavora."},
+        "area": {"everywhere": True},
+        "starts_at": "2026-01-01T08:00",
+        "department": "urp",
+    }
+    notice = call("POST", desk, headers=staff, json=body, expected=201).json()
+    call("GET", desk, headers=staff, params={"limit": 1})
+    at = {"notice_id": notice["id"], "number": notice["number"]}
+
+    def act(method: str, what: str, sent: dict[str, Any] | None = None, expected: int = 200) -> None:
+        version = call("GET", f"{desk}/{{notice_id}}", at=at, headers=staff).headers["etag"]
+        how = {} if sent is None else {"json": sent}
+        headers = staff | {"If-Match": version}
+        call(method, f"{desk}/{{notice_id}}{what}", at=at, headers=headers, expected=expected, **how)
+
+    call("GET", f"{desk}/{{notice_id}}/preview", at=at, headers=staff)
+    act("PUT", "", body | {"link": "https://example.org"})
+    act("POST", "/publication", {})
+    call("GET", f"{desk}/{{notice_id}}/progress", at=at, headers=staff)
+    call("PUT", f"{desk}/{{notice_id}}/sending", at=at, headers=staff, json={"is_paused": True})
+    call("GET", "/api/v1/notices", params={"bbox": "12,43,13,44"})
+    call("GET", "/api/v1/notices", params={"cursor": "x"}, expected=422)
+    call("GET", "/api/v1/notices/{number}", at=at)
+    call("GET", "/api/v1/notices/{number}", at={"number": "X"}, expected=404)
+    act("POST", "/withdrawal", {"reason": "Annullato"})
+    at["notice_id"] = call("POST", desk, headers=staff, json=body, expected=201).json()["id"]
+    act("POST", "/publication", {})
+    act("POST", "/end")
+    at["notice_id"] = call("POST", desk, headers=staff, json=body, expected=201).json()["id"]
+    act("DELETE", "", expected=204)
 
 
 def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[str, str]) -> None:

@@ -69,6 +69,8 @@ READERS_NOTHING = (
     "feedback",
     "reply_template",
     "dialogue_terms",
+    "notice_telling",
+    "notice_report",
 )
 SECRET_COLUMNS = {
     "report": {
@@ -82,6 +84,7 @@ SECRET_COLUMNS = {
         "crew_id",
         "confidence",
     },
+    "notice": {"area", "zones", "publish_at", "person_id", "applies_to_reports", "created_at"},
     "timeline_entry": {"details", "person_id", "transaction"},
     "photo": {"sha256", "dhash", "metres_away", "taken_at", "is_far"},
     "handover": {"words", "link_hash", "reference", "reference_token", "problem", "person_id", "shares_contact"},
@@ -336,6 +339,16 @@ _ROWS = (
         " happened_at) SELECT %(town)s, id, 'report.received', %(town)s, %(report)s, 1, now() FROM made)"
         " INSERT INTO hook_replay (municipality_id, id, webhook_id, since, last_entry_id)"
         " SELECT %(town)s, gen_random_uuid(), id, now(), 1 FROM made"
+    ),
+    (
+        "WITH made AS (INSERT INTO notice (municipality_id, id, number, kind, title_it, title_en, text_it, text_en,"
+        " area, is_everywhere, shape, zones, starts_at, department_id, person_id) SELECT %(town)s, %(id)s,"
+        " 'X-' || %(town)s, 'works', 'Lavori', '', 'Lavori', '', '{}', false,"
+        " 'SRID=4326;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))', '{}', now(), 1, %(person)s RETURNING id),"
+        " told AS (INSERT INTO notice_telling (municipality_id, notice_id, what)"
+        " SELECT %(town)s, id, 'announced' FROM made)"
+        " INSERT INTO notice_report (municipality_id, notice_id, report_id, until)"
+        " SELECT %(town)s, id, %(report)s, '2026-12-24' FROM made"
     ),
     (
         "INSERT INTO layer_publication (municipality_id, layer_id, published_by, valid_from, zones)"
