@@ -136,9 +136,11 @@ def _redirect(address: str) -> Response:
 
 def _refused(request: Request, error: LampioneError, owner: str, slug: str) -> Response:
     """A page that says what went wrong, and where to begin again."""
-    language = language_of(request)
-    log.warning("a provider's sign-in was refused", key=error.key, reason=error.values.get("reason"))
-    again = "" if isinstance(error, NotFound | InvalidInput) else sign_in_address(owner, slug)
+    language, again = language_of(request), ""
+    if not isinstance(error, NotFound | InvalidInput):  # the provider is there
+        again = sign_in_address(owner, slug)
+        reason = error.values.get("reason")
+        log.warning("sign_in_refused", provider=f"{owner}/{slug}", key=error.key, reason=reason)
     heading = text("providers.heading", language=language)
     return _page(request, heading, error.sentence(language), again=again, status=status_of(error))
 

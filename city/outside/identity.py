@@ -122,7 +122,7 @@ def sign_in_address(client: Client, pending: Pending, language: str) -> str:
     more = {"acr_values": " ".join(client.acr_values)} if client.acr_values else {}
     return str(
         prepare_grant_uri(
-            _metadata(client).authorization,
+            _known_of(client).metadata.authorization,
             client_id=client.client_id,
             response_type="code",
             redirect_uri=pending.redirect_uri,
@@ -140,7 +140,7 @@ def sign_in_address(client: Client, pending: Pending, language: str) -> str:
 def sign_out_address(client: Client, back_to: str) -> str | None:
     """Where the browser goes to be signed out there too; None where the provider has no such page, or is not there."""
     try:
-        page = _metadata(client).end_session
+        page = _known_of(client).metadata.end_session
     except Unavailable:
         return None
     query = urlencode({"client_id": client.client_id, "post_logout_redirect_uri": back_to})
@@ -154,14 +154,15 @@ def redeem(client: Client, pending: Pending, code: str, wanted: tuple[str, ...],
     Raises NotAuthenticated where anything is not as it must be, Forbidden where the level of assurance is too low,
     Unavailable where the provider does not answer, or not sensibly.
     """
-    metadata = _metadata(client)
+    known = _known_of(client)
+    metadata = known.metadata
     if named != client.issuer and (named is not None or metadata.names_itself):
         raise NotAuthenticated("identity.not_proved", reason="iss")
     said = _token_answer(client, metadata, pending, code)
     token, access = said.get("id_token"), said.get("access_token")
     if not isinstance(token, str) or not isinstance(access, str):
         raise Unavailable("identity.not_understood", what="token")
-    claims = _proved(client, metadata, pending, token, access)
+    claims = _proved(client, known, pending, token, access)
     if client.acr_values and claims.get("acr") not in client.acr_values:
         raise Forbidden("identity.low_level")
     if metadata.userinfo and any(name not in claims for name in wanted):
@@ -172,8 +173,8 @@ def redeem(client: Client, pending: Pending, code: str, wanted: tuple[str, ...],
 def look(client: Client) -> tuple[Metadata, int]:
     """What the provider says of itself, asked anew, and how many keys we can use. Raises Unavailable."""
     _known.pop((client.issuer, client.is_internal), None)
-    metadata = _metadata(client)
-    return metadata, len(_keys(client, metadata, None).keys)
+    known = _known_of(client)
+    return known.metadata, len(_keys(client, known, None).keys)
 
 
 def check_key(secret: str) -> None:
@@ -204,12 +205,13 @@ def _of_pem(text: str) -> jwk.RSAKey | jwk.ECKey | jwk.OKPKey:
     raise ValueError("no PEM")
 
 
-def _metadata(client: Client) -> Metadata:
+def _known_of(client: Client) -> _Known:
+    """What is kept of the provider; asked for where that is nothing, or old. Raises Unavailable."""
     known = _known.get((client.issuer, client.is_internal))
     if known is None or time.monotonic() - known.read_at > KEPT_SECONDS:
         known = _Known(_discovered(client), time.monotonic())
         _known[client.issuer, client.is_internal] = known
-    return known.metadata
+    return known
 
 
 def _discovered(client: Client) -> Metadata:
@@ -237,13 +239,12 @@ def _address(client: Client, said: Mapping[str, Any], name: str, *, is_needed: b
     return url
 
 
-def _keys(client: Client, metadata: Metadata, kid: str | None) -> jwk.KeySet:
+def _keys(client: Client, known: _Known, kid: str | None) -> jwk.KeySet:
     """The provider's keys; read anew where they are old, or where `kid` is none of them and a minute has passed."""
-    known = _known[client.issuer, client.is_internal]
     age = time.monotonic() - known.keys_read_at
     is_unknown = kid is not None and known.keys is not None and all(key.kid != kid for key in known.keys.keys)
     if known.keys is None or age > KEPT_SECONDS or (is_unknown and age > KEYS_ANEW_SECONDS):
-        known.keys = _read_keys(client, metadata.keys)
+        known.keys = _read_keys(client, known.metadata.keys)
         known.keys_read_at = time.monotonic()
     return known.keys
 
@@ -287,12 +288,12 @@ def _client_auth(client: Client, metadata: Metadata) -> ClientAuth:
     return ClientAuth(client.client_id, client.secret, client.client_auth)
 
 
-def _proved(client: Client, metadata: Metadata, pending: Pending, token: str, access: str) -> dict[str, Any]:
+def _proved(client: Client, known: _Known, pending: Pending, token: str, access: str) -> dict[str, Any]:
     """The claims of an ID token whose signature, issuer, audience, time and nonce are right."""
     try:
         registry = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
         kid = jws.extract_compact(token.encode(), registry=registry).headers().get("kid")
-        found = jwt.decode(token, _keys(client, metadata, kid), algorithms=ALGORITHMS, registry=registry)
+        found = jwt.decode(token, _keys(client, known, kid), algorithms=ALGORITHMS, registry=registry)
         claims = CodeIDToken(
             found.claims,
             found.header,

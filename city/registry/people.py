@@ -181,6 +181,7 @@ def staff_all(session: ReadSession, persons: Sequence[Person]) -> list[Staff]:
             Appointment.groups,
             Appointment.categories,
             Appointment.zones,
+            Appointment.provider_id,
             Role.rights,
             Role.is_of_crew,
         )
@@ -191,7 +192,15 @@ def staff_all(session: ReadSession, persons: Sequence[Person]) -> list[Staff]:
         within = Narrowing(frozenset(row.groups), frozenset(row.categories), frozenset(row.zones))
         rights = frozenset(map(Right, row.rights))
         posts[row.person_id].append(
-            Post(row.role, rights, row.department_id, row.crew_id, is_of_crew=row.is_of_crew, within=within)
+            Post(
+                row.role,
+                rights,
+                row.department_id,
+                row.crew_id,
+                is_of_crew=row.is_of_crew,
+                within=within,
+                provider_id=row.provider_id,
+            )
         )
     return [
         Staff(

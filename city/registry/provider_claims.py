@@ -40,8 +40,9 @@ def email_of(provider: IdentityProvider, claims: Claims) -> str | None:
 
 
 def name_of(provider: IdentityProvider, claims: Claims) -> str | None:
-    """What they are called."""
-    return _line(claims.get(provider.name_claim))[:LONGEST_NAME] or None
+    """What they are called; where the provider says it in two parts, both."""
+    parts = f"{_line(claims.get('given_name'))} {_line(claims.get('family_name'))}".strip()
+    return (_line(claims.get(provider.name_claim)) or parts)[:LONGEST_NAME] or None
 
 
 def groups_of(provider: IdentityProvider, claims: Claims) -> set[str]:

@@ -115,8 +115,9 @@ def exchange(session: WriteSession, ticket: SignInTicket, code: str | None, devi
     _use_up(session, ticket)
     person = holder(session, ticket)
     if ticket.is_strong:
-        return signing_in.begin(session, person, people.staff(session, person), device)
-    return signing_in.begin_with_factor(session, person, code, device)
+        staff = people.staff(session, person)
+        return signing_in.begin(session, person, staff, device, provider_id=ticket.provider_id)
+    return signing_in.begin_with_factor(session, person, code, device, ticket.provider_id)
 
 
 def exchange_of_citizen(session: WriteSession, ticket: SignInTicket, language: str, device: str) -> CitizenSignIn:

@@ -107,6 +107,8 @@ class Post:
     is_of_crew: bool = False
     """Whether it covers only what its crew has, and no department."""
     within: Narrowing = EVERYTHING
+    provider_id: int | None = None
+    """The provider of identities whose groups gave it, if any: it counts in sign-ins there, and in no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,13 @@ class Staff:
     def works_in(self, municipality_id: int) -> bool:
         """Whether they may act in this municipality at all; whom the province employs, in all of them."""
         return self.home_id in (PROVINCE, municipality_id)
+
+    def through(self, provider_id: int | None) -> Self:
+        """The same, signed in at that provider, or (None) with a password: without what other providers' groups gave.
+
+        Who leaves the office loses the account there, and must not keep the roles by a password kept here.
+        """
+        return replace(self, posts=tuple(post for post in self.posts if post.provider_id in (None, provider_id)))
 
     def posts_with(self, right: Right) -> list[Post]:
         """The appointments that carry `right`."""

@@ -72,7 +72,9 @@ def sign_in(session: WriteSession, email: str, password: str, code: str | None, 
     return begin_with_factor(session, person, code, device)
 
 
-def begin_with_factor(session: WriteSession, person: Person, code: str | None, device: str) -> SignIn:
+def begin_with_factor(
+    session: WriteSession, person: Person, code: str | None, device: str, provider_id: int | None = None
+) -> SignIn:
     """Sign somebody in who has proved who they are but for the second factor, if they have one.
 
     Raises NotAuthenticated; CodeNeeded where a code was not given.
@@ -82,12 +84,21 @@ def begin_with_factor(session: WriteSession, person: Person, code: str | None, d
         if not code:
             raise CodeNeeded("people.code_needed", field="code")
         second_factor.check(session, person, code)
-    staff = people.staff(session, person)
-    return begin(session, person, staff, device, is_full=has_factor or not second_factor.is_needed(staff))
+    staff = people.staff(session, person).through(provider_id)
+    is_full = has_factor or not second_factor.is_needed(staff)
+    return begin(session, person, staff, device, is_full=is_full, provider_id=provider_id)
 
 
-def begin(session: WriteSession, person: Person, staff: Staff, device: str, *, is_full: bool = True) -> SignIn:
-    """Sign somebody in who has proved who they are."""
+def begin(
+    session: WriteSession,
+    person: Person,
+    staff: Staff,
+    device: str,
+    *,
+    is_full: bool = True,
+    provider_id: int | None = None,
+) -> SignIn:
+    """Sign somebody in who has proved who they are, here or at a provider of identities."""
     token = secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + TOKEN_LIFE
     session.add(
@@ -98,10 +109,11 @@ def begin(session: WriteSession, person: Person, staff: Staff, device: str, *, i
             expires_at=expires_at,
             device=device,
             is_full=is_full,
+            provider_id=provider_id,
         )
     )
     session.flush()
-    return SignIn(token, staff, expires_at, is_full)
+    return SignIn(token, staff.through(provider_id), expires_at, is_full)
 
 
 def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> Staff:
@@ -110,7 +122,7 @@ def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> S
     Raises NotAuthenticated where it is unknown, expired or revoked; Forbidden where the second factor is missing.
     """
     row = session.execute(
-        select(Person, AccessToken.is_full, AccessToken.seen_at < func.now() - SEEN_EVERY)
+        select(Person, AccessToken.provider_id, AccessToken.is_full, AccessToken.seen_at < func.now() - SEEN_EVERY)
         .join(
             AccessToken,
             (AccessToken.municipality_id == Person.municipality_id) & (AccessToken.person_id == Person.id),
@@ -124,18 +136,18 @@ def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> S
     ).one_or_none()
     if row is None:
         raise NotAuthenticated("people.token_not_good")
-    person, is_full, is_stale = row
+    person, provider_id, is_full, is_stale = row
     if not is_full and not to_enrol:
         raise Forbidden("people.enrol_first")
     if is_stale:
         session.execute(update(AccessToken).where(AccessToken.token_hash == digest(token)).values(seen_at=func.now()))
-    return people.staff(session, person)
+    return people.staff(session, person).through(provider_id)
 
 
 def still_signed_in(session: ReadSession, digests: Iterable[bytes]) -> dict[bytes, Staff]:
     """Whose sign-ins these are, of those that are still good for everything, by the digests of their tokens."""
     rows = session.execute(
-        select(AccessToken.token_hash, Person)
+        select(AccessToken.token_hash, AccessToken.provider_id, Person)
         .join(Person, (Person.municipality_id == AccessToken.municipality_id) & (Person.id == AccessToken.person_id))
         .where(
             AccessToken.token_hash.in_(set(digests)),
@@ -145,8 +157,11 @@ def still_signed_in(session: ReadSession, digests: Iterable[bytes]) -> dict[byte
             Person.is_active,
         )
     ).all()
-    holders = people.staff_all(session, [person for _, person in rows])
-    return {token_hash: holder for (token_hash, _), holder in zip(rows, holders, strict=True)}
+    holders = people.staff_all(session, [person for _, _, person in rows])
+    return {
+        token_hash: holder.through(provider_id)
+        for (token_hash, provider_id, _), holder in zip(rows, holders, strict=True)
+    }
 
 
 def sign_out(session: WriteSession, token: str) -> None:

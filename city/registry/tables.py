@@ -369,6 +369,8 @@ class AccessToken(Base):
     """When it was last used, to ten minutes."""
     is_full: Mapped[bool] = mapped_column(server_default=text("true"))
     """False: good for setting up a second factor, and for nothing else."""
+    provider_id: Mapped[int | None]
+    """The provider of identities that they came from; empty where they gave a password."""
 
 
 class SecondFactor(Base):

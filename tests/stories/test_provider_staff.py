@@ -134,12 +134,17 @@ def test_groups_give_roles_and_take_them_away(client: TestClient, signed_in: Sig
     )
     provider.know("luisa", **luisa, groups=["council"])
     assert comes_in(client, "luisa")["roles"] == ["council", "head"], "what was given by hand stays"
+    with_password = {"email": luisa["email"], "password": PASSWORD}
+    by_password = client.post("/api/v1/session", json=with_password).json()
+    assert by_password["roles"] == ["head"], "a password does not keep what the office gives and takes"
+    assert client.get("/api/v1/session", headers=bearing(by_password)).json()["roles"] == ["head"]
 
     provider.know("luisa", **luisa, groups=["of no concern"])
     refused = comes_back(client, "luisa")
     assert (refused.status_code, "none of the groups" in refused.text) == (403, True)
-    by_password = client.post("/api/v1/session", json={"email": luisa["email"], "password": PASSWORD})
-    assert by_password.json()["roles"] == ["head"], "the last group's role is gone all the same"
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    known = next(one for one in listed if one["email"] == luisa["email"])
+    assert known["roles"] == ["head"], "the last group's role is gone all the same"
 
 
 def test_somebody_known_is_linked_by_a_proved_address_only(
