@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -11,14 +11,21 @@ from city.registry.rights import Narrowing, Right
 
 RoleSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 ZoneKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[^/\x00]{1,100}$")]
-MOST_NAMED = 100
+MOST_NAMED: Final = 100
+RIGHTS: Final = (
+    "read: reports; contact: see who reported; field: say and do what crews do; desk: do what offices do; share: tell"
+    " somebody outside who reported; oversee: hear of what runs late, and see who has looked at contact data;"
+    " administer: people, roles, categories, rules and zones"
+)
 
 
 class RolePut(Strict):
     """A role: its names, and what it lets somebody do."""
 
     name: Named
-    rights: Annotated[list[Annotated[Right, Field(strict=False)]], Field(min_length=1, max_length=len(Right))]
+    rights: Annotated[
+        list[Annotated[Right, Field(strict=False)]], Field(min_length=1, max_length=len(Right), description=RIGHTS)
+    ]
     of_crew: bool = False
     """Whether an appointment to it names a crew, and covers only what that crew has."""
 

@@ -44,9 +44,9 @@ class _Audiences:
     def _find(self, audience: str, report: Report) -> list[Recipient]:
         session, municipality = self._session, self._municipality
         if audience == "administrator":
-            return administrators(session, municipality)
+            return administrators(session, municipality, report)
         if audience == "head":
-            return heads(session, municipality, report) or administrators(session, municipality)
+            return heads(session, municipality, report) or administrators(session, municipality, report)
         if audience == "person":
             found = readers(session, municipality, [report.person_id], report)
             if not found and report.crew_id is not None:

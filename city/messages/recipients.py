@@ -82,9 +82,15 @@ def crew(session: ReadSession, municipality: MunicipalityView, report: Report) -
     ]
 
 
-def administrators(session: ReadSession, municipality: MunicipalityView) -> list[Recipient]:
-    """The administrators of the municipality."""
-    return [_recipient(one) for one in _everybody(session, municipality) if one.posts_with(Right.ADMINISTER)]
+def administrators(
+    session: ReadSession, municipality: MunicipalityView, report: Report | None = None
+) -> list[Recipient]:
+    """The administrators of the municipality; where it is about a report, those who may read it."""
+    return [
+        _recipient(one)
+        for one in _everybody(session, municipality)
+        if one.posts_with(Right.ADMINISTER) and (report is None or one.may(Right.READ, report, municipality))
+    ]
 
 
 def _of_department(
@@ -97,6 +103,7 @@ def _of_department(
         if any(
             post.department_id == report.department_id and Sight.of(municipality, [post]).holds(report)
             for post in one.posts_with(right)
+            if Right.READ in post.rights
         )
     ]
 

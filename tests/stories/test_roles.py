@@ -77,6 +77,13 @@ def test_a_clerk_for_green_downtown_sees_counts_finds_and_hears_only_of_that(vis
     assert sum(row["received"] for row in months) == 1
     assert "Only the categories and zones" in visitor.get("/api/v1/insight/report.html", headers=clerk.headers).text
 
+    desk = Staffer(visitor, signed(visitor, "operatore.urp@pesaro.example.org"))
+    desk.change("PUT", tree["id"], "category", {"category": "pothole"})
+    gone = told(visitor, clerk, since)
+    assert "event: gone" in gone
+    assert tree["number"] not in gone
+    assert numbers(clerk.get("/reports")) == set()
+
 
 def test_whoever_has_it_passes_it_on_when_it_becomes_another_matter(visitor: TestClient) -> None:
     person(visitor, "verde", role="clerk", department="green", **GREEN_DOWNTOWN)
