@@ -61,7 +61,10 @@ class ProviderBody(Strict):
 
 
 class ProviderPut(ProviderBody):
-    """A provider, as it should be. A secret that is left out stays; for private_key_jwt it is our private key."""
+    """A provider, as it should be. A secret that is left out stays, unless the issuer is another one.
+
+    For private_key_jwt it is our private key.
+    """
 
     secret: Annotated[str, StringConstraints(min_length=1, max_length=10_000)] | None = None
 

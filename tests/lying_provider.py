@@ -18,7 +18,6 @@ from tests.trials import any_port, eventually
 
 WE: Final = "lampione"
 """The client_id that it knows."""
-NONCE: Final = "the nonce"
 
 Claims = dict[str, Any]
 
@@ -29,7 +28,7 @@ def new_key(name: str) -> jwk.RSAKey:
 
 @dataclass
 class Liar:
-    """A provider, and the ways in which its answers are not as they should be."""
+    """A provider, and the ways in which its answers are not as they should be. A code is the nonce of its sign-in."""
 
     url: str = ""
     key: jwk.RSAKey = field(default_factory=lambda: new_key("first"))
@@ -47,8 +46,8 @@ class Liar:
     asked: list[tuple[dict[str, str], dict[str, list[str]]]] = field(default_factory=list)
     """Headers and form of the calls for a token."""
 
-    def token(self) -> str:
-        said = {"iss": self.url, "sub": "luisa", "aud": WE, "nonce": NONCE, "iat": now(), "exp": now() + 60}
+    def token(self, nonce: str) -> str:
+        said = {"iss": self.url, "sub": "luisa", "aud": WE, "nonce": nonce, "iat": now(), "exp": now() + 60}
         said = {name: value for name, value in (said | self.claims).items() if value is not None}
         if self.sign is not None:
             return self.sign(said)
@@ -80,10 +79,11 @@ def _app(liar: Liar) -> FastAPI:
 
     @app.post("/token")
     async def token(request: Request) -> Any:
-        liar.asked.append((dict(request.headers), parse_qs((await request.body()).decode())))
+        form = parse_qs((await request.body()).decode())
+        liar.asked.append((dict(request.headers), form))
         if liar.token_body is not None or liar.token_status != 200:
             return Response(liar.token_body or "{}", liar.token_status, media_type="application/json")
-        return {"access_token": "a", "token_type": "Bearer", "id_token": liar.token()}
+        return {"access_token": "a", "token_type": "Bearer", "id_token": liar.token(form["code"][0])}
 
     @app.get("/me")
     def me() -> Any:

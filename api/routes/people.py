@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
@@ -39,6 +40,13 @@ class PersonPatch(Strict):
     """False: signed out everywhere at once, and may not sign in any more."""
 
 
+class IdentityListed(BaseModel):
+    """An account at a provider of identities that somebody signs in with."""
+
+    issuer: str
+    linked_at: datetime
+
+
 class PersonListed(BaseModel):
     """Somebody who may sign in."""
 
@@ -50,6 +58,7 @@ class PersonListed(BaseModel):
     has_second_factor: bool
     roles: list[str]
     appointments: list[AppointmentListed]
+    identities: list[IdentityListed]
 
 
 @router.get("")
@@ -180,5 +189,9 @@ def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonL
                 is_from_provider=post.provider_id is not None,
             )
             for post, department, crew in posts
+        ],
+        identities=[
+            IdentityListed(issuer=one.issuer, linked_at=one.linked_at)
+            for one in provider_staff.identities(session, home.id, person.id)
         ],
     )

@@ -50,10 +50,9 @@ def begin(session: WriteSession, provider: IdentityProvider, browser: str, retur
 
 def pending(pending_id: UUID, redirect_uri: str) -> Pending:
     """What belongs to this sign-in."""
-    state, nonce, verifier = (
-        links.made(f"sign-in {what}", pending_id.bytes) for what in ("state", "nonce", "proof key verifier")
+    return Pending(
+        redirect_uri, *(links.made(f"sign-in {what}", pending_id.bytes) for what in ("state", "nonce", "verifier"))
     )
-    return Pending(redirect_uri, state, nonce, verifier + verifier)
 
 
 def take(session: WriteSession, provider: IdentityProvider, state: str, browser: str) -> PendingSignIn:

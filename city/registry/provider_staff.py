@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select
 
-from city.database import WriteSession
+from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput
 from city.registry.provider_claims import Claims, email_of, groups_of, is_verified, name_of
 from city.registry.provider_tables import POST_COLUMNS, IdentityProvider, PersonIdentity, ProviderPost
@@ -34,6 +34,17 @@ def arrives(session: WriteSession, provider: IdentityProvider, claims: Claims) -
         raise Forbidden("providers.switched_off")
     person.name = name_of(provider, claims) or person.name
     return person
+
+
+def identities(session: ReadSession, municipality_id: int, person_id: int) -> list[PersonIdentity]:
+    """The accounts at providers that this person signs in with."""
+    return list(
+        session.scalars(
+            select(PersonIdentity)
+            .where(PersonIdentity.municipality_id == municipality_id, PersonIdentity.person_id == person_id)
+            .order_by(PersonIdentity.linked_at)
+        )
+    )
 
 
 def unlink(session: WriteSession, municipality_id: int, person_id: int) -> None:

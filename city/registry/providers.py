@@ -37,7 +37,7 @@ class GroupPost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProviderFields:
-    """A provider to put. `secret`: None leaves the one there is."""
+    """A provider to put. `secret`: None leaves the one there is, as long as the issuer stays."""
 
     slug: str
     name_it: str
@@ -86,7 +86,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     if provider is None:
         provider = IdentityProvider(municipality_id=owner_id, slug=fields.slug)
         session.add(provider)
-    _put_secret(provider, fields)
+    _put_secret(provider, fields)  # before the issuer
     for name in ("name_it", "name_en", "audience", "issuer", "client_id", "client_auth", "groups_claim", "email_claim"):
         setattr(provider, name, getattr(fields, name))
     for name in ("email_verified_claim", "name_claim", "fiscal_number_claim", "is_active"):
@@ -180,9 +180,10 @@ def client_of(session: ReadSession, provider: IdentityProvider) -> Client:
 
 
 def _put_secret(provider: IdentityProvider, fields: ProviderFields) -> None:
+    """Take the secret. One that is kept goes to no other issuer: it would be told to whoever stands there."""
     if fields.secret:
         provider.secret = sealed(fields.secret, _PURPOSE)
-    elif provider.secret is None:
+    elif provider.secret is None or provider.issuer != fields.issuer:
         raise InvalidInput("providers.secret_needed", field="secret")
     if fields.client_auth == "private_key_jwt":
         identity.check_key(unsealed(provider.secret, _PURPOSE))

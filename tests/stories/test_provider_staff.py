@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import orjson
@@ -19,7 +20,7 @@ from joserfc import jwk
 from city.outside import identity
 from city.settings import settings
 from tests.identity_provider import SECRET, Certified, certified, client_of, signs_in
-from tests.lying_provider import WE, Liar, lying, now
+from tests.lying_provider import WE, lying, now
 from tests.stories.outside_world import ADMINISTRATOR, PROVINCE
 from tests.stories.providing import HOME, OIDC, callback, comes_back, ticket_in
 from tests.stories.telling import SignIn
@@ -161,7 +162,8 @@ def test_somebody_known_is_linked_by_a_proved_address_only(
     assert comes_back(client, "second").status_code == 409, "one account of one provider is one person"
 
     listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
-    number = next(one["id"] for one in listed if one["email"] == CLERK)
+    number, tied = next((one["id"], one["identities"]) for one in listed if one["email"] == CLERK)
+    assert [one["issuer"] for one in tied] == [provider.issuer]
     untied = client.delete(f"/api/v1/registry/pesaro/people/{number}/identities", headers=admin)
     assert untied.status_code == 204
     assert comes_in(client, "second")["roles"] == ["clerk", "council"]
@@ -225,13 +227,15 @@ def test_we_prove_who_we_are_with_a_key_of_our_own(client: TestClient, signed_in
     assert comes_in(client, "clerk")["roles"] == ["clerk", "council"]
 
 
-def comes_back_from(liar: Liar, client: TestClient) -> httpx.Response:
-    """The answer to somebody who went to the liar and was sent back."""
+def way_back(client: TestClient) -> str:
+    """The address that the liar sends somebody back to."""
     sent = client.get(f"{OIDC}/pesaro/office", follow_redirects=False)
     asked = {name: values[0] for name, values in parse_qs(urlsplit(sent.headers["location"]).query).items()}
-    liar.claims = {"nonce": asked["nonce"]} | liar.claims
-    back = {"state": asked["state"], "code": "x"}
-    return client.get(asked["redirect_uri"], params=back, follow_redirects=False)
+    return f"{asked['redirect_uri']}?{urlencode({'state': asked['state'], 'code': asked['nonce']})}"
+
+
+def comes_back_from_liar(client: TestClient) -> httpx.Response:
+    return client.get(way_back(client), follow_redirects=False)
 
 
 def test_a_second_factor_at_the_provider_is_enough_and_a_lie_is_not(
@@ -245,11 +249,11 @@ def test_a_second_factor_at_the_provider_is_enough_and_a_lie_is_not(
         with wanted_of_everybody(monkeypatch):
             for how, is_full in (({"amr": ["pwd", "mfa"]}, True), ({"acr": "gold"}, True), ({"amr": ["pwd"]}, False)):
                 liar.claims = whose | how
-                begun = exchanged(client, ticket_in(comes_back_from(liar, client))).json()
+                begun = exchanged(client, ticket_in(comes_back_from_liar(client))).json()
                 assert begun["must_enrol"] is not is_full, how
         for lie in ({"nonce": "another"}, {"aud": "another"}, {"iss": "https://evil.example"}, {"exp": now() - 60}):
             liar.claims = whose | lie
-            refused = comes_back_from(liar, client)
+            refused = comes_back_from_liar(client)
             assert (refused.status_code, f"({next(iter(lie))})" in refused.text) == (401, True), lie
         assert client.get("/api/v1/session").status_code == 401
 
@@ -425,3 +429,35 @@ def test_a_provider_is_set_up_changed_and_taken_away(
     ):
         refused = client.put(f"{PROVIDERS}/other", headers=admin, json=body_for(provider, **fault))
         assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+
+
+def test_a_secret_that_is_kept_goes_to_no_other_issuer(
+    client: TestClient, signed_in: SignIn, provider: Certified
+) -> None:
+    admin = set_up(client, signed_in, provider)
+    same = body_for(provider, secret=None)
+    assert client.put(f"{PROVIDERS}/office", headers=admin, json=same).status_code == 204
+    elsewhere = same | {"issuer": "https://login.example.org"}
+    refused = client.put(f"{PROVIDERS}/office", headers=admin, json=elsewhere)
+    assert (refused.status_code, refused.json()["field"]) == (422, "secret")
+
+
+def test_whoever_comes_twice_at_once_comes_in_once_and_is_one_person(
+    client: TestClient, signed_in: SignIn, provider: Certified, database: str
+) -> None:
+    with lying() as (liar, _):
+        province = signed_in(PROVINCE).headers
+        client.put(f"/api/v1/province/allowed-hosts/{urlsplit(liar.url).netloc}", headers=province)
+        set_up(client, signed_in, provider, issuer=liar.url, client_id=WE, email_verified_claim=None)
+        liar.claims = {"email": "luisa@pesaro.example.org", "groups": ["council"], "name": "Luisa Verdi"}
+        with ThreadPoolExecutor(6) as together:
+
+            def come_back(addresses: list[str]) -> list[int]:
+                answers = together.map(lambda back: client.get(back, follow_redirects=False).status_code, addresses)
+                return sorted(answers)
+
+            assert come_back([way_back(client) for _ in range(4)]) == [302] * 4, "four times at once, unknown before"
+            assert come_back([way_back(client)] * 6) == [302, 401, 401, 401, 401, 401]
+        with psycopg.connect(database) as keeper:
+            found = keeper.execute("SELECT count(*) FROM person WHERE name = 'Luisa Verdi'").fetchone()
+        assert found == (1,)

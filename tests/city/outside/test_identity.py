@@ -18,9 +18,9 @@ from city.errors import Forbidden, InvalidInput, LampioneError, NotAuthenticated
 from city.outside import identity
 from city.outside.identity import Client, Pending, check_key, look, redeem, sign_in_address, sign_out_address
 from city.settings import settings
-from tests.lying_provider import NONCE, WE, Claims, Liar, lying, new_key, now
+from tests.lying_provider import WE, Claims, Liar, lying, new_key, now
 
-BACK: Final = Pending("http://lampione.test/back", "the state", NONCE, "v" * 64)
+BACK: Final = Pending("http://lampione.test/back", "the state", "the nonce", "v" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def us(liar: Liar, **more: Any) -> Client:
 
 
 def come_back(liar: Liar, *wanted: str, named: str | None = None, **more: Any) -> Claims:
-    return redeem(us(liar, **more), BACK, "the code", wanted, named)
+    return redeem(us(liar, **more), BACK, BACK.nonce, wanted, named)
 
 
 def test_an_honest_answer_is_believed(liar: Liar) -> None:
@@ -58,7 +58,7 @@ def test_an_honest_answer_is_believed(liar: Liar) -> None:
     assert headers["authorization"].startswith("Basic ")
     assert {name: values[0] for name, values in form.items()} == {
         "grant_type": "authorization_code",
-        "code": "the code",
+        "code": BACK.nonce,
         "redirect_uri": BACK.redirect_uri,
         "code_verifier": BACK.verifier,
     }
