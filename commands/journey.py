@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -29,18 +29,16 @@ from city.settings import settings
 from city.texts import said, text
 from commands.journey_council import Council
 from commands.journey_crew import YARD, Morning
-from commands.journey_steps import Unexpected, expect, good
+from commands.journey_steps import PATIENCE_SECONDS, Unexpected, expect, good, patiently
+from commands.journey_telling import Neighbour
 from geo.place import Place
 from geo.tiles import Tile
 
-PATIENCE_SECONDS: Final = 20.0
 ZOOM: Final = 15
 ROAD: Final = (Place(12.868, 43.889), Place(12.853551, 43.883059))
 """A stretch of a provincial road in Pesaro, of the demo's own drawing."""
 CITIZEN: Final = "cittadina@example.org"
 CLERK: Final = "operatore.urp@pesaro.example.org"
-
-Found = TypeVar("Found")
 
 
 @dataclass
@@ -107,10 +105,14 @@ def _steps(client: httpx.Client, journey: Journey, password: str) -> Iterator[tu
     yield "told", way.told
     yield "mapped", way.mapped
     yield "photo", way.photo
+    neighbour = Neighbour(client, password, way.place, str(way.report.get("number")))
+    yield "asked", neighbour.asked
     yield "worked", way.worked
     yield "solved", way.solved
+    yield "heard", neighbour.heard
     yield "followed", way.followed
     yield "gone", way.gone
+    yield "announced", neighbour.announced
     council = Council(client, password)
     yield "council", lambda: council.figures(way.report["department"]["slug"])
     yield "printed", council.printed
@@ -181,10 +183,10 @@ class _Way:
     def told(self) -> str:
         """The mail with the receipt."""
         if urlsplit(settings().mail).scheme != "file":
-            delivery = _patiently(lambda: self._deliveries("sent"))
+            delivery = patiently(lambda: self._deliveries("sent"))
             self.journey.mail = {"path": None, "subject": delivery[0]["subject"]}
         else:
-            path, message = _patiently(lambda: self._mail(after=0))
+            path, message = patiently(lambda: self._mail(after=0))
             self.journey.mail = {"path": str(path), "subject": str(message["Subject"])}
             plain = message.get_body(("plain",))
             body = plain.get_content() if plain else ""
@@ -209,7 +211,7 @@ class _Way:
             answer = self.client.get(url, headers=receipt)
             return answer.content if answer.status_code == 200 else None  # noqa: PLR2004
 
-        data = _patiently(ready)
+        data = patiently(ready)
         with Image.open(io.BytesIO(data)) as picture:
             expect(not picture.getexif(), "the photo kept its EXIF")
             size = picture.size
@@ -234,14 +236,14 @@ class _Way:
         """Solved, with a sentence for the citizen, who gets it by mail."""
         self._move("resolved", text("journey.solved_reason", language="it"))
         if urlsplit(settings().mail).scheme != "file":
-            _patiently(lambda: self._deliveries("sent", at_least=2))
+            patiently(lambda: self._deliveries("sent", at_least=2))
             return "resolved"
         solved = text("state.resolved", language="it").lower()
 
         def said_so() -> tuple[Path, EmailMessage] | None:
             return next((found for found in self._mails() if solved in str(found[1]["Subject"])), None)
 
-        _, message = _patiently(said_so)
+        _, message = patiently(said_so)
         return f"«{message['Subject']}»"
 
     def followed(self) -> str:
@@ -350,14 +352,3 @@ def photo_at(place: Place) -> bytes:
 def _sexagesimal(degrees: float) -> tuple[float, float, float]:
     minutes = (degrees % 1) * 60
     return float(int(degrees)), float(int(minutes)), round((minutes % 1) * 60, 4)
-
-
-def _patiently(look: Callable[[], Found | None]) -> Found:
-    """What `look` finds, asking again until it does."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise Unexpected(f"not within {PATIENCE_SECONDS:.0f} s")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
 import httpx
+
+PATIENCE_SECONDS: Final = 20.0
+
+Found = TypeVar("Found")
 
 
 class Unexpected(AssertionError):
@@ -22,3 +30,14 @@ def good(answer: httpx.Response) -> httpx.Response:
         f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:200]}",
     )
     return answer
+
+
+def patiently(look: Callable[[], Found | None]) -> Found:
+    """What `look` finds, asking again until it does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise Unexpected(f"not within {PATIENCE_SECONDS:.0f} s")
