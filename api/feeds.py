@@ -83,21 +83,21 @@ class _Item:
 def atom(feed: Feed) -> bytes:
     """As Atom."""
     root = Element(f"{_ATOM}feed", {_LANG: feed.language})
-    _say(root, f"{_ATOM}id", feed.address)
-    _say(root, f"{_ATOM}title", text("map.title", language=feed.language))
-    _say(root, f"{_ATOM}updated", max((one["updated_at"] for one in feed.page["reports"]), default=_NEVER))
+    say(root, f"{_ATOM}id", feed.address)
+    say(root, f"{_ATOM}title", text("map.title", language=feed.language))
+    say(root, f"{_ATOM}updated", max((one["updated_at"] for one in feed.page["reports"]), default=_NEVER))
     SubElement(root, f"{_ATOM}link", {"rel": "self", "type": ATOM_TYPE, "href": feed.address})
-    _say(SubElement(root, f"{_ATOM}author"), f"{_ATOM}name", "Lampione")
+    say(SubElement(root, f"{_ATOM}author"), f"{_ATOM}name", "Lampione")
     for item in feed.items():
         entry = SubElement(root, f"{_ATOM}entry")
-        _say(entry, f"{_ATOM}id", item.address)
-        _say(entry, f"{_ATOM}title", item.title)
-        _say(entry, f"{_ATOM}published", item.report["created_at"])
-        _say(entry, f"{_ATOM}updated", item.report["updated_at"])
-        _say(entry, f"{_ATOM}summary", item.words)
+        say(entry, f"{_ATOM}id", item.address)
+        say(entry, f"{_ATOM}title", item.title)
+        say(entry, f"{_ATOM}published", item.report["created_at"])
+        say(entry, f"{_ATOM}updated", item.report["updated_at"])
+        say(entry, f"{_ATOM}summary", item.words)
         SubElement(entry, f"{_ATOM}link", {"rel": "alternate", "type": "text/html", "href": item.map})
         SubElement(entry, f"{_ATOM}category", {"term": item.report["category"], "label": item.category})
-        _say(entry, f"{_GEORSS}point", item.point)
+        say(entry, f"{_GEORSS}point", item.point)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
@@ -107,16 +107,16 @@ def rss(feed: Feed) -> bytes:
     channel = SubElement(root, "channel")
     title = text("map.title", language=feed.language)
     for tag, words in (("title", title), ("link", _base()), ("description", title), ("language", feed.language)):
-        _say(channel, tag, words)
+        say(channel, tag, words)
     for item in feed.items():
         entry = SubElement(channel, "item")
-        _say(entry, "title", item.title)
-        _say(entry, "link", item.map)
-        _say(entry, "description", item.words)
-        _say(entry, "category", item.category)
+        say(entry, "title", item.title)
+        say(entry, "link", item.map)
+        say(entry, "description", item.words)
+        say(entry, "category", item.category)
         SubElement(entry, "guid", {"isPermaLink": "true"}).text = item.address
-        _say(entry, "pubDate", format_datetime(datetime.fromisoformat(item.report["created_at"])))
-        _say(entry, f"{_GEORSS}point", item.point)
+        say(entry, "pubDate", format_datetime(datetime.fromisoformat(item.report["created_at"])))
+        say(entry, f"{_GEORSS}point", item.point)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
@@ -154,5 +154,6 @@ def _base() -> str:
     return settings().public_url.rstrip("/")
 
 
-def _say(parent: Element, tag: str, words: str) -> None:
+def say(parent: Element, tag: str, words: str) -> None:
+    """Add an element that says just this."""
     SubElement(parent, tag).text = words

@@ -25,6 +25,7 @@ CACHING: Final = {
     "reports": "public, max-age=0, must-revalidate",
     "heat": "public, max-age=60, stale-while-revalidate=3600",
     "zones": "public, max-age=300, stale-while-revalidate=3600",
+    "notices": "public, max-age=0, must-revalidate",
     "hotspots": "public, max-age=300, stale-while-revalidate=3600",
 }
 _CDN: Final = "public, max-age=1, stale-while-revalidate=60"
@@ -41,9 +42,13 @@ class Asked(NamedTuple):
     choice: Choice
 
     def key(self, seen: Look) -> Hashable:
-        """Names the tile at its version. Layers of reports change tile by tile; zones as a whole, and with the day."""
+        """Names the tile at its version. Layers of reports change tile by tile; zones as a whole, and with the day;
+        published notices with the registry, in which they are held.
+        """
         if self.layer == "zones":
             return *self, seen.registry_version, datetime.now(UTC).date()
+        if self.layer == "notices":
+            return *self, seen.registry_version
         return *self, seen.hotspots_version if self.layer == "hotspots" else None
 
 

@@ -9,7 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Unit = Literal["requests/s", "reports/s", "rows/s", "texts/s", "photos/s", "points/s", "ms", "µs", "MB", "kB"]
+Unit = Literal[
+    "requests/s",
+    "reports/s",
+    "rows/s",
+    "texts/s",
+    "photos/s",
+    "points/s",
+    "mails/s",
+    "mails",
+    "s",
+    "ms",
+    "µs",
+    "MB",
+    "kB",
+]
 
 
 @dataclass(frozen=True, slots=True)

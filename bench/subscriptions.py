@@ -41,7 +41,7 @@ _SUBSCRIPTIONS: Final = """
 """
 
 
-def fill(owner: Connection[Any], municipality_id: int, middle: Place, count: int) -> None:
+def fill(owner: Connection[Any], municipality_id: int, middle: Place, count: int, *, wishes: int = 1) -> None:
     """Write `count` confirmed subscriptions, as superuser."""
     chance = random.Random(2026)  # noqa: S311  (a repeatable choice, no secret)
     homes = [_home(chance, middle) for _ in range(min(HOMES, count))]
@@ -67,11 +67,13 @@ def fill(owner: Connection[Any], municipality_id: int, middle: Place, count: int
                 (place, metres), asked = homes[number % len(homes)], UUID(int=number)
                 group = groups[number]
                 if _wants_all(number):
-                    copy.write_row((municipality_id, EVERYWHERE, number, asked, True, 1, None, None, None, group))
+                    copy.write_row((municipality_id, EVERYWHERE, number, asked, True, wishes, None, None, None, group))
                     continue
                 for cell in covers[number % len(covers)]:
                     middle_of = (None, None, None) if cell.is_inside else (*place, square_of(metres))
-                    copy.write_row((municipality_id, cell.cell, number, asked, cell.is_inside, 1, *middle_of, group))
+                    copy.write_row(
+                        (municipality_id, cell.cell, number, asked, cell.is_inside, wishes, *middle_of, group)
+                    )
         with cursor.copy("COPY area_peer FROM STDIN") as copy:
             for number in range(count):
                 copy.write_row((number, whole if _wants_all(number) else shapes[number % len(shapes)]))

@@ -289,6 +289,26 @@ SELECT coalesce((SELECT ST_AsMVT(zones, 'zones', {EXTENT}, 'geom') FROM zones WH
     || coalesce((SELECT ST_AsMVT(names, 'names', {EXTENT}, 'geom') FROM names WHERE geom IS NOT NULL), '')
 """
 
+# --- notices ----------------------------------------------------------------------------------------------------------
+
+_UTC: Final = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+NOTICES: Final = f"""
+WITH tile AS (
+  SELECT ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s) AS box,
+         ST_Transform(ST_TileEnvelope(%(zoom)s, %(x)s, %(y)s, margin => 0.0625), 4326) AS around
+), notices AS (
+  SELECT ST_AsMVTGeom({_SEEN.format(shape="shape")}, tile.box, {EXTENT}, 256, true) AS geom,
+         number, kind, title_it, title_en, {_UTC.format("starts_at")} AS starts_at,
+         {_UTC.format("ends_at")} AS ends_at, is_urgent
+  FROM tile, notice
+  WHERE state = 'published' AND shape && tile.around
+    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
+  ORDER BY starts_at, id
+)
+SELECT ST_AsMVT(notices, 'notices', {EXTENT}, 'geom') FROM notices WHERE geom IS NOT NULL
+"""
+"""Areas of the notices that are published; these change with the registry's version."""
+
 # --- hot spots --------------------------------------------------------------------------------------------------------
 
 HOTSPOTS: Final = f"""

@@ -182,6 +182,21 @@ def zones_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) ->
     return _bytes(connection, tile_statements.ZONES, values)
 
 
+def notices_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
+    """Areas of current and coming notices, of the province or of one municipality.
+
+    Layer `notices`: `number`, `kind`, `title_it`, `title_en`, `starts_at`, `ends_at`, `is_urgent`.
+    """
+    values = {
+        "zoom": tile.zoom,
+        "x": tile.x,
+        "y": tile.y,
+        "municipality_id": choice.municipality_id,
+        "detail_metres": GIRTH_METRES / (1 << tile.zoom) / tile_statements.EXTENT * DETAIL,
+    }
+    return _bytes(connection, tile_statements.NOTICES, values)
+
+
 def hotspots_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) -> bytes:
     """Squares where more was reported in twelve months than chance explains: of the province, or of one municipality.
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Form, Query, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api.pages import receipt, sign_in, subscriptions
+from api.pages import notices, receipt, sign_in, subscriptions
 from api.pages.showing import html, templates
 from api.problems import language_of, status_of
 from city.database import provincial
@@ -85,6 +85,7 @@ def add_to(app: FastAPI) -> None:
         except LampioneError as error:
             return _password_page(request, problem=error.sentence(language_of(request)), status=status_of(error))
 
+    app.include_router(notices.router)
     app.include_router(receipt.router)
     app.include_router(sign_in.router)
     app.include_router(subscriptions.router)

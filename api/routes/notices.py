@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from api import notice_feeds
 from api.notice_schemas import Kind, NoticePage, PublicNoticeWithArea
+from api.problems import language_of
+from api.routes.reports import Atom, Calendar
 from api.schemas import Slug
 from city.database import public
 from city.records import notices
@@ -40,9 +44,10 @@ class _Filters:
             kind=kind,
         )
 
-    def page(self) -> dict[str, Any]:
+    def page(self, *, for_calendar: bool = False) -> dict[str, Any]:
+        chosen = replace(self.chosen, lately_over_too=for_calendar)
         with public() as session:
-            return notices.page(session, view.fresh(session), self.chosen, limit=self.limit, cursor=self.cursor)
+            return notices.page(session, view.fresh(session), chosen, limit=self.limit, cursor=self.cursor)
 
 
 Filters = Annotated[_Filters, Depends()]
@@ -54,11 +59,30 @@ def list_notices(filters: Filters) -> Response:
     return _json(filters.page())
 
 
+@router.get("/notices.atom", response_class=Atom)
+def list_news(request: Request, filters: Filters) -> Response:
+    """The same as an Atom feed with places (GeoRSS), in the language asked for."""
+    language = language_of(request)
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Atom(notice_feeds.atom(filters.page(), language, request.url.path + query), headers=_spoken(language))
+
+
+@router.get("/notices.ics", response_class=Calendar)
+def list_events(request: Request, filters: Filters) -> Response:
+    """The same as a calendar to subscribe to; those taken back lately are in it as cancelled."""
+    language = language_of(request)
+    return Calendar(notice_feeds.calendar(filters.page(for_calendar=True), language), headers=_spoken(language))
+
+
 @router.get("/notices/{number}", response_model=PublicNoticeWithArea)
 def show_notice(number: Number) -> Response:
     """One notice with its area."""
     with public() as session:
         return _json(notices.one(session, view.fresh(session), number))
+
+
+def _spoken(language: str) -> dict[str, str]:
+    return {"Cache-Control": "no-cache", "Content-Language": language}
 
 
 def _json(value: Any) -> Response:

@@ -29,14 +29,21 @@ from geo.tiles import (
     bounds_of_municipalities,
     heat_tile,
     hotspots_tile,
+    notices_tile,
     reports_tile,
     zones_tile,
 )
 
-Layer = Literal["reports", "heat", "zones", "hotspots"]
+Layer = Literal["reports", "heat", "zones", "notices", "hotspots"]
 Found = TypeVar("Found")
 
-_MAKERS: Final = {"reports": reports_tile, "heat": heat_tile, "zones": zones_tile, "hotspots": hotspots_tile}
+_MAKERS: Final = {
+    "reports": reports_tile,
+    "heat": heat_tile,
+    "zones": zones_tile,
+    "notices": notices_tile,
+    "hotspots": hotspots_tile,
+}
 _OF_REPORTS: Final = frozenset({"reports", "heat"})
 _FIELDS: Final = {
     "reports": {
@@ -51,6 +58,15 @@ _FIELDS: Final = {
     "zones": {"code": "String", "name": "String", "layer": "String", "kind": "String"},
     "municipalities": {"slug": "String", "name": "String"},
     "names": {"name": "String", "kind": "String"},
+    "notices": {
+        "number": "String",
+        "kind": "String",
+        "title_it": "String",
+        "title_en": "String",
+        "starts_at": "String",
+        "ends_at": "String",
+        "is_urgent": "Boolean",
+    },
     "hotspots": {"group": "String", "count": "Number", "expected": "Number", "z": "Number", "q": "Number"},
 }
 _LAYERS: Final = {"zones": ("zones", "municipalities", "names")}

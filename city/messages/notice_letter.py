@@ -49,7 +49,7 @@ def letter(municipality: MunicipalityView, notice: Notice, news: News, language:
     named = {"title": title(notice, language), "municipality": municipality.name}
     facts = [
         (say("notices.fact.kind"), say(f"notices.kind.{notice.kind}")),
-        (say("notices.fact.period"), period(municipality, notice, language)),
+        (say("notices.fact.period"), period_between(municipality, notice.starts_at, notice.ends_at, language)),
     ]
     if notice.expected_on is not None:
         facts.append((say("notices.fact.expected"), f"{notice.expected_on:%d/%m/%Y}"))
@@ -80,14 +80,11 @@ def addressed(plain: Letter, delivery: Delivery, page: str) -> Letter:
     )
 
 
-def period(municipality: MunicipalityView, notice: Notice, language: str) -> str:
+def period_between(municipality: MunicipalityView, starts_at: datetime, ends_at: datetime | None, language: str) -> str:
     """From when to when, by the municipality's clock."""
-    starts = moment(municipality, notice.starts_at)
-    if notice.ends_at is None:
+    starts = f"{municipality.local(starts_at):%d/%m/%Y %H:%M}"
+    if ends_at is None:
         return text("notices.open_end", language=language, starts=starts)
-    return text("notices.period", language=language, starts=starts, ends=moment(municipality, notice.ends_at))
-
-
-def moment(municipality: MunicipalityView, at: datetime) -> str:
-    """Day and time, by the municipality's clock."""
-    return f"{municipality.local(at):%d/%m/%Y %H:%M}"
+    return text(
+        "notices.period", language=language, starts=starts, ends=f"{municipality.local(ends_at):%d/%m/%Y %H:%M}"
+    )

@@ -26,6 +26,8 @@ from geo.place import METRES_PER_DEGREE
 
 KIND: Final = "notice"
 BATCH: Final = 20_000
+NOBODY: Final = UUID(int=0)
+"""Comes before all subscribers."""
 LANES: Final = 8
 """Jobs that send one telling's letters side by side, wherever there are workers for them."""
 _STILL_SENDING: Final = 0x4E6F74
@@ -118,7 +120,7 @@ def reach(session: ReadSession, municipality: MunicipalityView, notice: Notice) 
     """How many would be told of the notice now, by channel."""
     found = _EVERYBODY if notice.is_everywhere else _NEARBY
     matched = _MATCHED.format(due="now()", knows="false", found=found)
-    rows = session.raw.execute(_COUNT.format(matched=matched), _values(municipality, notice, UUID(int=0)))
+    rows = session.raw.execute(_COUNT.format(matched=matched), _values(municipality, notice, NOBODY))
     return dict(rows.fetchall())
 
 
@@ -145,7 +147,7 @@ def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: 
         telling.queued_at = datetime.now(UTC)
         return True
     values = _values(municipality, notice, telling.told_up_to) | {"telling_id": telling.id, "notice_id": notice.id}
-    if telling.what == "withdrawn" and telling.told_up_to.int == 0:
+    if telling.what == "withdrawn" and telling.told_up_to == NOBODY:
         session.raw.execute(_DROP, values)
     row = session.raw.execute(_statement(notice, telling), values).fetchone()
     assert row is not None

@@ -35,14 +35,14 @@ class NoticeFilter:
     municipality: MunicipalityView | None = None
     bounds: Bounds | None = None
     kind: str | None = None
-    withdrawn_too: bool = False
-    """Also those taken back lately: who keeps a calendar is to be told."""
+    lately_over_too: bool = False
+    """Also those taken back or ended lately: who keeps a calendar is to be told."""
 
     def clauses(self) -> tuple[list[str], dict[str, Any]]:
         """SQL conditions and their values."""
         current = "state = 'published'"
-        if self.withdrawn_too:
-            current = f"({current} OR state IN ('withdrawn', 'ended') AND over_at > now() - interval '30 days')"
+        if self.lately_over_too:
+            current = f"({current} OR over_at > now() - interval '30 days')"
         clauses, values = ["state <> 'published'" if self.past else current], dict[str, Any]()
         if self.municipality is not None:
             clauses.append("municipality_id = %(municipality_id)s")

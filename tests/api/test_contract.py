@@ -262,7 +262,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     call("GET", "/api/v1/addresses/nearest", params={"lon": 12.9135, "lat": 43.9098})
     call("GET", "/health/live")
     call("GET", "/health/ready")
-    for layer in ("reports", "zones"):
+    for layer in ("reports", "zones", "notices"):
         call("GET", "/tiles/{layer}.json", at={"layer": layer})
         tile = call("GET", "/tiles/{layer}/{z}/{x}/{y}.mvt", at={"layer": layer, "z": 0, "x": 0, "y": 0})
         call(
@@ -402,6 +402,8 @@ def visit_notices(call: Callable[..., httpx.Response], staff: dict[str, str]) ->
     call("PUT", f"{desk}/{{notice_id}}/sending", at=at, headers=staff, json={"is_paused": True})
     call("GET", "/api/v1/notices", params={"bbox": "12,43,13,44"})
     call("GET", "/api/v1/notices", params={"cursor": "x"}, expected=422)
+    for feed in ("atom", "ics"):
+        call("GET", f"/api/v1/notices.{feed}", params={"municipality": "pesaro"})
     call("GET", "/api/v1/notices/{number}", at=at)
     call("GET", "/api/v1/notices/{number}", at={"number": "X"}, expected=404)
     act("POST", "/withdrawal", {"reason": "Annullato"})

@@ -1,0 +1,42 @@
+"""The page of a notice, for whoever follows the link of a letter, a feed or a calendar."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.pages.showing import error_page, html, templates
+from api.problems import language_of
+from city.database import public
+from city.errors import LampioneError
+from city.messages.notice_letter import period_between
+from city.records import notices
+from city.registry import view
+from city.texts import text
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/notices/{number}")
+def notice_page(request: Request, number: str) -> Response:
+    """What the municipality tells, until when, and who answers for it."""
+    language = language_of(request)
+    try:
+        with public() as session:
+            registry = view.fresh(session)
+            notice = notices.one(session, registry, number)
+    except LampioneError as error:
+        return error_page(request, error)
+    home = registry.slugs[notice["municipality"]]
+    page = templates().get_template("notice.html.jinja")
+    shown = page.render(
+        notice=notice,
+        municipality=home,
+        department=home.department(notice["department"]).name(language),
+        period=period_between(home, notice["starts_at"], notice["ends_at"], language),
+        language=language,
+        t=partial(text, language=language),
+    )
+    return html(shown)

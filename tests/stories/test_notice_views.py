@@ -1,0 +1,131 @@
+"""Stories of who looks notices up: the public list, a news reader, a calendar, the map, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import icalendar
+import mapbox_vector_tile
+import pytest
+from fastapi.testclient import TestClient
+
+from geo.tiles import Tile
+from tests.stories.telling import COAST, INLAND, URP
+from tests.stories.test_notices import Desk, around, notice
+from tests.trials import Staffer
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+POINT = "{http://www.georss.org/georss}point"
+
+
+@pytest.fixture
+def desk(signed_in: Callable[[str], Staffer]) -> Desk:
+    return Desk(signed_in(URP))
+
+
+def numbers(client: TestClient, **asked: Any) -> list[str]:
+    answer = client.get("/api/v1/notices", params=asked)
+    assert answer.status_code == 200, answer.text
+    return [one["number"] for one in answer.json()["notices"]]
+
+
+def in_days(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+def test_the_list_is_asked_by_place_kind_and_town_and_read_page_by_page(client: TestClient, desk: Desk) -> None:
+    coast = desk.published(starts_at=in_days(-1))["number"]
+    hills = desk.published(area={"drawn": [{"geometry": around(*INLAND)}]}, kind="closure", starts_at=in_days(1))[
+        "number"
+    ]
+    all_over = desk.published(area={"everywhere": True}, kind="waste_strike", ends_at=None, starts_at=in_days(2))[
+        "number"
+    ]
+    desk.done("POST", **notice())
+    assert numbers(client) == [coast, hills, all_over]
+    assert numbers(client, kind="closure") == [hills]
+    assert numbers(client, municipality="fano") == []
+    box = f"{COAST.lon - 0.001},{COAST.lat - 0.001},{COAST.lon + 0.001},{COAST.lat + 0.001}"
+    assert numbers(client, bbox=box) == [coast, all_over]
+    first = client.get("/api/v1/notices", params={"limit": 2}).json()
+    rest = client.get("/api/v1/notices", params={"limit": 2, "cursor": first["next"]}).json()
+    assert [one["number"] for one in first["notices"] + rest["notices"]] == [coast, hills, all_over]
+    assert rest["next"] is None
+    assert [one["is_running"] for one in first["notices"]] == [True, False]
+    whole = client.get(f"/api/v1/notices/{all_over.lower()}").json()
+    assert (whole["everywhere"], whole["area"]["type"]) == (True, "MultiPolygon")
+    assert whole["title"]["en"] == "Lavori in viale Trieste", "in the language there is"
+
+
+def test_news_readers_and_calendars_hear_of_changes_and_withdrawals(client: TestClient, desk: Desk) -> None:
+    public = desk.published(title={"it": "Lavori & scavi", "en": "Works & holes"}, link="https://example.org")
+    feed = ET.fromstring(client.get("/api/v1/notices.atom", params={"municipality": "pesaro"}).content)  # noqa: S314
+    (entry,) = feed.findall(f"{ATOM}entry")
+    assert entry.findtext(f"{ATOM}title") == "Works & holes"
+    lat, lon = map(float, str(entry.findtext(POINT)).split())
+    assert (abs(lat - COAST.lat) < 0.01, abs(lon - COAST.lon) < 0.01) == (True, True)
+
+    def event() -> Any:
+        answer = client.get("/api/v1/notices.ics", headers={"Accept-Language": "it"})
+        assert answer.headers["content-type"].startswith("text/calendar")
+        (only,) = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+        return only
+
+    before = event()
+    assert (str(before["summary"]), str(before["status"])) == ("Lavori & scavi", "CONFIRMED")
+    assert before.decoded("dtend") > before.decoded("dtstart")
+    changed = desk.done("PUT", f"/{public['id']}", public["version"], **notice(title={"it": "Lavori"}))
+    after = event()
+    assert after["uid"] == before["uid"]
+    assert after["sequence"] > before["sequence"]
+    desk.act(changed, "withdrawal", reason="Annullato")
+    last = event()
+    assert (last["uid"], str(last["status"])) == (before["uid"], "CANCELLED")
+    assert client.get("/api/v1/notices.atom").text.count("<entry>") == 0
+
+
+def test_the_map_shows_a_notice_at_once_and_no_longer_than_it_holds(client: TestClient, desk: Desk) -> None:
+    tile = Tile.at(COAST, 14)
+    address = f"/tiles/notices/{tile.zoom}/{tile.x}/{tile.y}.mvt"
+
+    def shown(known: str = "") -> tuple[int, str, list[dict[str, Any]]]:
+        answer = client.get(address, headers={"If-None-Match": known})
+        layers = mapbox_vector_tile.decode(answer.content) if answer.content else {}
+        found = layers.get("notices", {}).get("features", [])
+        return answer.status_code, answer.headers["etag"], [one["properties"] for one in found]
+
+    _, empty, found = shown()
+    assert found == []
+    desk.done("POST", **notice())
+    assert shown(empty)[0] == 304, "a draft is nobody's business"
+    public = desk.published()
+    status, tag, found = shown(empty)
+    assert status == 200
+    assert [(one["number"], one["kind"]) for one in found] == [(public["number"], "works")]
+    assert shown(tag)[0] == 304
+    changed = desk.done("PUT", f"/{public['id']}", public["version"], **notice(kind="closure"))
+    assert [one["kind"] for one in shown(tag)[2]] == ["closure"]
+    far = Tile.at(INLAND, 14)
+    assert client.get(f"/tiles/notices/{far.zoom}/{far.x}/{far.y}.mvt").content == b""
+    desk.act(changed, "end")
+    assert shown(tag)[2] == []
+    assert client.get("/tiles/notices.json").json()["vector_layers"][0]["id"] == "notices"
+
+
+def test_the_page_says_what_the_letter_said_and_no_more_than_is_public(client: TestClient, desk: Desk) -> None:
+    words = {"it": "Attenzione: <script>alert(1)</script>"}
+    draft = desk.done("POST", **notice(text=words, link="https://example.org/lavori"))
+    assert client.get(f"/notices/{draft['number']}").status_code == 404
+    public = desk.act(draft, "publication")
+    page = client.get(f"/notices/{public['number']}", headers={"Accept-Language": "it"})
+    assert page.status_code == 200
+    assert "Lavori in viale Trieste" in page.text
+    assert "<script>alert" not in page.text
+    assert "https://example.org/lavori" in page.text
+    desk.act(public, "withdrawal", reason="Non si fanno più.")
+    gone = client.get(f"/notices/{public['number']}", headers={"Accept-Language": "it"}).text
+    assert "Questo avviso non vale più." in gone
+    assert "Non si fanno più." in gone
