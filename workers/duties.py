@@ -11,7 +11,16 @@ from city import pacing
 from city.database import provincial, reading, writing
 from city.messages import monthly, subscribing, tidings
 from city.records import hotspots, search_index
-from city.registry import citizen_codes, citizens, provider_sign_in, schedules, signing_in, tickets, view
+from city.registry import (
+    citizen_codes,
+    citizens,
+    provider_sign_in,
+    provider_staff,
+    schedules,
+    signing_in,
+    tickets,
+    view,
+)
 from city.registry.view import MunicipalityView
 from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks, uploads
 from geo import pyramid
@@ -46,13 +55,14 @@ def sweep_uploads() -> None:
 
 
 def forget_sign_ins() -> None:
-    """Forget expired sign-ins, tickets and codes that nobody has used, and who may try again."""
+    """Forget expired sign-ins, tickets and codes that nobody has used, who never came again, and who may try again."""
     with provincial() as session:
         signing_in.forget_expired(session)
         citizens.forget_expired(session)
         citizen_codes.forget_old(session)
         tickets.forget_expired(session)
         provider_sign_in.forget_expired(session)
+        provider_staff.forget_absent(session)
         pacing.forget_full(session)
 
 

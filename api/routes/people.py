@@ -45,6 +45,8 @@ class IdentityListed(BaseModel):
 
     issuer: str
     linked_at: datetime
+    seen_at: datetime
+    """When they last came from there."""
 
 
 class PersonListed(BaseModel):
@@ -191,7 +193,7 @@ def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonL
             for post, department, crew in posts
         ],
         identities=[
-            IdentityListed(issuer=one.issuer, linked_at=one.linked_at)
+            IdentityListed(issuer=one.issuer, linked_at=one.linked_at, seen_at=one.seen_at)
             for one in provider_staff.identities(session, home.id, person.id)
         ],
     )

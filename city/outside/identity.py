@@ -61,6 +61,12 @@ LONGEST_SUBJECT: Final = 255
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
+class _Registry(jws.JWSRegistry):
+    """Takes headers that carry certificates, as those of brokers do."""
+
+    max_header_length = 16_384
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """We, as one provider knows us."""
@@ -291,7 +297,7 @@ def _client_auth(client: Client, metadata: Metadata) -> ClientAuth:
 def _proved(client: Client, known: _Known, pending: Pending, token: str, access: str) -> dict[str, Any]:
     """The claims of an ID token whose signature, issuer, audience, time and nonce are right."""
     try:
-        registry = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+        registry = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
         kid = jws.extract_compact(token.encode(), registry=registry).headers().get("kid")
         found = jwt.decode(token, _keys(client, known, kid), algorithms=ALGORITHMS, registry=registry)
         claims = CodeIDToken(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import delete, func, select
 
@@ -12,6 +13,8 @@ from city.errors import Conflict, Forbidden, InvalidInput
 from city.registry.provider_claims import Claims, email_of, groups_of, is_verified, name_of
 from city.registry.provider_tables import POST_COLUMNS, IdentityProvider, PersonIdentity, ProviderPost
 from city.registry.tables import Appointment, Person
+
+LONGEST_ABSENCE: Final = timedelta(days=90)
 
 
 def arrives(session: WriteSession, provider: IdentityProvider, claims: Claims) -> Person | None:
@@ -56,19 +59,32 @@ def unlink(session: WriteSession, municipality_id: int, person_id: int) -> None:
     )
 
 
-def _known(session: WriteSession, provider: IdentityProvider, subject: str) -> Person | None:
-    return session.scalar(
-        select(Person)
+def forget_absent(session: WriteSession) -> None:
+    """Take away what groups gave to people who have not come for long: who has left the office never comes again."""
+    still_comes = (
+        select(PersonIdentity.person_id)
         .join(
-            PersonIdentity,
-            (PersonIdentity.municipality_id == Person.municipality_id) & (PersonIdentity.person_id == Person.id),
+            IdentityProvider,
+            (IdentityProvider.municipality_id == PersonIdentity.municipality_id)
+            & (IdentityProvider.issuer == PersonIdentity.issuer),
         )
         .where(
-            PersonIdentity.municipality_id == provider.municipality_id,
-            PersonIdentity.issuer == provider.issuer,
-            PersonIdentity.subject == subject,
+            IdentityProvider.municipality_id == Appointment.municipality_id,
+            IdentityProvider.id == Appointment.provider_id,
+            PersonIdentity.person_id == Appointment.person_id,
+            PersonIdentity.seen_at > func.now() - LONGEST_ABSENCE,
         )
+        .exists()
     )
+    session.execute(delete(Appointment).where(Appointment.provider_id.is_not(None), ~still_comes))
+
+
+def _known(session: WriteSession, provider: IdentityProvider, subject: str) -> Person | None:
+    identity = session.get(PersonIdentity, (provider.municipality_id, provider.issuer, subject))
+    if identity is None:
+        return None
+    identity.seen_at = datetime.now(UTC)
+    return session.get(Person, (identity.municipality_id, identity.person_id))
 
 
 def _linked(session: WriteSession, provider: IdentityProvider, claims: Claims) -> Person:

@@ -122,6 +122,8 @@ class PersonIdentity(Base):
     subject: Mapped[str] = mapped_column(primary_key=True)
     person_id: Mapped[int]
     linked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    """When they last came from there."""
 
 
 class PendingSignIn(Base):

@@ -25,6 +25,7 @@ from tests.stories.outside_world import ADMINISTRATOR, PROVINCE
 from tests.stories.providing import HOME, OIDC, callback, comes_back, ticket_in
 from tests.stories.telling import SignIn
 from tests.trials import PASSWORD
+from workers.duties import forget_sign_ins
 
 PROVIDERS: Final = "/api/v1/registry/pesaro/providers"
 CLERK: Final = "operatore.urp@pesaro.example.org"
@@ -146,6 +147,23 @@ def test_groups_give_roles_and_take_them_away(client: TestClient, signed_in: Sig
     listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
     known = next(one for one in listed if one["email"] == luisa["email"])
     assert known["roles"] == ["head"], "the last group's role is gone all the same"
+
+
+def test_who_never_comes_again_loses_what_groups_gave(
+    client: TestClient, signed_in: SignIn, provider: Certified, database: str
+) -> None:
+    admin = set_up(client, signed_in, provider)
+    for name in ("luisa", "marco"):
+        provider.know(name, email=f"{name}@pesaro.example.org", email_verified=True, groups=["council"])
+        comes_in(client, name)
+    with psycopg.connect(database) as keeper:
+        keeper.execute("UPDATE person_identity SET seen_at = now() - interval '91 days' WHERE subject = 'marco'")
+    forget_sign_ins()
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    roles = {one["email"]: one["roles"] for one in listed}
+    assert (roles["luisa@pesaro.example.org"], roles["marco@pesaro.example.org"]) == (["council"], [])
+    assert roles[CLERK] == ["clerk"], "what was given by hand stays"
+    assert comes_in(client, "marco")["roles"] == ["council"], "who was ill, or on leave"
 
 
 def test_somebody_known_is_linked_by_a_proved_address_only(

@@ -104,6 +104,14 @@ def test_two_audiences_are_believed_where_we_are_the_party(liar: Liar) -> None:
     assert come_back(liar)["sub"] == "luisa"
 
 
+def test_a_header_may_carry_certificates(liar: Liar) -> None:
+    header = {"alg": "RS256", "kid": "first", "x5c": ["A" * 3_000] * 3, "of": "a broker's own"}
+    lenient = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+    lenient.max_header_length = 16_384
+    liar.sign = lambda said: jwt.encode(header, said, liar.key, registry=lenient)
+    assert come_back(liar)["sub"] == "luisa"
+
+
 def part(said: Claims) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(said)).decode().rstrip("=")
 
