@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from city.records.worklists import Order, Worklist
 from city.reports.lifecycle import State
-from tests.stories.telling import COAST, INLAND, east_of, plain, reported, wait_for_rest
+from tests.stories.telling import COAST, FANO, INLAND, east_of, plain, reported, wait_for_rest
 from tests.stories.test_administrator import ADMINISTRATOR, PESARO, PROVINCE, own_worker, signed  # noqa: F401
 from tests.trials import PASSWORD, Postbox, Staffer
 
@@ -303,3 +303,25 @@ def test_no_view_forgets_an_appointment_to_a_department_some_categories_and_a_zo
         assert answer.status_code == 200, (path, answer.text)
     total = visitor.get(f"{insight}/zones?by=total", headers=clerk.headers).json()["rows"]
     assert [row["received"] for row in total] == [1]
+
+
+def test_whom_the_province_employs_has_the_same_role_in_every_municipality(visitor: TestClient) -> None:
+    body = {
+        "email": "osservatorio@provincia.example.org",
+        "name": "Osservatorio",
+        "password": PASSWORD,
+        "role": "council",
+        "groups": ["roads"],
+    }
+    made = visitor.post("/api/v1/registry/provincia/people", json=body, headers=signed(visitor, PROVINCE))
+    assert made.status_code == 201, made.text
+    reader = Staffer(visitor, signed(visitor, body["email"]))
+    holes = [
+        reported(visitor, place, "buca", category="pothole", email="anna@example.org")["number"]
+        for place in (COAST, FANO)
+    ]
+    reported(visitor, COAST, "albero pericolante", category="dangerous-tree")
+    for municipality, number in zip(("pesaro", "fano"), holes, strict=True):
+        assert numbers(reader.get("/reports", municipality=municipality)) == {number}
+    refused = visitor.get("/api/v1/registry/pesaro/people", headers=reader.headers)
+    assert refused.status_code == 403
