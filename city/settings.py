@@ -154,7 +154,8 @@ class Settings(BaseSettings):
 
     def _check_bounces(self) -> None:
         name, _, domain = self.bounce_address.partition("@")
-        if self.bounce_address and not (0 < len(name) <= LONGEST_BOUNCE_NAME and domain and "+" not in name):
+        is_short = 0 < len(name) <= LONGEST_BOUNCE_NAME
+        if self.bounce_address and not (is_short and domain and self.bounce_address.isprintable() and "+" not in name):
             raise SettingsError("settings.bounce_address", longest=LONGEST_BOUNCE_NAME)
         place = urlsplit(self.bounces)
         if self.bounces and not (

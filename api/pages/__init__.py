@@ -9,7 +9,7 @@ from fastapi import FastAPI, Form, Query, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api.pages import notices, receipt, sign_in, subscriptions
+from api.pages import notices, opened, receipt, sign_in, subscriptions
 from api.pages.showing import html, templates
 from api.problems import language_of, status_of
 from city.database import provincial
@@ -89,5 +89,6 @@ def add_to(app: FastAPI) -> None:
     app.include_router(receipt.router)
     app.include_router(sign_in.router)
     app.include_router(subscriptions.router)
+    app.include_router(opened.router)
     app.mount("/static/maplibre", _Revalidated(directory=MAPLIBRE, check_dir=False), name="maplibre")
     app.mount("/static", _Revalidated(directory=WEB / "map", check_dir=False), name="static")

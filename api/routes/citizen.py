@@ -17,6 +17,7 @@ from api.sign_in_schemas import SignInListed
 from city import pacing
 from city.database import provincial
 from city.errors import NotAuthenticated
+from city.messages import pausing
 from city.records import own_reports
 from city.records.own_reports import LARGEST_PAGE, OwnFilter
 from city.registry import citizen_codes, citizen_tables, citizens, signing_in, view
@@ -139,9 +140,14 @@ def list_own_reports(
 
 
 def proved(given: CodeGiven) -> citizen_tables.CitizenCode:
-    """What was asked for with this handle, if the code is right. Raises NotAuthenticated; the try is counted."""
+    """What was asked for with this handle, if the code is right: mail does reach that address.
+
+    Raises NotAuthenticated; the try is counted.
+    """
     with provincial() as session:
         asked = citizen_codes.redeem(session, given.handle, given.code)
+        if asked is not None:
+            pausing.lift_everywhere(session, asked.email)
     if asked is None:
         raise NotAuthenticated("citizens.wrong_code", field="code")
     return asked

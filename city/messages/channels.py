@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from city.database import WriteSession
 from city.errors import Refused
-from city.messages import app_io, mail_pace
+from city.messages import app_io, mail_pace, opening
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
 from city.messages.return_address import sender
@@ -22,7 +23,8 @@ Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
     if delivery.kind not in mail_pace.BULK:
         mail_pace.for_one()
-    return mailer().send(as_mail(municipality, delivery, letter), sender(delivery))
+    noted = replace(letter, link=opening.through(delivery, letter.link))
+    return mailer().send(as_mail(municipality, delivery, noted), sender(delivery))
 
 
 def _by_app_io(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 from city import links
 from city.messages.letter import Letter
@@ -72,7 +73,8 @@ def letter(municipality: MunicipalityView, notice: Notice, news: News, language:
 
 def addressed(plain: Letter, delivery: Delivery, page: str) -> Letter:
     """The letter for one reader: the link to their `page`, and the one that ends it with a click."""
-    token = links.made("unsubscribe", delivery.id.bytes + delivery.municipality_id.to_bytes(4))
+    whose = delivery.municipality_id.to_bytes(4) + UUID(delivery.about["subscriber"]).bytes
+    token = links.made("unsubscribe", delivery.id.bytes + whose)
     return replace(
         plain,
         footer=plain.footer.replace(THEIR_PAGE, page),

@@ -78,7 +78,7 @@ def deliver(session: WriteSession, municipality: MunicipalityView, report_id: UU
     ).all()
     for delivery in waiting:
         # One after the other: what happened later is not told before what happened first.
-        if problem := post(session, municipality, [delivery], _letter):
+        if problem := post(session, municipality, [delivery], letter):
             return problem
     return None
 
@@ -106,7 +106,8 @@ def _entries(
     return list(session.scalars(wanted.order_by(TimelineEntry.id)))
 
 
-def _letter(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter:
+def letter(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter:
+    """The letter that tells the reporter of the delivery's entry, and of all since the delivery before."""
     report = session.get_one(Report, (delivery.municipality_id, delivery.report_id))
     before = session.scalar(
         select(func.max(Delivery.entry_id)).where(

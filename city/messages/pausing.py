@@ -41,6 +41,11 @@ def lift(session: WriteSession, municipality_id: int, address: str) -> None:
     )
 
 
+def lift_everywhere(session: WriteSession, address: str) -> None:
+    """The same in all municipalities."""
+    session.execute(delete(PausedAddress).where(PausedAddress.address == address.lower()))
+
+
 def lift_by_id(session: WriteSession, municipality_id: int, paused_id: int) -> None:
     """The same, for whoever cannot see the address. Raises NotFound."""
     found = session.get(PausedAddress, (municipality_id, paused_id))

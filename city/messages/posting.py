@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
 from city.errors import Refused, Unavailable
-from city.messages import pausing
+from city.messages import mail_pace, pausing
 from city.messages.channels import CHANNELS
 from city.messages.letter import Letter, message_id
 from city.messages.recipients import Recipient
@@ -89,6 +89,20 @@ def deliver(
     if only is not None:
         wanted = wanted.where(Delivery.id == only)
     return post(session, municipality, session.scalars(wanted.with_for_update()).all(), kind.compose)
+
+
+def deliver_again(
+    session: WriteSession, municipality: MunicipalityView, delivery_id: UUID, compose: Mapping[str, Compose]
+) -> str | None:
+    """Send this one, of whichever kind, unless it was sent; what kept it from being sent, or None."""
+    waiting = session.scalars(
+        select(Delivery)
+        .where(Delivery.municipality_id == municipality.id, Delivery.id == delivery_id, Delivery.state == "queued")
+        .with_for_update()
+    ).all()
+    if waiting and waiting[0].kind in mail_pace.BULK and not mail_pace.for_many(1, until=0):
+        return str(Unavailable("mail.paced"))
+    return post(session, municipality, waiting, compose[waiting[0].kind]) if waiting else None
 
 
 def _waiting(municipality: MunicipalityView, name: str, about: About) -> Select[Delivery]:

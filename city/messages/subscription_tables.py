@@ -149,6 +149,7 @@ class Tiding(Base):
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
         Index("tiding_due_index", "due_at", postgresql_where=text("delivery_id IS NULL")),
+        Index("tiding_told_index", "due_at", postgresql_where=text("delivery_id IS NOT NULL")),
         Index("tiding_delivery_index", "municipality_id", "delivery_id"),
         Index("tiding_report_index", "municipality_id", "report_id"),
         Index("tiding_unique", "municipality_id", "subscriber_id", "report_id", "entry_id", unique=True),

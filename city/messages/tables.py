@@ -45,6 +45,13 @@ class Delivery(Base):
         CheckConstraint("kind = 'report' OR once IS NOT NULL", name="once"),
         Index("delivery_kind_once_unique", "municipality_id", "once", unique=True),
         Index("delivery_report_index", "municipality_id", "report_id"),
+        Index(
+            "delivery_resends_unique",
+            "municipality_id",
+            "resends",
+            unique=True,
+            postgresql_where=text("resends IS NOT NULL"),
+        ),
         Index("delivery_log_index", "municipality_id", "created_at", "id"),
         Index("delivery_bounced_index", "municipality_id", "bounced_at", postgresql_where=text("bounce IS NOT NULL")),
         Index("delivery_known_index", "created_at", postgresql_where=text("address <> ''")),

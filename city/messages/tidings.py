@@ -174,10 +174,11 @@ def send_next(
     )
     if delivery is None:
         return None, None
-    return delivery.id, post(session, municipality, [delivery], _compose)
+    return delivery.id, post(session, municipality, [delivery], compose)
 
 
-def _compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+def compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
+    """The letter that tells a subscriber what the delivery was made for; None where there is nothing to tell."""
     rows = session.execute(
         statement(
             "SELECT report_id, subscription_id, min(first_id), max(entry_id) FROM tiding"

@@ -17,6 +17,7 @@
 | a body has not been asked long | `ask_handover`                                                |
 | the office called one back     | `call_back_handover`                                          |
 | a hand-over came back          | `send_letters` to the office                                  |
+| a message is sent again        | `send_again`                                                  |
 | mails may have come back       | `read_bounces`                                                |
 | a webhook is to hear something | `send_webhooks`, never twice at once for the same one         |
 | a notice is to be told         | `queue_notice`, then `send_notices`                           |
@@ -165,6 +166,11 @@ def after_following(session: WriteSession, municipality_id: int, webhook_id: UUI
 def after_gathering(session: WriteSession, municipality_id: int, channel: str) -> None:
     """What follows when letters to subscribers are put down."""
     promise(session, "send_tidings", municipality_id=municipality_id, channel=channel)
+
+
+def after_resending(session: WriteSession, municipality_id: int, delivery_id: UUID) -> None:
+    """What follows when a message that did not arrive is put down once more."""
+    promise(session, "send_again", municipality_id=municipality_id, delivery_id=str(delivery_id))
 
 
 def after_coming_back_by_mail(session: WriteSession) -> None:

@@ -26,10 +26,12 @@ from api import problems
 from api.app import create_app
 from api.limits import UPLOAD_PIECE
 from city import errors
-from city.database import provincial, reading
-from city.messages import subscribing
+from city.database import provincial, reading, writing
+from city.messages import pausing, subscribing
 from city.messages.subscription_tables import Subscriber, Subscription
+from city.messages.tables import Delivery
 from city.messages.tidings import key_of
+from city.outside.mail_status import Bounce
 from city.registry import citizen_codes, citizens, view
 from city.registry.citizen_tables import CitizenCode
 from city.settings import PROJECT
@@ -142,6 +144,7 @@ SOMEWHERE: Final = {
     "appointment_id": 1,
     "sign_in_id": UUID(int=0),
     "filter_id": 1,
+    "paused_id": 1,
     "host": "hooks.example.org:8443",
     "notice_id": UUID(int=0),
 }
@@ -339,6 +342,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
         headers={"Receipt-Token": other["receipt_token"]},
         json=withdrawn,
     )
+    visit_deliveries(witness, staff)
     visit_dialogue(witness, staff, signed_in(TOWN_ADMINISTRATOR).headers)
     administrator = signed_in(ADMINISTRATOR).headers
     call("GET", f"{base}/looks", at=at, headers=staff, expected=403)
@@ -412,6 +416,41 @@ def visit_notices(call: Callable[..., httpx.Response], staff: dict[str, str]) ->
     act("POST", "/end")
     at["notice_id"] = call("POST", desk, headers=staff, json=body, expected=201).json()["id"]
     act("DELETE", "", expected=204)
+
+
+def visit_deliveries(witness: Witness, clerk: dict[str, str]) -> None:
+    call, desk = witness.call, "/api/v1/desk"
+    report = call("POST", "/api/v1/reports", expected=201, json=LAMP).json()
+    home = view.newest().slugs["pesaro"].id
+    with writing(home) as session:
+        lost = Delivery(
+            municipality_id=home,
+            report_id=UUID(report["id"]),
+            entry_id=1,
+            address=REPORTER["email"],
+            language="it",
+            subject="",
+            state="sent",
+            channel="email",
+        )
+        session.add(lost)
+        session.flush()
+        pausing.note(session, lost, Bounce.HARD, "5.1.1")
+    at = {"report_id": report["id"], "delivery_id": lost.id}
+    call("GET", f"{desk}/deliveries", headers=clerk, params={"state": "bounced", "counts": "true"})
+    again = f"{desk}/deliveries/{{delivery_id}}/resend"
+    call("POST", again, at=at, headers=clerk, expected=409)
+    seen = call("GET", f"{desk}/reports/{{report_id}}", at=at, headers=clerk)
+    version = clerk | {"If-Match": seen.headers["etag"]}
+    email, right = f"{desk}/reports/{{report_id}}/reporter/email", {"email": "carla@example.org"}
+    call("PUT", email, at=at, headers=version, json=right)
+    call("PUT", email, at=at, headers=version, json=right, expected=412)
+    call("POST", again, at=at, headers=clerk, expected=201)
+    call("POST", f"{desk}/deliveries/resend", headers=clerk, json={"since": "2026-01-01T00:00:00Z", "preview": True})
+    page = call("GET", f"{desk}/paused-addresses", headers=clerk).json()
+    pause = {"paused_id": page["addresses"][0]["id"]}
+    call("DELETE", f"{desk}/paused-addresses/{{paused_id}}", at=pause, headers=clerk, expected=204)
+    call("DELETE", f"{desk}/paused-addresses/{{paused_id}}", at=pause, headers=clerk, expected=404)
 
 
 def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[str, str]) -> None:

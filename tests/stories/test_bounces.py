@@ -20,6 +20,7 @@ from city.reports import journey
 from city.settings import PROJECT, settings
 from tests.imap_server import USER, WORD, imap_server, signed_in
 from tests.stories.telling import COAST, URP, SignIn, counted, reported, wait_for_rest
+from tests.stories.test_citizen import ask, try_in
 from tests.stories.test_subscriptions import BRUNO, link, subscribed
 from tests.trials import Postbox, eventually, returned
 from workers import returned_mail
@@ -286,3 +287,15 @@ def test_the_proof_belongs_to_one_delivery(database: str) -> None:
         assert return_address.named_by(proof.upper()) == (home, delivery.id)
         assert len(f"123456789012345+{proof}") <= 64
     assert counted(database, "delivery") == 1
+
+
+def test_a_code_that_arrives_proves_that_the_address_works(client: TestClient, database: str, postbox: Postbox) -> None:
+    postbox.bouncing[ANNA] = "qmail-unknown"
+    reported(client, COAST, LAMP, email=ANNA)
+    wait_for_rest(database)
+    read_mail(database)
+    postbox.bouncing.clear()
+    assert paused(database) == [(ANNA, "hard", "5.1.1")]
+    handle, code = ask(client, postbox, ANNA)
+    assert try_in(client, handle, code).status_code == 201
+    assert paused(database) == []

@@ -43,8 +43,8 @@ def test_a_refused_address_is_seen_on_the_desk_and_not_tried_for_ever(
     assert "550" in delivery["problem"]
     assert ANNA not in delivery["problem"], "whoever may not see the address does not read it here"
     postbox.refusing.clear()
-    with psycopg.connect(database) as admin:
-        admin.execute("DELETE FROM paused_address")
+    pause = clerk.get(f"/reports/{report['id']}")["unreachable"]["pause"]
+    assert client.delete(f"/api/v1/desk/paused-addresses/{pause}", headers=clerk.headers).status_code == 204
     clerk.change("POST", report["id"], "moves", {"to": "resolved", "reason": "Lampada sostituita."})
     wait_for_rest(database)
     assert [(d["state"], d["attempts"]) for d in deliveries(clerk, report)] == [("refused", 1), ("sent", 1)]
