@@ -343,6 +343,7 @@ def described(municipality: MunicipalityView, subscription: Subscription, number
     names = {category.group.slug: category.group.name(language) for category in municipality.categories.values()}
     values: dict[str, Any] = {
         "number": number or "",
+        "things": say(f"subscriptions.what_{_things(subscription)}"),
         "municipality": municipality.name,
         "metres": round(subscription.metres or 0),
         "zone": _zone_name(municipality, subscription.zone, language),
@@ -351,6 +352,12 @@ def described(municipality: MunicipalityView, subscription: Subscription, number
     if subscription.groups:
         line += ": " + ", ".join(names.get(slug, slug) for slug in subscription.groups)
     return line
+
+
+def _things(subscription: Subscription) -> str:
+    if subscription.reports and subscription.notices:
+        return "both"
+    return "reports" if subscription.reports else "notices"
 
 
 def _zone_name(municipality: MunicipalityView, zone: str | None, language: str) -> str:
