@@ -41,7 +41,7 @@ from city.reports.classification import Classifier
 from city.reports.training import read_training_set
 from city.settings import PROJECT, settings
 from city.texts import operator_language
-from commands import bench_notice, bench_stream, installation, report_import, seeding
+from commands import bench_notice, bench_stream, bench_webhooks, installation, report_import, seeding
 from commands.bench_ground import (
     FOLDER,
     Plan,
@@ -353,5 +353,6 @@ KNOWN: Final[dict[str, Callable[[Cluster, Plan], list[Result]]]] = {
     "memory": _memory,
     "stream": bench_stream.run,
     "notice": bench_notice.run,
+    "webhooks": bench_webhooks.run,
 }
 """By name, in the order in which they run where none is named."""

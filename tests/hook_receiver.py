@@ -48,6 +48,8 @@ class Receiver:
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     status: int = 204
+    refusing: set[str] = field(default_factory=set)
+    """Numbers of reports whose events are answered with a 400."""
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
@@ -76,10 +78,11 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.calls.append(Call(self.path, headers, body, receiver.status))
+            refused = any(number.encode() in body for number in receiver.refusing)
+            receiver.calls.append(Call(self.path, headers, body, 400 if refused else receiver.status))
             time.sleep(receiver.seconds)
             receiver.goes_on.wait(30)
-            self.send_response(receiver.calls[-1].status if receiver.goes_on.is_set() else 503)
+            self.send_response(400 if refused else receiver.status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", "0" if receiver.status == 204 else str(len(receiver.body)))

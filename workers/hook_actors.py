@@ -23,4 +23,4 @@ def send_webhooks(municipality_id: int, webhook_id: str) -> None:
     more = True
     while more and time.monotonic() - started < LONGEST_TURN_SECONDS:
         with writing(municipality_id) as session:
-            more = hook_sending.send_next(session, view.fresh(session), municipality_id, UUID(webhook_id))
+            more = hook_sending.send_some(session, view.fresh(session), municipality_id, UUID(webhook_id))

@@ -137,16 +137,16 @@ COLUMNS: Final = """
 """Of `entry` and its `report`: a Happening."""
 JOINED: Final = "JOIN report ON report.municipality_id = entry.municipality_id AND report.id = entry.report_id"
 
-_ONE: Final = f"""
+_SOME: Final = f"""
 SELECT {COLUMNS} FROM timeline_entry AS entry {JOINED}
-WHERE entry.municipality_id = %s AND entry.id = %s
+WHERE entry.municipality_id = %s AND entry.id = ANY (%s)
 """  # noqa: S608
 
 
-def happening(session: ReadSession, municipality_id: int, entry_id: int) -> Happening | None:
-    """One of them, at a door that shows that municipality's rows; None where the report is gone."""
+def happenings(session: ReadSession, municipality_id: int, entry_ids: list[int]) -> list[Happening]:
+    """Those of these entries whose report is there, at a door that shows that municipality's rows."""
     with session.raw.cursor(row_factory=class_row(Happening)) as cursor:
-        return cursor.execute(_ONE, [municipality_id, entry_id]).fetchone()
+        return cursor.execute(_SOME, [municipality_id, entry_ids]).fetchall()
 
 
 def wants(hook: Webhook, what: Happening, municipality: MunicipalityView) -> bool:

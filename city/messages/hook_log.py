@@ -29,6 +29,7 @@ DELETE FROM hook_delivery WHERE (municipality_id, id) IN (
   WHERE created_at < now() - interval '{KEPT_DAYS} days' AND state <> 'waiting'
   ORDER BY created_at LIMIT {MOST_FORGOTTEN})
 """  # noqa: S608
+_FORGET_REPLAYS: Final = f"DELETE FROM hook_replay WHERE ended_at < now() - interval '{KEPT_DAYS} days'"  # noqa: S608
 
 
 class Counts(NamedTuple):
@@ -86,5 +87,6 @@ def resend_dead(session: WriteSession, hook: Webhook, since: datetime) -> int:
 
 
 def forget(session: WriteSession) -> int:
-    """Delete some of what is over and older than thirty days; how many. Needs `provincial()`."""
+    """Delete some of what is over and older than thirty days; how many events. Needs `provincial()`."""
+    session.raw.execute(_FORGET_REPLAYS)
     return session.raw.execute(_FORGET).rowcount

@@ -1,7 +1,8 @@
-"""Calling webhooks: one event a transaction, one call at a time for each of them, a few at a time for each host.
+"""Calling webhooks: one call at a time for each of them, a few at a time for each host.
 
-The transaction is open while the endpoint listens, ten seconds at most; it holds no row, only the turn, which ends with
-the connection: where a worker dies, another goes on at once, and the event is sent again under the same id.
+The transaction is open while the endpoint listens, for one event or for those of a second; it holds no row, only the
+turn, which ends with the connection: where a worker dies, another goes on at once, and what was not noted yet is sent
+again under the same ids.
 
 What fails is tried again later and later; after three failures in a row the endpoint rests, and is then asked with one
 event at a time until it answers. A later event of a report waits for an earlier one that has failed, until that has
@@ -13,18 +14,19 @@ from __future__ import annotations
 import secrets
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import or_, select, update
 
 from city.database import WriteSession
 from city.errors import Unavailable
 from city.messages import hook_events
+from city.messages.hook_events import Happening
 from city.messages.hook_tables import HookDelivery, Webhook
 from city.messages.hooks import secrets_of, switch_off
 from city.outside import webhook
@@ -44,7 +46,12 @@ LONGEST_REST: Final = HOUR
 FAILING_FOR: Final = timedelta(days=3)
 """An endpoint that fails for so long is switched off."""
 AT_ONE_HOST: Final = 4
+MOST_AT_ONCE: Final = 50
+LONGEST_BATCH_SECONDS: Final = 1.0
+"""A transaction is so many events or so long, whichever comes first, and at least one event."""
 GONE: Final = 410
+PUT_OFF: Final = (408, 425, 429)
+"""Answers that say "not now", as those from 500 on do; any other one is about the event itself."""
 FIRST_BYTES: Final = 500
 """Of an answer, shown to whoever tests."""
 
@@ -59,7 +66,7 @@ WHERE municipality_id = %(municipality_id)s AND webhook_id = %(webhook_id)s AND 
     WHERE earlier.municipality_id = next.municipality_id AND earlier.webhook_id = next.webhook_id
       AND earlier.state = 'waiting' AND earlier.is_replay = next.is_replay AND earlier.id < next.id
       AND earlier.subject_id = next.subject_id AND earlier.next_at > now() AND earlier.attempts < {HOLDING_TRIES})
-ORDER BY is_replay, id LIMIT 1
+ORDER BY is_replay, id LIMIT {MOST_AT_ONCE}
 """  # noqa: S608
 
 
@@ -72,25 +79,29 @@ class Outcome(NamedTuple):
     milliseconds: int
 
 
-def send_next(session: WriteSession, registry: Registry, municipality_id: int, hook_id: UUID) -> bool:
-    """Send the next event that is due to a webhook, if it is nobody else's turn; whether there may be more."""
+def send_some(session: WriteSession, registry: Registry, municipality_id: int, hook_id: UUID) -> bool:
+    """Send what is due to a webhook, if it is nobody else's turn: some of it; whether there may be more."""
     if not _is_given(session, _TURN, [str(hook_id)]):
         return False
     hook = session.get(Webhook, (municipality_id, hook_id))
     if hook is None or not hook.is_active or hook.rests_until > datetime.now(UTC) or not _seated(session, hook):
         return False
-    row = session.raw.execute(_NEXT, {"municipality_id": municipality_id, "webhook_id": hook_id}).fetchone()
-    if row is None:
-        return False
-    delivery = session.get_one(HookDelivery, (municipality_id, row[0]))
-    told = _told(session, registry, hook, delivery)
-    if told is None:
-        delivery.state = "dropped"
-        return True
-    message_id = hook_events.message_id(delivery.about_id, delivery.entry_id)
-    outcome = call(door(session, hook.address), secrets_of(hook, datetime.now(UTC)), message_id, told)
-    _settle(session, hook, delivery, outcome)
-    return True
+    due = _due(session, hook)
+    told = _told(session, registry, hook, due)
+    to, signed_with = door(session, hook.address), secrets_of(hook, datetime.now(UTC))
+    started = time.monotonic()
+    for delivery in due:
+        if delivery.id not in told:
+            delivery.state = "dropped"
+            continue
+        message_id = hook_events.message_id(delivery.about_id, delivery.entry_id)
+        outcome = call(to, signed_with, message_id, told[delivery.id])
+        _settle(session, hook, delivery, outcome)
+        if outcome.problem is not None or time.monotonic() - started > LONGEST_BATCH_SECONDS:
+            break
+    # After a power cut something may be sent again, as it may anyway.
+    session.raw.execute("SET LOCAL synchronous_commit = off")
+    return bool(due)
 
 
 def call(to: Door, signed_with: list[str], message_id: str, payload: Mapping[str, Any]) -> Outcome:
@@ -114,21 +125,43 @@ def _is_given(session: WriteSession, query: str, values: list[Any]) -> bool:
 
 def _seated(session: WriteSession, hook: Webhook) -> bool:
     """Whether few enough calls to its host are at work; until the end of the transaction this is one of them."""
-    host = zlib.crc32(urlsplit(hook.address).netloc.lower().encode()) & 0x1FFF_FFFF
-    return any(_is_given(session, _SEAT, [_SEATS, host * AT_ONE_HOST + seat]) for seat in range(AT_ONE_HOST))
+    host = host_number(hook.address)
+    return any(_is_given(session, _SEAT, [_SEATS, host + seat]) for seat in range(AT_ONE_HOST))
 
 
-def _told(session: WriteSession, registry: Registry, hook: Webhook, delivery: HookDelivery) -> dict[str, Any] | None:
-    """What is said of the event now; None where the report is gone, or not to be told of any more."""
-    municipality = registry.municipalities.get(delivery.about_id)
-    if municipality is None:
-        return None
-    session.enter(delivery.about_id)
-    what = hook_events.happening(session, delivery.about_id, delivery.entry_id)
-    session.enter(delivery.municipality_id)
-    if what is None or (hook.is_public_only and not what.is_shown):
-        return None
-    return hook_events.payload(hook, what, municipality, is_replay=delivery.is_replay)
+def host_number(address: str) -> int:
+    """The first of the numbers of its host's seats: 31 bits."""
+    return (zlib.crc32(urlsplit(address).netloc.lower().encode()) & 0x1FFF_FFFF) * AT_ONE_HOST
+
+
+def _due(session: WriteSession, hook: Webhook) -> Sequence[HookDelivery]:
+    """The next few to send, in order. One that fails ends the batch: what follows may have to wait for it."""
+    rows = session.raw.execute(_NEXT, {"municipality_id": hook.municipality_id, "webhook_id": hook.id}).fetchall()
+    return session.scalars(
+        select(HookDelivery)
+        .where(HookDelivery.municipality_id == hook.municipality_id, HookDelivery.id.in_([row[0] for row in rows]))
+        .order_by(HookDelivery.is_replay, HookDelivery.id)
+    ).all()
+
+
+def _told(
+    session: WriteSession, registry: Registry, hook: Webhook, due: Sequence[HookDelivery]
+) -> dict[int, dict[str, Any]]:
+    """By the delivery's id what is said of each now; those whose report is gone or hidden are missing."""
+    found: dict[tuple[int, int], Happening] = {}
+    for about_id in {delivery.about_id for delivery in due} & registry.municipalities.keys():
+        session.enter(about_id)
+        entries = [delivery.entry_id for delivery in due if delivery.about_id == about_id]
+        found |= {(about_id, what.entry_id): what for what in hook_events.happenings(session, about_id, entries)}
+    session.enter(hook.municipality_id)
+    return {
+        delivery.id: hook_events.payload(
+            hook, what, registry.municipalities[delivery.about_id], is_replay=delivery.is_replay
+        )
+        for delivery in due
+        if (what := found.get((delivery.about_id, delivery.entry_id))) is not None
+        and (what.is_shown or not hook.is_public_only)
+    }
 
 
 def _settle(session: WriteSession, hook: Webhook, delivery: HookDelivery, outcome: Outcome) -> None:
@@ -158,7 +191,7 @@ def _settle(session: WriteSession, hook: Webhook, delivery: HookDelivery, outcom
 
 
 def _recover(session: WriteSession, hook: Webhook, now: datetime) -> None:
-    """It answers again: after a rest whatever was put off is due at once, so that it comes in order."""
+    """It answers again: after a rest, what was put off for its silence is due at once, so that it comes in order."""
     if not hook.failures:
         return
     if hook.failures >= PATIENCE:
@@ -170,6 +203,7 @@ def _recover(session: WriteSession, hook: Webhook, now: datetime) -> None:
                 HookDelivery.webhook_id == hook.id,
                 HookDelivery.state == "waiting",
                 HookDelivery.next_at > now,
+                or_(HookDelivery.status.is_(None), HookDelivery.status.in_(PUT_OFF), HookDelivery.status >= 500),  # noqa: PLR2004
             )
             .values(next_at=now)
         )

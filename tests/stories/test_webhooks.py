@@ -10,7 +10,9 @@ import httpx
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from jsonschema import Draft202012Validator
 
+from api.app import contract, create_app
 from tests.hook_receiver import Receiver, receiving
 from tests.stories.outside_world import ADMINISTRATOR, CONTACT, PROVINCE
 from tests.stories.telling import COAST, INLAND, URP, SignIn, plain, reported
@@ -100,6 +102,11 @@ def test_an_administrator_sets_it_up_tests_it_and_is_told_in_order(
     assert (moved["from"], moved["to"], moved["actor"]) == ("assigned", "planned", "staff")
     assert moved["report"]["place"] == {"lon": COAST.lon, "lat": COAST.lat}
     assert "pesaro-districts/centro-mare" in moved["report"]["zones"]
+    document = contract(create_app())
+    assert {event for event, _ in told} < document["webhooks"].keys()
+    promised = Draft202012Validator({"$ref": "#/components/schemas/EventTold", "components": document["components"]})
+    for call in calls:
+        promised.validate(call.event)
     whole = b"".join(call.body for call in calls)
     for secret in (b"anna", b"Anna", b"333", b"Rossi", b"domani", b"spento"):
         assert secret not in whole, "nobody's data and nobody's words"
