@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Moment, Slug, Strict
-from city.messages.hook_events import EVENTS
+from api.schemas import Line, Moment, Named, Slug, Strict
+from city.messages.hook_events import REPORT_EVENTS
 from city.messages.hook_log import Counts
+from city.messages.hook_notices import NOTICE_EVENTS
 from city.messages.hook_replays import Progress
 from city.messages.hook_tables import HookDelivery, Webhook
 from city.messages.hooks import HookFields
@@ -18,7 +19,7 @@ from city.outside.strangers import LONGEST_ADDRESS
 
 Filter = Annotated[list[Annotated[Line, StringConstraints(max_length=130)]], Field(max_length=50)]
 Fate = Literal["waiting", "sent", "dead", "dropped"]
-_EVENTS: Final = ", ".join(EVENTS)
+_EVENTS: Final = ", ".join((*REPORT_EVENTS, *NOTICE_EVENTS))
 
 
 class WebhookPut(Strict):
@@ -36,7 +37,9 @@ class WebhookPut(Strict):
     zones: Annotated[Filter, Field(description="as layer/code", examples=[["districts/1"]])] = Field(
         default_factory=list
     )
-    states: Annotated[Filter, Field(description="states after the event")] = Field(default_factory=list)
+    states: Annotated[Filter, Field(description="of reports, after the event: it is then told of no notice")] = Field(
+        default_factory=list
+    )
     is_public_only: Annotated[bool, Field(description="only what everybody may see; false: internal events too")] = True
     has_notes: Annotated[bool, Field(description="whether it is told the words of staff's notes")] = False
     is_active: bool = True
@@ -105,9 +108,9 @@ class DeliveryOut(BaseModel):
     """One event for one webhook, and what became of it."""
 
     id: int
-    webhook_id_header: Annotated[str, Field(description="the header `webhook-id`: the same at each repeat")]
+    message_id: Annotated[str, Field(description="the header `webhook-id`: the same at each repeat")]
     event: str
-    report_id: UUID
+    subject_id: Annotated[UUID, Field(description="of the report or notice")]
     happened_at: datetime
     state: Fate
     attempts: int
@@ -124,8 +127,7 @@ class DeliveryOut(BaseModel):
         shown = {name: getattr(delivery, name) for name in cls.model_fields if hasattr(delivery, name)}
         return cls(
             **shown | {"next_at": delivery.next_at if delivery.state == "waiting" else None},
-            report_id=delivery.subject_id,
-            webhook_id_header=message_id,
+            message_id=message_id,
         )
 
 
@@ -222,8 +224,54 @@ class EventData(BaseModel):
 
 
 class EventTold(BaseModel):
-    """A signed event (https://www.standardwebhooks.com): verify `webhook-signature` before reading it."""
+    """A signed event (https://www.standardwebhooks.com): verify `webhook-signature` before reading it.
+
+    Each comes at least once. The events of a report come in the order in which they happened; but one that is refused
+    for half an hour is overtaken, and replays and what is sent again come when they do: `report.version` tells.
+    """
 
     type: Annotated[str, Field(examples=["report.moved"])]
     timestamp: Annotated[datetime, Field(description="when it happened")]
     data: EventData
+
+
+class NoticeLinksTold(BaseModel):
+    """Where everybody reads the notice."""
+
+    public: str
+
+
+class NoticeTold(BaseModel):
+    """The notice as it is when the event is sent."""
+
+    id: UUID
+    number: str
+    kind: str
+    state: str
+    version: int
+    title: Named
+    department: str
+    groups: Annotated[list[str] | None, Field(description="null: it is everybody's concern")]
+    zones: Annotated[list[str], Field(description="those that its area meets")]
+    is_everywhere: bool
+    is_urgent: bool
+    starts_at: datetime
+    ends_at: datetime | None
+    expected_on: date | None
+    links: NoticeLinksTold
+
+
+class NoticeData(BaseModel):
+    """Which notice."""
+
+    municipality: Slug
+    is_replay: bool
+    notice: NoticeTold
+
+
+class NoticeEventTold(BaseModel):
+    """A signed event of a notice: people are told of it."""
+
+    type: Annotated[str, Field(examples=["notice.published"])]
+    timestamp: datetime
+    data: NoticeData

@@ -1,8 +1,8 @@
-"""How fast events reach a webhook, beside a bare loop of the same client that posts the same bodies; and what it costs
-those who report.
+"""How fast events reach a webhook, and what that costs those who report.
 
-Ours is the whole way: entries of the timeline, seen by the chore, written down, read again, signed, posted and noted.
-The loop has the bodies ready and notes nothing. The receiver is a process of its own.
+Beside the events a bare loop of the same client posts the same bodies: they are ready, and it notes nothing. Ours is
+the whole way: entries of the timeline, seen by the chore, written down, read again, signed, posted and noted. The
+receiver is a process of its own.
 """
 
 from __future__ import annotations

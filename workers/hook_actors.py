@@ -8,8 +8,8 @@ from uuid import UUID
 
 import dramatiq
 
-from city.database import writing
-from city.messages import hook_sending
+from city.database import provincial, writing
+from city.messages import hook_following, hook_sending
 from city.registry import view
 from city.reports.journey import WEBHOOKS
 
@@ -24,3 +24,10 @@ def send_webhooks(municipality_id: int, webhook_id: str) -> None:
     while more and time.monotonic() - started < LONGEST_TURN_SECONDS:
         with writing(municipality_id) as session:
             more = hook_sending.send_some(session, view.fresh(session), municipality_id, UUID(webhook_id))
+
+
+@dramatiq.actor
+def note_notice(municipality_id: int, telling_id: int) -> None:
+    """Write down for webhooks that people are told of a notice."""
+    with provincial() as session:
+        hook_following.note_notice(session, view.fresh(session), municipality_id, telling_id)

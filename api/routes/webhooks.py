@@ -16,6 +16,7 @@ from api.webhook_schemas import (
     DeliveryPage,
     EventTold,
     Fate,
+    NoticeEventTold,
     ReplayOut,
     ResentOut,
     SecretOut,
@@ -27,7 +28,8 @@ from api.webhook_schemas import (
 )
 from city import pacing
 from city.messages import hook_log, hook_replays, hook_sending, hooks
-from city.messages.hook_events import EVENTS, PING, message_id
+from city.messages.hook_events import PING, REPORT_EVENTS, message_id
+from city.messages.hook_notices import NOTICE_EVENTS
 from city.outside.strangers import check_door
 from city.pacing import Pace
 from city.registry import allowed_hosts, view
@@ -129,7 +131,7 @@ def list_hook_deliveries(
     with administering(staff, owner) as (session, home):
         hook = hooks.one(session, home.id, hook_id)
         found = hook_log.page(session, hook, state=state, before=before, limit=limit + 1)
-        shown = [DeliveryOut.of(one, message_id(one.about_id, one.entry_id)) for one in found[:limit]]
+        shown = [DeliveryOut.of(one, message_id(one)) for one in found[:limit]]
         return DeliveryPage(deliveries=shown, next=shown[-1].id if len(found) > limit else None)
 
 
@@ -162,7 +164,9 @@ def begin_replay(owner: Slug, hook_id: HookId, body: SinceIn, staff: Signed) -> 
     """Tell once more what has happened since then, by its filters, marked `is_replay`; what is new goes first."""
     with administering(staff, owner) as (session, home):
         hook = hooks.one(session, home.id, hook_id)
-        return ReplayOut.of(hook_replays.Progress(hook_replays.begin(session, hook, body.since), 0))
+        return ReplayOut.of(
+            hook_replays.Progress(hook_replays.begin(session, view.fresh(session), hook, body.since), 0)
+        )
 
 
 @router.delete("/{hook_id}/replays/{replay_id}", status_code=204)
@@ -182,8 +186,14 @@ def _check_address(owner: str, staff: Signed, body: WebhookPut) -> None:
 
 def document(app: FastAPI) -> None:
     """Say in the contract what endpoints are sent."""
-    for event, meaning in EVENTS.items():
+    for event, meaning in REPORT_EVENTS.items():
 
         @app.webhooks.post(event, name=event, summary=f"{event}: {meaning}", operation_id=f"webhook_{event}")
         def told(body: EventTold) -> None:
+            """Answer with any 2xx within ten seconds; 410 ends it. May come twice: `webhook-id` is then the same."""
+
+    for event, meaning in NOTICE_EVENTS.items():
+
+        @app.webhooks.post(event, name=event, summary=f"{event}: {meaning}", operation_id=f"webhook_{event}")
+        def told_of_notice(body: NoticeEventTold) -> None:
             """Answer with any 2xx within ten seconds; 410 ends it. May come twice: `webhook-id` is then the same."""

@@ -1,8 +1,8 @@
 """What webhooks are told: the names of events, which of them an endpoint wants, and what is said of each.
 
-An event is an entry of a report's timeline. What happened is said as it happened, the report as it is when the event is
-sent: so whatever has been hidden meanwhile is not told. Nobody's data are ever in it; of words only staff's notes, and
-only for an endpoint that has that right.
+An event is an entry of a report's timeline; those of notices stand in `hook_notices`. What happened is said as it
+happened, the report as it is when the event is sent: so whatever has been hidden meanwhile is not told. Nobody's data
+are ever in it; of words only staff's notes, and only for an endpoint that has that right.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from city.database import ReadSession
-from city.messages.hook_tables import Webhook
+from city.messages.hook_tables import HookDelivery, Webhook
 from city.registry.view import MunicipalityView
 from city.settings import settings
 
-EVENTS: Final[dict[str, str]] = {
+REPORT_EVENTS: Final[dict[str, str]] = {
     "report.received": "a report has come in",
     "report.assigned": "a department, crew or person was given it",
     "report.moved": "its state is another one (`from`, `to`)",
@@ -116,15 +116,16 @@ class Happening:
             return "report.handed_over"
         return "report.moved" if self.to_state not in {None, self.from_state} else "report.updated"
 
-    @property
-    def message_id(self) -> str:
-        """The event's own id: the same for every endpoint, whenever it is told again."""
-        return message_id(self.municipality_id, self.entry_id)
+
+def message_id(delivery: HookDelivery) -> str:
+    """The event's own id: the same for every endpoint, whenever it is told again."""
+    kind = "notice" if is_of_notice(delivery) else "report"
+    return f"{kind}_{delivery.about_id}_{delivery.entry_id}"
 
 
-def message_id(about_id: int, entry_id: int) -> str:
-    """The id of the event that is that entry of that municipality's timeline."""
-    return f"evt_{about_id}_{entry_id}"
+def is_of_notice(delivery: HookDelivery) -> bool:
+    """Whether it tells of a notice: its `entry_id` is then that of the telling."""
+    return delivery.event.startswith("notice.")
 
 
 COLUMNS: Final = """

@@ -8,7 +8,7 @@ is lost, however long nobody looked. A long absence is caught up with in pieces.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -16,7 +16,9 @@ from psycopg.rows import dict_row
 from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession
+from city.messages import hook_notices
 from city.messages.hook_events import COLUMNS, JOINED, Happening, wants
+from city.messages.hook_notices import Told
 from city.messages.hook_tables import HookPosition, Webhook
 from city.position import Position
 from city.registry.view import Registry
@@ -122,6 +124,45 @@ def write_down(
         for hook in hooks
         if wants(hook, what, municipality)
     ]
+    return _write(session, rows, replay_id)
+
+
+def note_notices(
+    session: WriteSession,
+    registry: Registry,
+    hooks: Sequence[Webhook],
+    found: Iterable[Told],
+    replay_id: UUID | None = None,
+) -> int:
+    """The same for tellings of notices."""
+    rows = [
+        {
+            "municipality_id": hook.municipality_id,
+            "webhook_id": hook.id,
+            "event": hook_notices.event_of(telling),
+            "about_id": telling.municipality_id,
+            "subject_id": notice.id,
+            "entry_id": telling.id,
+            "happened_at": telling.created_at,
+        }
+        for telling, notice in found
+        if (municipality := registry.municipalities.get(telling.municipality_id)) is not None
+        for hook in hooks
+        if hook_notices.wants(hook, (telling, notice), municipality)
+    ]
+    return _write(session, rows, replay_id)
+
+
+def note_notice(session: WriteSession, registry: Registry, municipality_id: int, telling_id: int) -> None:
+    """Write down for every webhook that people are told of a notice. Needs `provincial()`.
+
+    Where it comes twice the event is sent twice, under the same id.
+    """
+    hooks = session.scalars(select(Webhook).where(Webhook.is_active)).all()
+    note_notices(session, registry, hooks, hook_notices.told(session, municipality_id, [telling_id]))
+
+
+def _write(session: WriteSession, rows: list[dict[str, Any]], replay_id: UUID | None) -> int:
     if rows:
         session.raw.execute(_WRITE, {"rows": orjson.dumps(rows).decode(), "replay_id": replay_id})
     return len(rows)

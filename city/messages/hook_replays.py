@@ -1,7 +1,7 @@
 """Telling a webhook once more what has happened since a moment, from the timeline, marked as a replay.
 
-The history is read in pieces, the next one when most of the last has been sent: a replay of years holds up neither what
-is new, which goes before it, nor anybody else, and goes on where it was after any interruption.
+The timeline is read in pieces, the next one when most of the last has been sent: a replay of years holds up neither
+what is new, which goes before it, nor anybody else, and goes on where it was after any interruption.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.messages import hook_notices
 from city.messages.hook_events import COLUMNS, JOINED, Happening
-from city.messages.hook_following import write_down
+from city.messages.hook_following import note_notices, write_down
 from city.messages.hook_tables import HookDelivery, HookReplay, Webhook
 from city.registry.view import Registry
 from city.reports.identity import new_id
@@ -48,7 +49,7 @@ class Progress(NamedTuple):
     """Of those queued."""
 
 
-def begin(session: WriteSession, hook: Webhook, since: datetime) -> HookReplay:
+def begin(session: WriteSession, registry: Registry, hook: Webhook, since: datetime) -> HookReplay:
     """Tell it again what has happened since then. Needs `provincial()`. Raises InvalidInput, Conflict."""
     if since > datetime.now(UTC):
         raise InvalidInput("hooks.future", field="since", value=since.isoformat())
@@ -68,6 +69,8 @@ def begin(session: WriteSession, hook: Webhook, since: datetime) -> HookReplay:
     session.add(replay)
     session.flush()
     session.refresh(replay)
+    notices = hook_notices.told_since(session, hook.municipality_id, since)
+    replay.queued = note_notices(session, registry, [hook], notices, replay.id)
     return replay
 
 

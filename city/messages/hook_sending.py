@@ -25,8 +25,7 @@ from sqlalchemy import or_, select, update
 
 from city.database import WriteSession
 from city.errors import Unavailable
-from city.messages import hook_events
-from city.messages.hook_events import Happening
+from city.messages import hook_events, hook_notices
 from city.messages.hook_tables import HookDelivery, Webhook
 from city.messages.hooks import secrets_of, switch_off
 from city.outside import webhook
@@ -94,8 +93,7 @@ def send_some(session: WriteSession, registry: Registry, municipality_id: int, h
         if delivery.id not in told:
             delivery.state = "dropped"
             continue
-        message_id = hook_events.message_id(delivery.about_id, delivery.entry_id)
-        outcome = call(to, signed_with, message_id, told[delivery.id])
+        outcome = call(to, signed_with, hook_events.message_id(delivery), told[delivery.id])
         _settle(session, hook, delivery, outcome)
         if outcome.problem is not None or time.monotonic() - started > LONGEST_BATCH_SECONDS:
             break
@@ -148,20 +146,23 @@ def _told(
     session: WriteSession, registry: Registry, hook: Webhook, due: Sequence[HookDelivery]
 ) -> dict[int, dict[str, Any]]:
     """By the delivery's id what is said of each now; those whose report is gone or hidden are missing."""
-    found: dict[tuple[int, int], Happening] = {}
+    told: dict[int, dict[str, Any]] = {}
     for about_id in {delivery.about_id for delivery in due} & registry.municipalities.keys():
+        municipality = registry.municipalities[about_id]
+        here = [delivery for delivery in due if delivery.about_id == about_id]
+        reports = [delivery.entry_id for delivery in here if not hook_events.is_of_notice(delivery)]
+        notices = [delivery.entry_id for delivery in here if hook_events.is_of_notice(delivery)]
         session.enter(about_id)
-        entries = [delivery.entry_id for delivery in due if delivery.about_id == about_id]
-        found |= {(about_id, what.entry_id): what for what in hook_events.happenings(session, about_id, entries)}
+        happened = {what.entry_id: what for what in hook_events.happenings(session, about_id, reports)}
+        tellings = {one[0].id: one for one in hook_notices.told(session, about_id, notices)} if notices else {}
+        for delivery in here:
+            if hook_events.is_of_notice(delivery):
+                if one := tellings.get(delivery.entry_id):
+                    told[delivery.id] = hook_notices.payload(one, municipality, is_replay=delivery.is_replay)
+            elif (what := happened.get(delivery.entry_id)) and (what.is_shown or not hook.is_public_only):
+                told[delivery.id] = hook_events.payload(hook, what, municipality, is_replay=delivery.is_replay)
     session.enter(hook.municipality_id)
-    return {
-        delivery.id: hook_events.payload(
-            hook, what, registry.municipalities[delivery.about_id], is_replay=delivery.is_replay
-        )
-        for delivery in due
-        if (what := found.get((delivery.about_id, delivery.entry_id))) is not None
-        and (what.is_shown or not hook.is_public_only)
-    }
+    return told
 
 
 def _settle(session: WriteSession, hook: Webhook, delivery: HookDelivery, outcome: Outcome) -> None:

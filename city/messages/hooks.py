@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
-from city.messages.hook_events import EVENTS
+from city.messages.hook_events import REPORT_EVENTS
+from city.messages.hook_notices import NOTICE_EVENTS
 from city.messages.hook_tables import HookDelivery, HookPosition, Webhook
 from city.outside.webhook import new_secret
 from city.position import Position
@@ -143,7 +144,7 @@ def _check(registry: Registry, owner_id: int, fields: HookFields) -> None:
     """Raises InvalidInput for a filter that could never let anything through, naming what there is."""
     here = registry.municipalities.values() if owner_id == PROVINCE else [registry.municipalities[owner_id]]
     known: dict[str, Iterable[str]] = {
-        "events": EVENTS,
+        "events": (*REPORT_EVENTS, *NOTICE_EVENTS),
         "groups": registry.groups,
         "departments": {slug for municipality in here for slug in municipality.departments},
         "zones": {f"{zone.layer}/{zone.code}" for municipality in here for zone in municipality.zones.values()},

@@ -111,7 +111,11 @@ def _header(response: httpcore.Response, wanted: bytes) -> str:
 
 def reachable(host: str, port: int, *, is_internal: bool) -> list[str]:
     """The addresses of `host`. Raises NotAllowed where we call one of them never, OSError where there is none."""
-    found = list(dict.fromkeys(entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    try:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise NotAllowed("strangers.no_address") from error
+    found = list(dict.fromkeys(entry[4][0] for entry in entries))
     for address in found:
         if not _may_be_called(ipaddress.ip_address(str(address).partition("%")[0]), is_internal=is_internal):
             raise NotAllowed("strangers.not_allowed", host=host)

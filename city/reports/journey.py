@@ -20,7 +20,7 @@
 | a message is sent again        | `send_again`                                                  |
 | mails may have come back       | `read_bounces`                                                |
 | a webhook is to hear something | `send_webhooks`, never twice at once for the same one         |
-| a notice is to be told         | `queue_notice`, then `send_notices`                           |
+| a notice is to be told         | `queue_notice`, then `send_notices`; `note_notice` (webhooks) |
 | a notice dates reports inside  | `date_reports`                                                |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
 
@@ -181,6 +181,7 @@ def after_coming_back_by_mail(session: WriteSession) -> None:
 def after_telling(session: WriteSession, municipality_id: int, telling_id: int) -> None:
     """What follows when people are to be told of a notice."""
     promise(session, "queue_notice", municipality_id=municipality_id, telling_id=telling_id)
+    promise(session, "note_notice", municipality_id=municipality_id, telling_id=telling_id)
 
 
 def after_queuing(session: WriteSession, municipality_id: int, *, times: int = 1) -> None:

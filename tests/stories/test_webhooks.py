@@ -16,6 +16,7 @@ from api.app import contract, create_app
 from tests.hook_receiver import Receiver, receiving
 from tests.stories.outside_world import ADMINISTRATOR, CONTACT, PROVINCE
 from tests.stories.telling import COAST, INLAND, URP, SignIn, plain, reported
+from tests.stories.test_notices import Desk
 from tests.trials import Postbox, Staffer, eventually
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -209,7 +210,7 @@ def test_dead_letters_are_listed_and_sent_again(
         admin.execute("UPDATE webhook SET rests_until = now()")
     hook.call("POST", f"/deliveries/{dead[-1]['id']}/resend", 202)
     eventually(lambda: len(receiver.taken()) == 1)
-    assert receiver.taken()[0].id == dead[-1]["webhook_id_header"]
+    assert receiver.taken()[0].id == dead[-1]["message_id"]
     assert hook.call("POST", "/deliveries/resend", 202, json={"since": "2100-01-01T00:00:00Z"}) == {"events": 0}
     assert hook.call("POST", "/deliveries/resend", 202, json={"since": LONG_AGO}) == {"events": 1}
     eventually(lambda: len(receiver.taken()) == 2)
@@ -350,3 +351,28 @@ def test_only_administrators_of_the_place_keep_webhooks(client: TestClient, sign
         assert (refused.status_code, refused.json()["field"]) == (422, named)
     province = client.post("/api/v1/registry/provincia/webhooks", json=body, headers=administrator)
     assert province.status_code == 403
+
+
+def test_other_systems_hear_of_notices_too(client: TestClient, signed_in: SignIn, receiver: Receiver) -> None:
+    administrator, url = signed_in(ADMINISTRATOR), receiver.url
+    hook = Hook(client, administrator, "pesaro", address=f"{url}/hook", zones=["pesaro-districts/centro-mare"])
+    Hook(client, administrator, "pesaro", address=f"{url}/hills", zones=["pesaro-districts/castelli"])
+    Hook(client, signed_in(PROVINCE), "provincia", address=f"{url}/all", events=["notice.withdrawn"])
+    desk = Desk(signed_in(URP))
+    works = desk.published()
+    desk.act(works, "withdrawal", reason="Rinviati a primavera")
+    told = eventually(lambda: (found := receiver.taken())[1:] and found)
+    assert [call.event["type"] for call in told] == ["notice.published", "notice.withdrawn"]
+    assert {call.event["data"]["notice"]["number"] for call in told} == {works["number"]}
+    document = contract(create_app())
+    promised = {"$ref": "#/components/schemas/NoticeEventTold", "components": document["components"]}
+    for call in told:
+        assert call.is_signed_with(hook.secret)
+        Draft202012Validator(promised).validate(call.event)
+    eventually(lambda: receiver.taken("/all"))
+    assert [call.id for call in receiver.taken("/all")] == [told[1].id]
+    assert not receiver.taken("/hills")
+    hook.call("POST", "/replays", 202, json={"since": LONG_AGO})
+    again = eventually(lambda: (found := receiver.taken())[3:] and found)[2:]
+    assert [call.id for call in again] == [call.id for call in told]
+    assert all(call.event["data"]["is_replay"] for call in again)

@@ -149,7 +149,7 @@ def test_a_replay_goes_piece_by_piece_from_where_it_was(
         made = session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook))
         first = session.raw.execute("SELECT min(at) FROM timeline_entry").fetchone()
         assert first is not None
-        hook_replays.begin(session, made, first[0])
+        hook_replays.begin(session, view.fresh(session), made, first[0])
     monkeypatch.setattr(hook_replays, "_PIECE", hook_replays._PIECE.replace(f"LIMIT {hook_replays.PIECE}", "LIMIT 3"))
     monkeypatch.setattr(hook_replays, "PIECE", 3)
 

@@ -46,6 +46,8 @@ FORBIDDEN = (
     "https://93.184.215.14:99999/",
     "https://93.184.215.14/with space",
     "https://" + "a" * 600,
+    "https://" + "a" * 70 + ".example.org/",
+    "https://a..example.org/",
 )
 
 
