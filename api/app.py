@@ -47,6 +47,7 @@ from api.routes import (
     roles,
     satisfaction,
     session,
+    staff_channels,
     stream,
     subscriptions,
     tiles,
@@ -182,6 +183,7 @@ def create_app() -> FastAPI:
         report_schedules,
         rehearsal,
         notice_desk,
+        staff_channels,
         stream,
         webhooks,
     )

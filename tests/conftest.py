@@ -46,7 +46,7 @@ REPORT_TABLES = (
     " tile_fold, stream_ticket, access_token, second_factor, password_reset, pace, hotspot, hotspot_run,"
     " report_schedule, watcher, mention, saved_filter, stack_run,"
     " search_due, report_text, search_word, search_gram,"
-    " citizen_code, citizen_session, citizen"
+    " citizen_code, citizen_session, citizen, staff_channel"
 )
 OUTSIDE_TABLES = (
     "handover, outside_body, sign_in_ticket, pending_sign_in, person_identity, provider_post, identity_provider"
@@ -207,7 +207,9 @@ def database(_database: str) -> Iterator[str]:
     """The superuser's URL of a database with the demo's registry and no reports."""
     yield _database
     with psycopg.connect(_database) as admin:
-        admin.execute("UPDATE municipality SET has_subscribers = false WHERE has_subscribers")
+        admin.execute(
+            "UPDATE municipality SET has_subscribers = false, heard = '{}' WHERE has_subscribers OR heard <> '{}'"
+        )
         admin.execute("SET session_replication_role = replica")
         for table in (*OUTSIDE_TABLES.split(", "), *REPORT_TABLES.split(", ")):
             admin.execute(f"DELETE FROM {table}")

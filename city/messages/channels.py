@@ -12,6 +12,7 @@ from city.messages import app_io, mail_pace, opening
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
 from city.messages.return_address import sender
+from city.messages.staff_channels import by_staff_channel
 from city.messages.tables import Delivery
 from city.outside.mail import mailer
 from city.registry.view import MunicipalityView
@@ -39,4 +40,9 @@ def _by_app_io(session: WriteSession, municipality: MunicipalityView, delivery: 
     return _by_mail(session, municipality, delivery, letter)
 
 
-CHANNELS: Final[dict[str, Channel]] = {"app_io": _by_app_io, "email": _by_mail, "push": by_push}
+CHANNELS: Final[dict[str, Channel]] = {
+    "app_io": _by_app_io,
+    "email": _by_mail,
+    "push": by_push,
+    "staff": by_staff_channel,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, escalated, field_letters, hook_letters, staff_letters, subscribing
+from city.messages import dialogue, escalated, field_letters, hook_letters, staff_channels, staff_letters, subscribing
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
 
@@ -16,6 +16,8 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "question_reminder": dialogue.REMINDER,
     "reopened": dialogue.REOPENED,
     "unanswered": dialogue.UNANSWERED,
+    "staff_channel": Kind(staff_channels.hearers, staff_channels.compose),
+    "staff_channel_try": Kind(staff_channels.tried, staff_channels.trial),
     "subscription": subscribing.CONFIRMATION,
     "decision_overturned": field_letters.OVERTURNED,
     "webhook_off": hook_letters.WEBHOOK_OFF,

@@ -117,21 +117,21 @@ def reachable(host: str, port: int, *, is_internal: bool) -> list[str]:
         raise NotAllowed("strangers.no_address") from error
     found = list(dict.fromkeys(entry[4][0] for entry in entries))
     for address in found:
-        if not _may_be_called(ipaddress.ip_address(str(address).partition("%")[0]), is_internal=is_internal):
+        if not may_be_called(ipaddress.ip_address(str(address).partition("%")[0]), is_internal=is_internal):
             raise NotAllowed("strangers.not_allowed", host=host)
     if not found:
         raise OSError("no address")
     return [str(address) for address in found]
 
 
-def _may_be_called(address: Address, *, is_internal: bool) -> bool:
+def may_be_called(address: Address, *, is_internal: bool) -> bool:
     """A private network only where that was allowed; link-local, where clouds keep their secrets, never."""
     if isinstance(address, ipaddress.IPv6Address):
         within = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if within is None and address in _EMBEDDING:
             within = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if within is not None:
-            return _may_be_called(within, is_internal=is_internal)
+            return may_be_called(within, is_internal=is_internal)
         if address.is_site_local:
             return is_internal
     if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:

@@ -174,6 +174,8 @@ class MunicipalityView:
     has_app_io: bool = False
     notices: Notices = field(default=Notices(), repr=False)
     """Those published."""
+    heard: frozenset[str] = frozenset()
+    """What any channel of the staff is told of."""
     ladder: Ladder = STANDARD_LADDER
     """Who is told of reports whose time runs out."""
     working_time: WorkingTime = field(default=WorkingTime(ZoneInfo("Europe/Rome")), repr=False)
@@ -447,6 +449,7 @@ def _municipality(rows: _Rows, row: dict[str, Any], groups: dict[str, GroupView]
         has_subscribers=row["has_subscribers"],
         has_app_io=row["has_app_io"],
         notices=notices_of(rows.of("notice", own)),
+        heard=frozenset(row["heard"]),
         fallback=by_id[row["fallback_department_id"]],
         departments=departments,
         crews=crews,

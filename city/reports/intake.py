@@ -242,6 +242,7 @@ def _keep(
         has_address=bool(contact.email or contact.has_app(judgement.municipality)) and submission.created_at is None,
         has_photos=bool(submission.photos),
         has_subscribers=judgement.municipality.has_subscribers and row["is_public"] and submission.created_at is None,
+        is_heard=_is_heard(judgement, row) and submission.created_at is None,
     )
     is_looked_for = judgement.municipality.has_addresses and submission.address is None
     current, number, near, descriptions, address = (_KEEP_NAMING if is_looked_for else _KEEP).first(
@@ -273,6 +274,11 @@ def _keep(
     told = _told(orjson.loads(near or b"[]"), orjson.loads(descriptions or b"[]"))
     found = {"number": number.decode(), "near": told, "address": address.decode() if address else None}
     return _Kept(int(current or 0), answer | found)
+
+
+def _is_heard(judgement: Judgement, row: Mapping[str, Any]) -> bool:
+    heard = judgement.municipality.heard
+    return "arrived" in heard or ("emergency" in heard and row["is_emergency"])
 
 
 def _told(near: list[dict[str, Any]], descriptions: Iterable[str]) -> list[dict[str, Any]]:

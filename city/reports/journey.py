@@ -23,6 +23,7 @@
 | a notice is to be told         | `queue_notice`, then `send_notices`; `note_notice` (webhooks) |
 | a notice dates reports inside  | `date_reports`                                                |
 | somebody is to be written to   | `send_letters`, of a kind that stands in `messages/kinds.py`  |
+| … and a chat is told of such   | `send_letters`, of the kind `staff_channel`                   |
 
 Jobs are promised in the same transaction as the change itself; `workers` has one actor of each name.
 """
@@ -38,6 +39,10 @@ from city.registry import view
 
 WEBHOOKS: Final = "webhooks"
 """The queue of calls to webhooks, which has threads of its own: a slow endpoint holds up no mail."""
+
+
+STAFF_CHANNEL: Final = "staff_channel"
+"""The letters that go to chats and pagers."""
 
 
 class Promise(NamedTuple):
@@ -99,9 +104,15 @@ def after_coming_back(
 
 
 def after_receiving(
-    municipality_id: int, report_id: UUID, *, has_address: bool, has_photos: bool, has_subscribers: bool = False
+    municipality_id: int,
+    report_id: UUID,
+    *,
+    has_address: bool,
+    has_photos: bool,
+    has_subscribers: bool = False,
+    is_heard: bool = False,
 ) -> list[Promise]:
-    """What follows when a report has come in."""
+    """What follows when a report has come in; `is_heard`: a channel of the staff is told of such."""
     ids = {"municipality_id": municipality_id, "report_id": str(report_id)}
     promises = []
     if has_photos:
@@ -110,7 +121,18 @@ def after_receiving(
         promises.append(Promise("tell_reporter", ids))
     if has_subscribers:
         promises.append(Promise("tell_subscribers", ids))
+    if is_heard:
+        about = {"what": "arrived", "report_id": str(report_id)}
+        promises.append(
+            Promise("send_letters", {"municipality_id": municipality_id, "kind": STAFF_CHANNEL, "about": about})
+        )
     return promises
+
+
+def after_passing_on(session: WriteSession, municipality_id: int, report_id: UUID, **to: int) -> None:
+    """What follows when another department, or another crew, answers for a report: `department_id`, `crew_id`."""
+    if view.held().municipalities[municipality_id].heard & {"arrived", "emergency"}:
+        letters(session, municipality_id, STAFF_CHANNEL, what="arrived", report_id=str(report_id), **to)
 
 
 def after_photo(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
@@ -139,6 +161,10 @@ def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any
     if session.happened_at is not None:
         return
     promise(session, "send_letters", municipality_id=municipality_id, kind=kind, about=about)
+    home = view.held().municipalities.get(municipality_id)
+    if home is not None and kind in home.heard:
+        told = {"what": kind, **about}
+        promise(session, "send_letters", municipality_id=municipality_id, kind=STAFF_CHANNEL, about=told)
 
 
 def after_asking_for_password(session: WriteSession, municipality_id: int, reset_id: UUID) -> None:

@@ -145,6 +145,7 @@ SOMEWHERE: Final = {
     "sign_in_id": UUID(int=0),
     "filter_id": 1,
     "paused_id": 1,
+    "channel_id": 1,
     "host": "hooks.example.org:8443",
     "notice_id": UUID(int=0),
 }
@@ -349,7 +350,7 @@ def test_every_answer_is_as_promised(  # noqa: PLR0915  (one visit to every oper
     overseer = signed_in(TOWN_ADMINISTRATOR).headers
     call("GET", f"{base}/looks", at=at, headers=overseer)
     call("GET", "/api/v1/desk/looks", headers=overseer)
-    for what in ("departments", "rules", "zones", "people", "roles", "report-schedules", "app-io"):
+    for what in ("departments", "rules", "zones", "people", "roles", "report-schedules", "app-io", "staff-channels"):
         call("GET", f"/api/v1/registry/{{owner}}/{what}", at={"owner": "pesaro"}, headers=administrator)
     call("GET", "/api/v1/registry/{owner}/calendar", at={"owner": "pesaro"}, headers=staff, params={"year": 2026})
     call("GET", "/api/v1/registry/{owner}/ladder", at={"owner": "pesaro"}, headers=staff)

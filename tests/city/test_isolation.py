@@ -48,6 +48,7 @@ READERS_NOTHING = (
     "second_factor",
     "password_reset",
     "app_io_service",
+    "staff_channel",
     "subscriber",
     "subscription",
     "subscription_cell",
@@ -248,6 +249,10 @@ _ROWS = (
     (
         "INSERT INTO contact_look (municipality_id, report_id, home_id, person_id, why)"
         " VALUES (%(town)s, %(report)s, %(town)s, %(person)s, 'opened')"
+    ),
+    (
+        "INSERT INTO staff_channel (municipality_id, name, address, schema, hears)"
+        " VALUES (%(town)s, 'chat', '', 'tgram', '{arrived}')"
     ),
     "INSERT INTO app_io_service (municipality_id, key) VALUES (%(town)s, '')",
     "INSERT INTO report_told (municipality_id, report_id, entry_id) VALUES (%(town)s, %(report)s, 1)",
