@@ -55,16 +55,16 @@ def fill(owner: Connection[Any], municipality_id: int, middle: Place, count: int
     with owner.cursor() as cursor:
         with cursor.copy("COPY subscriber (municipality_id, id, address) FROM STDIN") as copy:
             for number in range(count):
-                copy.write_row((municipality_id, UUID(int=number), f"n{number}@example.org"))
+                copy.write_row((municipality_id, UUID(int=number + 1), f"n{number}@example.org"))
         with cursor.copy(_SUBSCRIPTIONS) as copy:
             for number in range(count):
                 place, metres = homes[number % len(homes)]
                 what = ("municipality", None) if _wants_all(number) else ("circle", metres)
-                row = (municipality_id, number, UUID(int=number), place.lon, place.lat, *what, groups[number])
+                row = (municipality_id, number, UUID(int=number + 1), place.lon, place.lat, *what, groups[number])
                 copy.write_row((*row, datetime.now(UTC)))
         with cursor.copy("COPY subscription_cell FROM STDIN") as copy:
             for number in range(count):
-                (place, metres), asked = homes[number % len(homes)], UUID(int=number)
+                (place, metres), asked = homes[number % len(homes)], UUID(int=number + 1)
                 group = groups[number]
                 if _wants_all(number):
                     copy.write_row((municipality_id, EVERYWHERE, number, asked, True, wishes, None, None, None, group))

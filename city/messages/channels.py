@@ -14,7 +14,7 @@ from city.messages.push import by_push
 from city.messages.return_address import sender
 from city.messages.staff_channels import by_staff_channel
 from city.messages.tables import Delivery
-from city.outside.mail import mailer
+from city.outside.mail import ReadyMail, mailer
 from city.registry.view import MunicipalityView
 
 Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
@@ -26,6 +26,11 @@ def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: D
         mail_pace.for_one()
     noted = replace(letter, link=opening.through(delivery, letter.link))
     return mailer().send(as_mail(municipality, delivery, noted), sender(delivery))
+
+
+def by_ready_mail(delivery: Delivery, mail: ReadyMail) -> str:
+    """As a mail that is made already, for whoever has asked the pace."""
+    return mailer().send(mail, sender(delivery))
 
 
 def _by_app_io(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:

@@ -130,8 +130,11 @@ def wait_for_senders(session: WriteSession, municipality: MunicipalityView) -> N
 
 
 def as_sender(session: WriteSession, municipality_id: int) -> None:
-    """Be one of those whom `wait_for_senders` waits for, to the end of the transaction."""
-    session.raw.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_STILL_SENDING, municipality_id))
+    """Be one of those whom `wait_for_senders` waits for, in a transaction whose commit does not wait for the disk."""
+    session.raw.execute(
+        "SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared(%s, %s)",
+        (_STILL_SENDING, municipality_id),
+    )
 
 
 def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: int) -> bool:

@@ -20,8 +20,9 @@ from city.database import ReadSession, WriteSession, reading, writing
 from city.errors import Refused, Unavailable
 from city.jobs import DEAD
 from city.messages import mail_pace, notice_letter, pausing
-from city.messages.channels import CHANNELS
+from city.messages.channels import CHANNELS, by_ready_mail
 from city.messages.letter import Letter, message_id
+from city.messages.mould import Mould
 from city.messages.notice_letter import News
 from city.messages.notice_queue import KIND, as_sender
 from city.messages.subscription_tables import Subscriber
@@ -83,14 +84,16 @@ _PROGRESS: Final = statement("""
     WHERE telling.municipality_id = :home AND telling.notice_id = :notice
     ORDER BY telling.id
 """)
-_BEGIN: Final = "SELECT set_config('synchronous_commit', 'off', true)"
 _CLAIM: Final = """
   SELECT delivery.id, delivery.channel, delivery.address, delivery.language, delivery.about, delivery.attempts,
          delivery.due_at, notice.id AS notice_id, notice.version, notice.state, telling.what, telling.words,
-         subscriber.id AS subscriber_id, subscriber.id IS NOT NULL AND EXISTS (
-           SELECT FROM subscription WHERE subscription.municipality_id = delivery.municipality_id
+         EXISTS (
+           SELECT FROM subscription WHERE subscription.municipality_id = %(home)s
              AND subscription.id = ANY (ARRAY(SELECT jsonb_array_elements(delivery.about -> 'subscriptions')::bigint))
-         ) AS is_asked, pause.id IS NOT NULL AS is_paused
+         ) AS is_asked,
+         delivery.channel = 'email' AND EXISTS (
+           SELECT FROM paused_address WHERE paused_address.municipality_id = %(home)s
+             AND paused_address.address = lower(delivery.address)) AS is_paused
   FROM (
     SELECT * FROM delivery
     WHERE municipality_id = %(home)s AND telling_id = %(telling)s AND state = 'queued' AND due_at <= now()
@@ -99,10 +102,6 @@ _CLAIM: Final = """
   JOIN notice_telling AS telling ON telling.municipality_id = %(home)s AND telling.id = %(telling)s
     AND telling.paused_at IS NULL
   JOIN notice ON notice.municipality_id = %(home)s AND notice.id = telling.notice_id
-  LEFT JOIN paused_address AS pause ON pause.municipality_id = %(home)s AND delivery.channel = 'email'
-    AND pause.address = lower(delivery.address)
-  LEFT JOIN subscriber
-    ON subscriber.municipality_id = %(home)s AND subscriber.id = (delivery.about ->> 'subscriber')::uuid
 """
 _NOTE: Final = """
   UPDATE delivery SET state = %(state)s::text, subject = %(subject)s, receipt = %(receipt)s, problem = %(problem)s,
@@ -128,14 +127,13 @@ class _Claimed(NamedTuple):
     state: str
     what: str
     words: str | None
-    subscriber_id: UUID | None
-    is_asked: bool | None
+    is_asked: bool
     is_paused: bool
 
     @property
     def is_true(self) -> bool:
         """Whether its reader still wants it, and it still holds."""
-        return bool(self.is_asked) and self.state == ("withdrawn" if self.what == "withdrawn" else "published")
+        return self.is_asked and self.state == ("withdrawn" if self.what == "withdrawn" else "published")
 
     @property
     def news(self) -> News:
@@ -172,7 +170,6 @@ def _going(municipality_id: int) -> int | None:
 def send_next(municipality_id: int, telling_id: int) -> tuple[bool, str | None]:
     """Send one letter that nobody else is at: whether there was one, and what kept it from being sent."""
     with writing(municipality_id) as session:
-        session.raw.execute(_BEGIN)
         as_sender(session, municipality_id)
         row = session.raw.execute(_CLAIM, {"home": municipality_id, "telling": telling_id}).fetchone()
         if row is None:
@@ -195,11 +192,11 @@ def _hand_over(session: WriteSession, municipality: MunicipalityView, claimed: _
     if claimed.is_paused or not claimed.is_true:
         note("dropped", dropped_for="paused" if claimed.is_paused else "moot")
         return None
-    letter = notice_letter.addressed(_letter(session, municipality, claimed), delivery, _page(municipality, claimed))
-    delivery.subject, receipt = letter.subject, message_id(delivery)
+    made = _made(session, municipality, claimed)
+    delivery.subject, receipt = made.plain.subject, message_id(delivery)
     note("sent", receipt=receipt)
     try:
-        given = CHANNELS[delivery.channel](session, municipality, delivery, letter)
+        given = _carry(session, municipality, delivery, made, _page(municipality, claimed))
     except Refused as error:
         note("refused", problem=str(error))
         if status := error.values.get("status"):
@@ -251,22 +248,37 @@ class _Note:
 
 
 def _page(municipality: MunicipalityView, claimed: _Claimed) -> str:
-    assert claimed.subscriber_id is not None
-    key = key_of(Subscriber(municipality_id=municipality.id, id=claimed.subscriber_id))
+    key = key_of(Subscriber(municipality_id=municipality.id, id=UUID(claimed.about["subscriber"])))
     return f"{settings().public_url.rstrip('/')}/subscriptions/{key}"
 
 
-_composed: Final[dict[tuple[Any, ...], Letter]] = {}
-"""Letters but for what is their reader's own, by all that decides what they say."""
+class _Made(NamedTuple):
+    """A letter but for what is its reader's own, and the mould of its mails."""
+
+    plain: Letter
+    mould: Mould
 
 
-def _letter(session: WriteSession, municipality: MunicipalityView, claimed: _Claimed) -> Letter:
+_composed: Final[dict[tuple[Any, ...], _Made]] = {}
+"""By all that decides what they say."""
+
+
+def _carry(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, made: _Made, page: str) -> str:
+    """Take the letter to its reader; gives the receipt. Raises Unavailable, Refused."""
+    letter = notice_letter.addressed(made.plain, delivery, page)
+    if delivery.channel == "email" and (mail := made.mould.cast(delivery, page, letter.unsubscribe)) is not None:
+        return by_ready_mail(delivery, mail)
+    return CHANNELS[delivery.channel](session, municipality, delivery, letter)
+
+
+def _made(session: WriteSession, municipality: MunicipalityView, claimed: _Claimed) -> _Made:
     key = (claimed.notice_id, claimed.version, claimed.news, claimed.language)
     if key not in _composed:
         if len(_composed) >= MOST_COMPOSED:
             _composed.clear()
         notice = session.get_one(Notice, (municipality.id, claimed.notice_id))
-        _composed[key] = notice_letter.letter(municipality, notice, claimed.news, claimed.language)
+        plain = notice_letter.letter(municipality, notice, claimed.news, claimed.language)
+        _composed[key] = _Made(plain, Mould(municipality, plain, notice_letter.THEIR_PAGE, claimed.language))
     return _composed[key]
 
 

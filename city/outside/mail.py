@@ -12,9 +12,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from email.message import EmailMessage
+from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from city.errors import LampioneError, Refused, Unavailable
@@ -28,10 +29,18 @@ MOST_KEPT: Final = 200
 """Mails that one connection takes: servers close it after some number of their own."""
 
 
+class ReadyMail(NamedTuple):
+    """A message as it goes over the line, and to whom."""
+
+    to: str
+    message_id: str
+    content: bytes
+
+
 class Mailer(Protocol):
     """Something that takes messages away."""
 
-    def send(self, message: EmailMessage, sender: str | None = None) -> str:
+    def send(self, message: EmailMessage | ReadyMail, sender: str | None = None) -> str:
         """Hand `message` over and give its receipt; it comes back to `sender`, or (None) to whom it is from.
 
         Raises Unavailable (try later) and Refused (never); its value `status` judges the recipient's address.
@@ -72,14 +81,14 @@ class SmtpMailer:
         self._timeout = timeout_seconds
         self._kept = _Kept()
 
-    def send(self, message: EmailMessage, sender: str | None = None) -> str:
+    def send(self, message: EmailMessage | ReadyMail, sender: str | None = None) -> str:
         """One connection a message, unless in `keeping`: a small office's provider closes idle ones."""
         try:
             if self._kept.is_on:
                 self._send_kept(message, sender)
             else:
                 with self._connect() as server:
-                    server.send_message(message, from_addr=sender)
+                    _hand_over(server, message, sender)
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             raise _refusal(code, words, of_recipient=True) from error
@@ -90,7 +99,7 @@ class SmtpMailer:
             raise Refused("mail.refused", problem="SMTPUTF8") from error
         except (OSError, smtplib.SMTPException) as error:
             raise Unavailable("mail.silent", problem=type(error).__name__) from error
-        return str(message["Message-ID"])
+        return _id_of(message)
 
     @contextmanager
     def keeping(self) -> Iterator[None]:
@@ -102,13 +111,13 @@ class SmtpMailer:
             self._kept.is_on = False
             self._hang_up()
 
-    def _send_kept(self, message: EmailMessage, sender: str | None) -> None:
+    def _send_kept(self, message: EmailMessage | ReadyMail, sender: str | None) -> None:
         """Over the connection kept, or a new one where the server has closed it before the message was begun."""
         line, self._kept.line = self._kept.line, None
         if line is not None and line.taken < MOST_KEPT:
             line.has_begun = False
             try:
-                line.send_message(message, from_addr=sender)
+                _hand_over(line, message, sender)
             except (smtplib.SMTPException, OSError) as error:
                 if line.has_begun or not _is_closed(error):
                     self._keep_if_open(line)
@@ -119,7 +128,7 @@ class SmtpMailer:
         self._hang_up(line)
         line = self._connect()
         try:
-            line.send_message(message, from_addr=sender)
+            _hand_over(line, message, sender)
         finally:
             self._keep_if_open(line)
 
@@ -154,6 +163,17 @@ class _Kept(threading.local):
     line: _Line | None = None
 
 
+def _hand_over(line: smtplib.SMTP, message: EmailMessage | ReadyMail, sender: str | None) -> None:
+    if isinstance(message, ReadyMail):
+        line.sendmail(sender or parseaddr(settings().mail_from)[1], [message.to], message.content)
+    else:
+        line.send_message(message, from_addr=sender)
+
+
+def _id_of(message: EmailMessage | ReadyMail) -> str:
+    return message.message_id if isinstance(message, ReadyMail) else str(message["Message-ID"])
+
+
 def _is_closed(error: Exception) -> bool:
     return isinstance(error, smtplib.SMTPServerDisconnected | ConnectionError) or (
         isinstance(error, smtplib.SMTPResponseException) and error.smtp_code == _CLOSING
@@ -166,13 +186,14 @@ class FolderMailer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, message: EmailMessage, sender: str | None = None) -> str:
+    def send(self, message: EmailMessage | ReadyMail, sender: str | None = None) -> str:
         """Write the file whole or not at all, headed as a mail that has arrived."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._folder / f"{str(message['Message-ID']).strip('<>').split('@')[0]}.eml"
+        path = self._folder / f"{_id_of(message).strip('<>').split('@')[0]}.eml"
+        content = message.content if isinstance(message, ReadyMail) else message.as_bytes()
         draft = path.with_suffix(".part")
         try:
-            draft.write_bytes((f"Return-Path: <{sender}>\n" if sender else "").encode() + message.as_bytes())
+            draft.write_bytes((f"Return-Path: <{sender}>\n" if sender else "").encode() + content)
             draft.replace(path)
         except OSError as error:
             raise Unavailable("mail.silent", problem=error.strerror or "OSError") from error
