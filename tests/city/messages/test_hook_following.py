@@ -14,6 +14,7 @@ from city.database import provincial
 from city.messages import hook_following, hook_replays, hooks
 from city.messages.hook_tables import HookPosition, Webhook
 from city.messages.hooks import HookFields
+from city.position import Position
 from city.registry import view
 from tests.stories.telling import COAST, reported
 
@@ -137,6 +138,19 @@ def test_where_nobody_has_a_webhook_nobody_reads_and_the_next_one_begins_with_wh
     follow()
     assert told(database) == [*before, new]
     assert missed not in told(database)
+
+
+def test_a_database_that_was_brought_back_from_a_copy_is_read_from_where_it_is(
+    database: str, number: str, admin: psycopg.Connection[Any]
+) -> None:
+    before = told(database)
+    with provincial() as session:
+        session.get_one(HookPosition, 1).seen = str(Position(0, 2**40))
+    follow()
+    new = write(admin, number)
+    admin.commit()
+    follow()
+    assert told(database) == [*before, new]
 
 
 def test_a_replay_goes_piece_by_piece_from_where_it_was(
