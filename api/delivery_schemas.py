@@ -60,17 +60,18 @@ class ResendIn(Strict):
     since: Annotated[Moment, Field(strict=False)]
     until: Annotated[Moment, Field(strict=False)] | None = None
     kind: KindName | None = None
+    cursor: Annotated[str, StringConstraints(max_length=200)] | None = None
     preview: bool = False
 
 
 class ResentOut(BaseModel):
     """How many letters of each kind are sent again, or would be; `unreachable`: how many are not, because their address
-    takes no mail or is not known any more. `next_at`: there are more than are sent at once, go on with that `since`.
+    takes no mail or is not known any more. `next`: there are more than are sent at once, go on with that `cursor`.
     """
 
     letters: dict[str, int]
     unreachable: int
-    next_at: datetime | None
+    next: str | None
 
 
 class EmailIn(Strict):

@@ -27,6 +27,7 @@ from city.records import contact as looks
 from city.records import deliveries, worklist
 from city.records.contact import Why
 from city.records.deliveries import LogFilter
+from city.records.publication import make_cursor, read_cursor
 from city.registry.rights import Right
 from city.reports import contact
 from city.reports.identity import public_number
@@ -75,9 +76,11 @@ def resend(work: Workplace, delivery_id: UUID) -> Response:
 @router.post("/deliveries/resend")
 def resend_failed(work: Workplace, body: ResendIn) -> ResentOut:
     """Send all that did not arrive in some time once more, at most 500 at once; what was sent again stays sent."""
+    after = read_cursor(body.cursor) if body.cursor else None
     with work.trial() if body.preview else work.desk() as desk:
-        done = resending.resend_failed(desk, body.since, body.until, body.kind)
-    return ResentOut(letters=dict(done.letters), unreachable=done.unreachable, next_at=done.next_at)
+        done = resending.resend_failed(desk, body.since, body.until, body.kind, after=after)
+    following = make_cursor(dict(zip(("created_at", "id"), done.last, strict=True))) if done.last else None
+    return ResentOut(letters=dict(done.letters), unreachable=done.unreachable, next=following)
 
 
 @router.put("/reports/{report_id}/reporter/email", response_model=DeskReportFull)

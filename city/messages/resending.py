@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from city.database import ReadSession, WriteSession
@@ -36,8 +36,8 @@ class Sum:
     """How many of each kind."""
     unreachable: int = 0
     """To addresses that take nothing, or are not known any more: not sent."""
-    next_at: datetime | None = None
-    """From when on to go on, where there are more than are sent at once."""
+    last: tuple[datetime, UUID] | None = None
+    """After which one to go on, where there are more than are sent at once."""
 
 
 def resend(desk: Desk, delivery_id: UUID) -> Delivery:
@@ -63,7 +63,14 @@ def resend(desk: Desk, delivery_id: UUID) -> Delivery:
     return _put_down(desk.session, old, to)
 
 
-def resend_failed(desk: Desk, since: datetime, until: datetime | None, kind: str | None) -> Sum:
+def resend_failed(
+    desk: Desk,
+    since: datetime,
+    until: datetime | None,
+    kind: str | None,
+    *,
+    after: tuple[datetime, UUID] | None = None,
+) -> Sum:
     """Send again whatever failed in that time and was not sent again yet, oldest first, MOST_AT_ONCE at most.
 
     In a transaction that is undone it is a preview. Raises Forbidden.
@@ -87,10 +94,14 @@ def resend_failed(desk: Desk, since: datetime, until: datetime | None, kind: str
     )
     if until is not None:
         wanted = wanted.where(Delivery.created_at < until)
+    if after is not None:
+        wanted = wanted.where(tuple_(Delivery.created_at, Delivery.id) > after)
     if kind is not None:
         wanted = wanted.where(Delivery.kind == kind)
     found: Sequence[Delivery] = desk.session.scalars(wanted).all()
-    done = Sum(next_at=found[MOST_AT_ONCE].created_at if len(found) > MOST_AT_ONCE else None)
+    done = Sum()
+    if len(found) > MOST_AT_ONCE:
+        done.last = (found[MOST_AT_ONCE - 1].created_at, found[MOST_AT_ONCE - 1].id)
     for old in found[:MOST_AT_ONCE]:
         if not _covers(desk, old):
             continue
