@@ -53,6 +53,7 @@ _NEARBY: Final = f"""
     SELECT * FROM subscription_cell
     WHERE municipality_id = %(municipality_id)s AND cell BETWEEN sought.first AND sought.last
       AND subscriber_id > %(after)s
+    OFFSET 0  -- range by range by the index, however few the planner believes are left
   ) AS near
   WHERE {_WISHED}
     AND CASE WHEN sought.is_sure OR sought.is_above AND near.is_inside THEN true
@@ -142,6 +143,7 @@ def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: 
 
     May come twice, also at once. What is no longer true is not told.
     """
+    session.raw.execute("SET LOCAL statement_timeout = '10min'")
     telling = _first_unqueued(session, municipality.id, telling_id)
     if telling is None:
         return False
