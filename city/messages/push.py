@@ -104,9 +104,10 @@ def _post(door: Door, browser: Browser, letter: Letter, to: Subscriber) -> Answe
 
 def content_of(letter: Letter, tag: str, language: str, length: int) -> bytes:
     """What the page's worker in the browser is told, as JSON; `length` letters of what happened at most."""
+    lines = [*letter.happened, *(f"{name}: {value}" for name, value in letter.facts)]
     said: dict[str, Any] = {
         "title": letter.heading if letter.confirm else letter.subject,
-        "body": _short("\n".join(letter.happened), length),
+        "body": _short("\n".join(lines), length),
         "link": letter.link,
         "tag": tag,
         "language": language,

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from tests.push_service import Browser, PushService, pushing
 from tests.stories.telling import COAST, FANO, URP, counted, east_of, reported, wait_for_rest
+from tests.stories.test_notices import Desk, notice, settled
 from tests.trials import Staffer, eventually
 
 SUBSCRIPTIONS: Final = "/api/v1/subscriptions"
@@ -104,6 +105,29 @@ def test_a_browser_hears_nothing_before_it_has_said_yes_and_then_what_it_asked_f
     assert [one["kind"] for one in kept["subscriptions"]] == ["circle"]
     assert client.delete(f"{SUBSCRIPTIONS}/{said['key']}").status_code == 204
     assert counted(database, "subscriber") == 0
+
+
+def test_a_notice_comes_once_and_its_change_takes_its_place(
+    client: TestClient, service: PushService, database: str, signed_in: Callable[[str], Staffer]
+) -> None:
+    browser, _ = subscribed(client, service, **CIRCLE)
+    gone, _ = subscribed(client, service, **CIRCLE)
+    gone.answers = [410]
+    desk = Desk(signed_in(URP))
+    public = desk.published()
+    told = eventually(lambda: browser.messages)[0]
+    assert told["title"] == "Notice: Lavori in viale Trieste"
+    assert "Si rifanno i lampioni." in told["body"]
+    assert "When: from " in told["body"]
+    settled(desk, public)
+    assert counted(database, "subscriber") == 1, "the browser that has gone away is forgotten"
+    what = {"tell": True, "what_changed": "Si comincia dopo."}
+    desk.done("PUT", f"/{public['id']}", public["version"], **notice(), **what)
+    changed = eventually(lambda: browser.messages[1:])[0]
+    assert "Si comincia dopo." in changed["body"]
+    assert changed["tag"] == told["tag"]
+    wait_for_rest(database)
+    assert len(browser.messages) == 2
 
 
 def test_one_click_ends_what_a_message_told(client: TestClient, service: PushService, database: str) -> None:
