@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import select
 
 from city.database import ReadSession
+from city.errors import Unavailable
 from city.registry import fiscal_codes
 from city.registry.colleagues import colleagues
 from city.registry.rights import Right, Sight, Staff
@@ -30,8 +32,9 @@ def reporter(municipality: MunicipalityView, who: Reporter | None) -> Recipient 
     if who is None:
         return None
     if who.fiscal_code is not None and municipality.has_app_io:
-        alias = fiscal_codes.alias(fiscal_codes.unsealed(who.fiscal_code))
-        return Recipient(alias, who.language, channel="app_io")
+        with suppress(Unavailable):  # sealed with another secret: there is still the mail
+            alias = fiscal_codes.alias(fiscal_codes.unsealed(who.fiscal_code))
+            return Recipient(alias, who.language, channel="app_io")
     return Recipient(who.email, who.language) if who.email else None
 
 

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from city.settings import PROJECT
 from tests.stories.telling import COAST, PROVINCIAL_ROAD, URP, counted, receipt, reported, wait_for_rest
+from tests.stories.test_ladder import pothole, turn_back
 from tests.trials import Staffer, eventually
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
@@ -147,6 +148,33 @@ def test_a_letter_to_the_office_goes_to_its_chat_too(
     told = eventually(lambda: chat.messages)[0]
     assert told["title"] == "The reporter has answered: Pesaro"
     assert "casa di Anna" not in str(told)
+
+
+def test_crew_person_note_and_clock_are_heard_each_where_it_was_asked_for(
+    client: TestClient, chat: Chat, headers: dict[str, str], database: str, signed_in: SignIn
+) -> None:
+    report = pothole(client)
+    made(client, headers, f"json://{chat.host}/crew", crew="roads-coast")
+    heard = ["assigned", "mentioned", "escalated"]
+    made(client, headers, f"json://{chat.host}/office", department="public-works", hears=heard)
+    clerk = signed_in(URP)
+    works = next(one for one in clerk.get("/people")["people"] if one["handle"] == "operatore.lavoripubblici")
+    clerk.change("PUT", report["id"], "crew", {"crew": "roads-coast"})
+    clerk.change("PUT", report["id"], "person", {"person": works["id"]})
+    note = {"text": "@operatore.lavoripubblici chiami la signora Anna", "is_public": False}
+    clerk.change("POST", report["id"], "updates", note)
+    eventually(lambda: len(chat.messages) == 3)
+    turn_back(database, [report], 8)
+    eventually(lambda: len(chat.messages) == 4, 30)
+    told = {(one["path"], one["title"].partition(":")[0]) for one in chat.messages}
+    assert told == {
+        ("/crew", "A new report in Pesaro"),
+        ("/office", "Reports given to somebody"),
+        ("/office", "Somebody was called in an internal note"),
+        ("/office", "Time is running out, or is over"),
+    }
+    assert all(report["number"] in one["message"] for one in chat.messages)
+    assert "Anna" not in str(chat.messages), "what a colleague wrote stays in the house"
 
 
 def test_a_chat_in_trouble_is_told_later_and_once(
