@@ -42,6 +42,7 @@ MOST_FAILED: Final = 5
 MOST_ATTEMPTS: Final = 30
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 60.0, 3600.0
 """Before a letter that was not taken is tried again; doubled each time. The others do not wait for it."""
+PAUSE_SECONDS: Final = 0.2
 MOST_COMPOSED: Final = 50
 STATES: Final = ("queued", "sent", "refused", "dropped", "bounced")
 
@@ -154,6 +155,8 @@ def send(municipality_id: int, until: float) -> tuple[bool, str | None]:
                 failed = failed + 1 if problem else 0
                 if failed == MOST_FAILED:
                     return True, problem
+                if not found:  # the last ones are in others' hands
+                    time.sleep(PAUSE_SECONDS)
                 if not found or time.monotonic() > until:
                     break
         return telling_id is not None, None
