@@ -228,6 +228,7 @@ def _mails(ground: Ground, telling_id: int) -> Iterator[EmailMessage]:
             municipality_id=ground.town.id,
             id=UUID(int=number),
             kind="notice",
+            about={"subscriber": str(UUID(int=number + 1))},
             address=f"n{number}@example.org",
             language="it",
         )
