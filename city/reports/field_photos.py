@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.jobs import promise
-from city.reports import journey, photos, uploads
+from city.reports import added_photos, photos, uploads
 from city.reports.changing import locked, touch
 from city.reports.field_tables import FieldOperation, PhotoUpload
 from city.reports.identity import new_id
 from city.reports.photos import IncomingPhoto
-from city.reports.tables import Photo, Report
-from geo.place import Place
+from city.reports.tables import Report
 
 SOON_SECONDS: Final = 2.0
 
@@ -54,10 +53,10 @@ def bring(session: WriteSession, report: Report, operation: FieldOperation) -> N
         return
     photo_id = new_id()
     photos.keep(report.municipality_id, photo_id, photos.store().get(uploads.whole(report.municipality_id, upload.id)))
-    _add(session, report, IncomingPhoto(photo_id, uploads.facts_of(upload)))
+    added_photos.append(session, report, [IncomingPhoto(photo_id, uploads.facts_of(upload))])
+    session.flush()
     operation.outcome = "applied"
     operation.payload = operation.payload | {"photo": str(photo_id)}
-    journey.after_photo(session, report.municipality_id, report.id)
 
 
 def waiting_for(session: ReadSession, municipality_id: int, upload_id: UUID) -> list[tuple[UUID, UUID]]:
@@ -83,29 +82,3 @@ def bring_late(session: WriteSession, municipality_id: int, operation_id: UUID, 
     )
     if operation.outcome == "waiting" and upload in {"finished", "refused"}:
         bring(session, report, operation)
-
-
-def _add(session: WriteSession, report: Report, photo: IncomingPhoto) -> None:
-    place = Place(report.lon, report.lat)
-    position = session.scalar(
-        select(func.coalesce(func.max(Photo.position) + 1, 0)).where(
-            Photo.municipality_id == report.municipality_id, Photo.report_id == report.id
-        )
-    )
-    session.add(
-        Photo(
-            municipality_id=report.municipality_id,
-            id=photo.id,
-            report_id=report.id,
-            position=position,
-            state="received",
-            sha256=photo.facts.sha256,
-            width=photo.facts.width,
-            height=photo.facts.height,
-            dhash=photo.facts.dhash,
-            taken_at=photo.facts.taken_at,
-            metres_away=photo.metres_away(place),
-            is_far=photo.is_far(place),
-        )
-    )
-    session.flush()

@@ -135,11 +135,6 @@ def after_passing_on(session: WriteSession, municipality_id: int, report_id: UUI
         letters(session, municipality_id, STAFF_CHANNEL, what="arrived", report_id=str(report_id), **to)
 
 
-def after_photo(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
-    """What follows when a photo has been added to a report."""
-    promise(session, "derive_photos", municipality_id=municipality_id, report_id=str(report_id))
-
-
 def after_public_change(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
     """What follows when something public happened to a report; nothing where it is history."""
     if session.happened_at is not None:
