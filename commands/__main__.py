@@ -76,12 +76,12 @@ def up(
     from city.registry import view
     from commands import installation, seeding, serving
 
-    with installation.ready():
+    with installation.ready() as cluster:
         seeding.ensure_classifier(lambda _key, _share: None)
         seeding.ensure_taxonomy()
         if not view.load().municipalities:
             console.print(said("serving.empty"))
-        serving.become_supervisor(host=host, port=port, processes=processes)
+        serving.become_supervisor(host=host, port=port, processes=processes, cluster=cluster)
 
 
 @app.command(

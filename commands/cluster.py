@@ -133,7 +133,13 @@ class Cluster:
             except BaseException:
                 self._let_go()
                 raise
-            # The keeper must not have it, but if this process becomes another program, the use goes on.
+
+    def hand_on(self) -> None:
+        """Let the use go on when this process becomes another program, which is to happen at once.
+
+        Not before: whatever is started meanwhile would use the server too.
+        """
+        if self._use is not None:
             os.set_inheritable(self._use, True)
 
     def stop(self) -> None:

@@ -28,8 +28,9 @@ URLS: Final = ("LAMPIONE_DATABASE_URL", "LAMPIONE_READER_URL", "LAMPIONE_OWNER_U
 
 
 @contextmanager
-def ready(*, migrated: bool = True) -> Iterator[None]:
-    """A database of this version that answers, settings that hold together; the private cluster as long as needed.
+def ready(*, migrated: bool = True) -> Iterator[Cluster | None]:
+    """A database of this version that answers, settings that hold together; the private cluster as long as needed,
+    which is given, if it is that.
 
     Raises SettingsError with the setting's name and the remedy.
     """
@@ -39,17 +40,17 @@ def ready(*, migrated: bool = True) -> Iterator[None]:
         if migrated:
             _check_version()
         check_roles()
-        yield
+        yield None
         return
     for name in URLS[1:]:
         if os.environ.get(name):
             raise SettingsError("settings.without_database", name=name)
-    with private_cluster():
-        yield
+    with private_cluster() as cluster:
+        yield cluster
 
 
 @contextmanager
-def private_cluster() -> Iterator[None]:
+def private_cluster() -> Iterator[Cluster]:
     """Serve the private cluster, made and migrated where needed, and point the settings at it."""
     _refresh()
     folder = settings().var
@@ -65,7 +66,7 @@ def private_cluster() -> Iterator[None]:
         try:
             _refresh()
             settings().check()
-            yield
+            yield cluster
         finally:
             forget_engines()
             for name, value in before.items():

@@ -15,6 +15,7 @@ from city.errors import Conflict, Unavailable
 from city.settings import PROJECT, settings
 from city.texts import said
 from commands import supervisor
+from commands.cluster import Cluster
 from commands.supervisor import Child
 
 HOST: Final = "127.0.0.1"
@@ -39,10 +40,10 @@ def serving(*, host: str = HOST, port: int | None = None) -> Iterator[str]:
         supervisor.end(children)
 
 
-def become_supervisor(*, host: str, port: int, processes: int) -> NoReturn:
+def become_supervisor(*, host: str, port: int, processes: int, cluster: Cluster | None) -> NoReturn:
     """Serve until the end, as another program in this process: all that was loaded to prepare it is let go.
 
-    The use of the private cluster goes on with it. Raises Conflict where the port is taken.
+    The use of the private `cluster`, if there is one, goes on with it. Raises Conflict where the port is taken.
     """
     _, address = _prepared(host, port)
     plan = {
@@ -58,6 +59,8 @@ def become_supervisor(*, host: str, port: int, processes: int) -> NoReturn:
     }
     sys.stdout.flush()
     sys.stderr.flush()
+    if cluster is not None:
+        cluster.hand_on()
     command = [sys.executable, "-P", "-m", "commands.supervisor", json.dumps(plan)]
     os.execv(sys.executable, command)  # noqa: S606  (ourselves)
 

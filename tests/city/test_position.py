@@ -46,7 +46,23 @@ class Server:
 
 
 def change(transaction: int, entry: int, report: int) -> Change:
-    return Change(transaction, entry, ("moved",), 1, UUID(int=report), "PS-1", "planned", True, 1, 1, None, None)
+    return Change(
+        transaction,
+        entry,
+        ("moved",),
+        1,
+        UUID(int=report),
+        "PS-1",
+        "planned",
+        True,
+        1,
+        1,
+        None,
+        1,
+        "lighting",
+        (),
+        None,
+    )
 
 
 def key(one: Change) -> tuple[int, int]:

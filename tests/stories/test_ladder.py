@@ -69,7 +69,7 @@ def test_the_ladder_reaches_the_head(
     clerk.change("POST", report["id"], "take", {})
     assert listed(clerk) == set()
 
-    turn_back(database, [report], 8)
+    turn_back(database, [report], 8.5)
     eventually(lambda: to(postbox, CLERK), 30)
     assert climbed(clerk, report) == [["person"]]
     assert listed(clerk) == {report["number"]}
@@ -106,7 +106,7 @@ def test_what_one_person_has_to_hear_in_one_turn_is_one_letter(
     for report in reports[:3]:
         clerk.change("POST", report["id"], "take", {})
     clerk.change("PUT", reports[5]["id"], "crew", {"crew": "roads-coast"})
-    turn_back(database, reports, 8)
+    turn_back(database, reports, 8.5)
     eventually(lambda: to(postbox, CLERK) and to(postbox, OFFICE) and to(postbox, CREW), 30)
     wait_for_rest(database)
 

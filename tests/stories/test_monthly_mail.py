@@ -22,7 +22,7 @@ from city.records.insight import months_later
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.settings import PROJECT
-from tests.stories.telling import COAST, INLAND, SignIn, plain, reported, wait_for_rest
+from tests.stories.telling import COAST, INLAND, ROME, SignIn, plain, reported, wait_for_rest
 from tests.trials import Postbox, Staffer, eventually
 from workers.app import broker
 from workers.duties import send_monthly_reports
@@ -35,7 +35,7 @@ PRESS: Final = "redazione@giornale.example.org"
 PRINTING_SECONDS: Final = 90.0
 """Three reports, on a machine that does much else."""
 SCHEDULES: Final = "/api/v1/registry/pesaro/report-schedules"
-THIS_MONTH: Final = datetime.now(UTC).date().replace(day=1)
+THIS_MONTH: Final = datetime.now(ROME).date().replace(day=1)
 LAST_MONTH: Final = months_later(THIS_MONTH, -1)
 WHEN_DUE: Final = datetime(THIS_MONTH.year, THIS_MONTH.month, 6, 12, tzinfo=UTC)
 

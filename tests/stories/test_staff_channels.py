@@ -164,7 +164,7 @@ def test_crew_person_note_and_clock_are_heard_each_where_it_was_asked_for(
     note = {"text": "@operatore.lavoripubblici chiami la signora Anna", "is_public": False}
     clerk.change("POST", report["id"], "updates", note)
     eventually(lambda: len(chat.messages) == 3)
-    turn_back(database, [report], 8)
+    turn_back(database, [report], 8.5)
     eventually(lambda: len(chat.messages) == 4, 30)
     told = {(one["path"], one["title"].partition(":")[0]) for one in chat.messages}
     assert told == {
