@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.stories.telling import COAST, INLAND, URP, SignIn, reported
+from tests.stories.telling import COAST, INLAND, ROME, URP, SignIn, reported
 from tests.trials import Staffer
 
 COUNCIL: Final = "consiglio@pesaro.example.org"
-NOW: Final = datetime.now(UTC)
+NOW: Final = datetime.now(ROME)
 THIS_MONTH: Final = f"{NOW:%Y-%m}"
 
 Age = Callable[..., None]

@@ -18,11 +18,11 @@ from fastapi.testclient import TestClient
 from pypdf import PdfReader
 
 from city.records.insight import months_later
-from tests.stories.telling import COAST, INLAND, SignIn, reported
+from tests.stories.telling import COAST, INLAND, ROME, SignIn, reported
 from tests.trials import Staffer
 
 COUNCIL: Final = "consiglio@pesaro.example.org"
-NOW: Final = datetime.now(UTC)
+NOW: Final = datetime.now(ROME)
 LAST: Final = months_later(NOW.date().replace(day=1), -1)
 MONTH: Final = f"{LAST:%Y-%m}"
 
