@@ -27,10 +27,10 @@ MEGABYTE: Final = 1_000_000
 
 PROCESSES: Final = Path("/proc")
 PARTS: Final = {
+    "supervisor": re.compile(r"-m commands\b"),  # its plan names the others: it is looked for first
     "API": re.compile(r"\buvicorn\b"),
     "worker": re.compile(r"-m workers\b"),
     "keeper of the database": re.compile(r"cluster_keeper"),
-    "supervisor": re.compile(r"-m commands\b"),
     "PostgreSQL": re.compile(r"postgres"),
 }
 OTHER: Final = "other"
