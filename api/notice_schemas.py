@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from api.schemas import Line, Named, PlaceOut, Slug, Strict, Words
-from city.messages.notice_area import MOST_PARTS, Area, DrawnPart, StreetPart
-from city.messages.notices import LONGEST_TITLE, NoticeFields
+from city.messages.notices.area import MOST_PARTS, Area, DrawnPart, StreetPart
+from city.messages.notices.handling import LONGEST_TITLE, NoticeFields
 
 Kind = Literal["works", "closure", "waste_strike", "weather_warning", "water_outage", "power_outage", "other"]
 NoticeState = Literal["draft", "scheduled", "published", "ended", "withdrawn"]

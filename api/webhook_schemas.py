@@ -9,12 +9,12 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.schemas import Line, Moment, Named, Slug, Strict
-from city.messages.hook_events import REPORT_EVENTS
-from city.messages.hook_log import Counts
-from city.messages.hook_notices import NOTICE_EVENTS
-from city.messages.hook_replays import Progress
-from city.messages.hook_tables import HookDelivery, Webhook
-from city.messages.hooks import HookFields
+from city.messages.hooks.events import REPORT_EVENTS
+from city.messages.hooks.keeping import HookFields
+from city.messages.hooks.log import Counts
+from city.messages.hooks.noticing import NOTICE_EVENTS
+from city.messages.hooks.replays import Progress
+from city.messages.hooks.tables import HookDelivery, Webhook
 from city.outside.strangers import LONGEST_ADDRESS
 
 Filter = Annotated[list[Annotated[Line, StringConstraints(max_length=130)]], Field(max_length=50)]

@@ -26,11 +26,11 @@ from bench import subscriptions
 from bench.results import Result
 from bench.smtp_sink import Taken, taken
 from city.database import ReadSession, WriteSession, reading, writing
-from city.messages import notice_letter, notice_queue, notices
 from city.messages.letter import as_mail
-from city.messages.notice_area import Area, DrawnPart
-from city.messages.notice_letter import News
-from city.messages.notices import NoticeFields
+from city.messages.notices import handling, letter, queue
+from city.messages.notices.area import Area, DrawnPart
+from city.messages.notices.handling import NoticeFields
+from city.messages.notices.letter import News
 from city.messages.tables import Delivery
 from city.registry.notice_tables import Notice
 from city.registry.people import Right, Staff
@@ -136,8 +136,8 @@ def _publish(ground: Ground) -> int:
     )
     with writing(ground.town.id) as session:
         desk = Desk(session, ground.town, staff)
-        notice = notices.write(desk, fields)
-        notices.publish(desk, notice.id, notice.version, confirm_urgent=False)
+        notice = handling.write(desk, fields)
+        handling.publish(desk, notice.id, notice.version, confirm_urgent=False)
         session.flush()
         row = session.raw.execute("SELECT max(id) FROM notice_telling").fetchone()
         assert row is not None
@@ -151,7 +151,7 @@ def _seconds_to_queue(ground: Ground) -> float:
     is_more = True
     while is_more:
         with writing(ground.town.id) as session:
-            is_more = notice_queue.put_down(session, ground.town, telling_id)
+            is_more = queue.put_down(session, ground.town, telling_id)
     seconds = time.perf_counter() - started
     ground.owner.execute("TRUNCATE delivery, notice, notice_telling, notice_report, job CASCADE")
     ground.owner.commit()
@@ -222,7 +222,7 @@ def _mails(ground: Ground, telling_id: int) -> Iterator[EmailMessage]:
     """The mails of the first few letters, made anew."""
     with reading(ground.town.id) as session:
         notice = _notice_of(session, ground.town.id, telling_id)
-        plain = notice_letter.letter(ground.town, notice, News("announced"), "it")
+        plain = letter.letter(ground.town, notice, News("announced"), "it")
     for number in range(min(BARE_MAILS, ground.people)):
         delivery = Delivery(
             municipality_id=ground.town.id,
@@ -232,9 +232,7 @@ def _mails(ground: Ground, telling_id: int) -> Iterator[EmailMessage]:
             address=f"n{number}@example.org",
             language="it",
         )
-        yield as_mail(
-            ground.town, delivery, notice_letter.addressed(plain, delivery, "https://example.org/" + "x" * 60)
-        )
+        yield as_mail(ground.town, delivery, letter.addressed(plain, delivery, "https://example.org/" + "x" * 60))
 
 
 def _notice_of(session: ReadSession | WriteSession, home: int, telling_id: int) -> Notice:

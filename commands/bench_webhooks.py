@@ -13,9 +13,9 @@ from bench import intake, webhooks
 from bench.results import Result
 from bench.webhooks import EVENTS, Receiver
 from city.database import provincial, reading, writing
-from city.messages import hook_events, hooks
-from city.messages.hook_tables import Webhook
-from city.messages.hooks import HookFields
+from city.messages.hooks import events, keeping
+from city.messages.hooks.keeping import HookFields
+from city.messages.hooks.tables import Webhook
 from city.outside.webhook import new_secret
 from city.registry import view
 from city.registry.tables import AllowedHost
@@ -88,13 +88,13 @@ def _hook(owner_id: int, receiver: Receiver) -> UUID:
         if session.get(AllowedHost, host) is None:
             session.add(AllowedHost(host=host, person_id=1))
         fields = HookFields(receiver.url + "/hook", is_public_only=False)
-        return hooks.add(session, view.fresh(session), owner_id, fields)[0].id
+        return keeping.add(session, view.fresh(session), owner_id, fields)[0].id
 
 
 def _switch(owner_id: int, hook_id: UUID, *, is_on: bool) -> None:
     with provincial() as session:
         hook = session.get_one(Webhook, (owner_id, hook_id))
-        hooks.change(
+        keeping.change(
             session, view.fresh(session), hook, HookFields(hook.address, is_public_only=False, is_active=is_on)
         )
 
@@ -105,7 +105,5 @@ def _payloads(hook_id: UUID, municipality_id: int) -> list[dict[str, object]]:
         registry = view.fresh(session)
         hook = session.get_one(Webhook, (municipality_id, hook_id))
         rows = session.raw.execute("SELECT id FROM timeline_entry WHERE what = 'note' ORDER BY id LIMIT %s", [EVENTS])
-        told = hook_events.happenings(session, municipality_id, [row[0] for row in rows])
-        return [
-            hook_events.payload(hook, what, registry.municipalities[municipality_id], is_replay=False) for what in told
-        ]
+        told = events.happenings(session, municipality_id, [row[0] for row in rows])
+        return [events.payload(hook, what, registry.municipalities[municipality_id], is_replay=False) for what in told]

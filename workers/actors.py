@@ -11,7 +11,8 @@ import dramatiq
 
 from city.database import provincial, reading, writing
 from city.errors import Unavailable
-from city.messages import mail_pace, notification, password, posting, tidings, watching
+from city.messages import mail_pace, notification, password, posting, watching
+from city.messages.subscriptions import tidings
 from city.records import hotspots
 from city.registry import view
 from city.reports import escalation, field_photos, handling, journey, photos, uploads

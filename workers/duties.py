@@ -9,7 +9,8 @@ from typing import Final
 
 from city import pacing
 from city.database import provincial, reading, writing
-from city.messages import monthly, subscribing, tidings
+from city.messages import monthly
+from city.messages.subscriptions import subscribing, tidings
 from city.records import hotspots, search_index
 from city.registry import (
     citizen_codes,

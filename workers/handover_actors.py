@@ -8,7 +8,7 @@ import dramatiq
 
 from city.database import provincial, reading, writing
 from city.errors import Unavailable
-from city.messages import handover_asking, handover_sending
+from city.messages.handovers import asking, sending
 from city.registry import view
 from city.reports import children, neighbours
 from city.reports.neighbours import Parcel
@@ -19,18 +19,18 @@ def send_handover(municipality_id: int, handover_id: str) -> None:
     """Bring a report to whoever it was handed over to."""
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
-        if not handover_sending.begin(session, municipality, UUID(handover_id)):
+        if not sending.begin(session, municipality, UUID(handover_id)):
             return
     with writing(municipality_id) as session:
-        parcel = handover_sending.parcel(session, municipality, view.fresh(session), UUID(handover_id))
+        parcel = sending.parcel(session, municipality, view.fresh(session), UUID(handover_id))
     if parcel is not None:
         _bring_next_door(parcel)
         return
     with writing(municipality_id) as session:
-        outcome = handover_sending.bring(session, municipality, UUID(handover_id))
+        outcome = sending.bring(session, municipality, UUID(handover_id))
     if outcome.problem:
         with writing(municipality_id) as session:
-            is_over = handover_sending.settle(session, municipality, UUID(handover_id), outcome)
+            is_over = sending.settle(session, municipality, UUID(handover_id), outcome)
         if not (is_over or outcome.is_final):
             raise Unavailable("handover.silent", problem=outcome.problem)
 
@@ -42,7 +42,7 @@ def _bring_next_door(parcel: Parcel) -> None:
         report_id, number = neighbours.take_in(session, there, parcel)
     with writing(parcel.from_id) as session:
         here = view.fresh(session).municipalities[parcel.from_id]
-        handover_sending.arrived(session, here, parcel.handover_id, report_id, number)
+        sending.arrived(session, here, parcel.handover_id, report_id, number)
 
 
 @dramatiq.actor
@@ -83,9 +83,9 @@ def ask_handover(municipality_id: int, handover_id: str) -> None:
     """Ask an outside body how far a report is."""
     with reading(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
-        put = handover_asking.question(session, municipality, UUID(handover_id))
+        put = asking.question(session, municipality, UUID(handover_id))
     if put is None:
         return
-    heard = handover_asking.asked(put)
+    heard = asking.asked(put)
     with writing(municipality_id) as session:
-        handover_asking.hear(session, municipality, UUID(handover_id), heard)
+        asking.hear(session, municipality, UUID(handover_id), heard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from city.database import provincial
-from city.messages import handover_asking
+from city.messages.handovers import asking
 from workers.chores import Chore
 
 
@@ -14,10 +14,10 @@ def ask_bodies() -> None:
     those told who have a report no more.
     """
     with provincial() as session:
-        handover_asking.due(session)
-        handover_asking.remind(session)
-        handover_asking.try_again(session)
-        handover_asking.say_withdrawn(session)
+        asking.due(session)
+        asking.remind(session)
+        asking.try_again(session)
+        asking.say_withdrawn(session)
 
 
 HANDOVER_CHORES: Final = (Chore("ask_bodies", 20, ask_bodies),)

@@ -9,7 +9,7 @@ from uuid import UUID
 import dramatiq
 
 from city.database import provincial, writing
-from city.messages import hook_following, hook_sending
+from city.messages.hooks import following, sending
 from city.registry import view
 from city.reports.journey import WEBHOOKS
 
@@ -23,11 +23,11 @@ def send_webhooks(municipality_id: int, webhook_id: str) -> None:
     more = True
     while more and time.monotonic() - started < LONGEST_TURN_SECONDS:
         with writing(municipality_id) as session:
-            more = hook_sending.send_some(session, view.fresh(session), municipality_id, UUID(webhook_id))
+            more = sending.send_some(session, view.fresh(session), municipality_id, UUID(webhook_id))
 
 
 @dramatiq.actor
 def note_notice(municipality_id: int, telling_id: int) -> None:
     """Write down for webhooks that people are told of a notice."""
     with provincial() as session:
-        hook_following.note_notice(session, view.fresh(session), municipality_id, telling_id)
+        following.note_notice(session, view.fresh(session), municipality_id, telling_id)

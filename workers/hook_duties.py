@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from city.database import provincial
-from city.messages import hook_following, hook_log, hook_replays
+from city.messages.hooks import following, log, replays
 from city.registry import view
 from city.reports import journey
 from workers.chores import Chore
@@ -21,16 +21,16 @@ def follow_timeline() -> None:
     while more and time.monotonic() - started < LONGEST_TURN_SECONDS:
         with provincial() as session:
             registry = view.fresh(session)
-            more = hook_following.follow(session, registry)
-            more = hook_replays.advance(session, registry) or more
-            for municipality_id, hook_id in hook_following.due(session):
+            more = following.follow(session, registry)
+            more = replays.advance(session, registry) or more
+            for municipality_id, hook_id in following.due(session):
                 journey.after_following(session, municipality_id, hook_id)
 
 
 def forget_hook_deliveries() -> None:
     """Forget what webhooks were told more than a month ago, some of it each time."""
     with provincial() as session:
-        hook_log.forget(session)
+        log.forget(session)
 
 
 HOOK_CHORES: Final = (

@@ -9,8 +9,9 @@ import dramatiq
 
 from city.database import provincial, writing
 from city.errors import Unavailable
-from city.messages import notification, posting, tidings, watching
+from city.messages import notification, posting, watching
 from city.messages.posting import Compose
+from city.messages.subscriptions import tidings
 from city.registry import view
 from city.reports import journey
 from workers import returned_mail

@@ -7,7 +7,7 @@ from typing import Final
 
 from city import jobs
 from city.database import provincial
-from city.messages import forgetting
+from city.messages.fates import forgetting
 from city.reports import journey
 from city.settings import settings
 from workers.chores import Chore

@@ -11,7 +11,7 @@ import dramatiq
 import structlog
 
 from city.database import reading, writing
-from city.messages import notice_dates, notice_queue, notice_sending
+from city.messages.notices import dates, queue, sending
 from city.registry import view
 from city.registry.notice_tables import Notice
 from city.reports import journey
@@ -28,12 +28,12 @@ log = structlog.get_logger("workers.notices")
 def queue_notice(municipality_id: int, telling_id: int) -> None:
     """Put down the letters of a telling, batch by batch."""
     with writing(municipality_id) as session:
-        notice_queue.wait_for_senders(session, view.fresh(session).municipalities[municipality_id])
+        queue.wait_for_senders(session, view.fresh(session).municipalities[municipality_id])
     is_more = True
     while is_more:
         with writing(municipality_id) as session:
             municipality = view.fresh(session).municipalities[municipality_id]
-            is_more = notice_queue.put_down(session, municipality, telling_id)
+            is_more = queue.put_down(session, municipality, telling_id)
 
 
 @dramatiq.actor
@@ -45,7 +45,7 @@ def send_notices(municipality_id: int) -> None:
     if not _lanes.acquire(blocking=False):
         return
     try:
-        is_more, problem = notice_sending.send(municipality_id, time.monotonic() + LONGEST_TURN_SECONDS)
+        is_more, problem = sending.send(municipality_id, time.monotonic() + LONGEST_TURN_SECONDS)
     finally:
         _lanes.release()
     if problem:
@@ -62,18 +62,18 @@ def date_reports(municipality_id: int, notice_id: str) -> None:
     with reading(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
         notice = session.get_one(Notice, (municipality_id, number))
-        is_dating = notice_dates.dates_reports(notice)
+        is_dating = dates.dates_reports(notice)
     after: UUID | None = UUID(int=0)
     while after is not None and is_dating:
         with reading(municipality_id) as session:
-            found, after = notice_dates.inside(session, municipality, notice, after)
+            found, after = dates.inside(session, municipality, notice, after)
         for report in found:
             with writing(municipality_id) as session:
-                notice_dates.date_one(session, municipality, number, report.id)
+                dates.date_one(session, municipality, number, report.id)
     while after is not None and not is_dating and notice.state == "withdrawn":
         with reading(municipality_id) as session:
-            dated = notice_dates.dated(session, notice, after)
+            dated = dates.dated(session, notice, after)
         for report_id in dated:
             with writing(municipality_id) as session:
-                notice_dates.undate_one(session, municipality, number, report_id)
+                dates.undate_one(session, municipality, number, report_id)
         after = dated[-1] if dated else None

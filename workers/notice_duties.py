@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from city.database import provincial, writing
-from city.messages import notice_queue, notice_sending, notices
+from city.messages.notices import handling, queue, sending
 from city.reports import journey
 from workers.chores import Chore
 
@@ -20,10 +20,10 @@ def keep_notices_time() -> None:
     started = time.monotonic()
     now = datetime.now(UTC)
     with provincial() as session:
-        due = notices.due(session, now, MOST_AT_ONCE)
+        due = handling.due(session, now, MOST_AT_ONCE)
     for municipality_id, notice_id in due:
         with writing(municipality_id) as session:
-            notices.keep_time(session, municipality_id, notice_id, now)
+            handling.keep_time(session, municipality_id, notice_id, now)
         if time.monotonic() - started > LONGEST_TURN_SECONDS:
             return
 
@@ -31,9 +31,9 @@ def keep_notices_time() -> None:
 def send_due_notices() -> None:
     """Have letters sent that have become due: after quiet hours, after a failure, after a worker has died."""
     with provincial() as session:
-        for municipality_id, jobs in notice_sending.due(session):
-            journey.after_queuing(session, municipality_id, times=max(0, notice_queue.LANES - jobs))
-        notice_sending.close(session)
+        for municipality_id, jobs in sending.due(session):
+            journey.after_queuing(session, municipality_id, times=max(0, queue.LANES - jobs))
+        sending.close(session)
 
 
 NOTICE_CHORES: Final = (

@@ -8,7 +8,7 @@ import structlog
 
 from city.database import writing
 from city.errors import Unavailable
-from city.messages import returned_mail
+from city.messages.fates import returned_mail
 from city.outside import bounce_box
 
 MOST_READ = 200

@@ -11,7 +11,7 @@ from api.pages.showing import error_page, html, templates
 from api.problems import language_of
 from city.database import public
 from city.errors import LampioneError
-from city.messages.notice_letter import period_between
+from city.messages.notices.letter import period_between
 from city.records import notices
 from city.registry import view
 from city.texts import text

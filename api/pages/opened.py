@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from api.pages.showing import error_page
 from city.database import writing
 from city.errors import NotFound
-from city.messages import opening
-from city.messages.opening import Way
+from city.messages.fates import opening
+from city.messages.fates.opening import Way
 from city.settings import settings
 
 router = APIRouter(include_in_schema=False)

@@ -21,8 +21,8 @@ from api.routes.subscriptions import listed, shown
 from city import links
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError
-from city.messages import subscribing
-from city.messages.subscription_tables import Subscriber
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.tables import Subscriber
 from city.registry import view
 from city.texts import text
 

@@ -17,7 +17,7 @@ from api.sign_in_schemas import SignInListed
 from city import pacing
 from city.database import provincial
 from city.errors import NotAuthenticated
-from city.messages import pausing
+from city.messages.fates import pausing
 from city.records import own_reports
 from city.records.own_reports import LARGEST_PAGE, OwnFilter
 from city.registry import citizen_codes, citizen_tables, citizens, signing_in, view

@@ -10,7 +10,7 @@ from api.routes.citizen import secret
 from api.routes.subscriptions import shown
 from city import pacing
 from city.database import provincial
-from city.messages import own_subscriptions
+from city.messages.subscriptions import own as own_subscriptions
 from city.records import own_data
 from city.registry import citizens, fiscal_codes, view
 

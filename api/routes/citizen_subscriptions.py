@@ -12,7 +12,8 @@ from api.schemas import Slug
 from city import pacing
 from city.database import provincial, writing
 from city.errors import InvalidInput
-from city.messages import own_subscriptions, subscribing
+from city.messages.subscriptions import own as own_subscriptions
+from city.messages.subscriptions import subscribing
 from city.registry import view
 from city.registry.view import MunicipalityView
 

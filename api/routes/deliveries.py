@@ -21,7 +21,7 @@ from api.delivery_schemas import (
 )
 from api.desk_schemas import DeliveryOut, DeskReportFull
 from api.schemas import Line, Moment
-from city.messages import pausing, resending
+from city.messages.fates import pausing, resending
 from city.outside.mail_status import Bounce
 from city.records import contact as looks
 from city.records import deliveries, worklist

@@ -21,7 +21,7 @@ from api.notice_schemas import (
     PublishIn,
     WithdrawIn,
 )
-from city.messages import notice_preview, notice_sending, notices
+from city.messages.notices import handling, preview, sending
 from city.registry.notice_tables import Notice
 from city.reports.changing import Desk
 
@@ -36,25 +36,25 @@ def list_notices(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Notices of the municipality, the one written last first."""
-    work.staff.needs(notices.WRITE)
+    work.staff.needs(handling.WRITE)
     with work.looking() as (session, municipality):
-        return _json(notice_preview.listed(session, municipality, state=state, limit=limit, cursor=cursor))
+        return _json(preview.listed(session, municipality, state=state, limit=limit, cursor=cursor))
 
 
 @router.post("", status_code=201, response_model=DeskNotice)
 def write_notice(work: Workplace, body: NoticeIn) -> Response:
     """Write a draft; nobody but staff sees it."""
     with work.desk() as desk:
-        return _shown(desk, notices.write(desk, body.fields(desk.municipality.time_zone)), status=201)
+        return _shown(desk, handling.write(desk, body.fields(desk.municipality.time_zone)), status=201)
 
 
 @router.get("/{notice_id}", response_model=DeskNotice)
 def show_notice(work: Workplace, notice_id: UUID) -> Response:
     """A notice as staff write it."""
-    work.staff.needs(notices.WRITE)
+    work.staff.needs(handling.WRITE)
     with work.looking() as (session, municipality):
-        notice = notice_preview.one(session, municipality, notice_id)
-        return _json(notice_preview.as_json(session, municipality, notice), notice.version)
+        notice = preview.one(session, municipality, notice_id)
+        return _json(preview.as_json(session, municipality, notice), notice.version)
 
 
 @router.put("/{notice_id}", response_model=DeskNotice)
@@ -62,7 +62,7 @@ def change_notice(work: Workplace, notice_id: UUID, body: NoticeChange, version:
     """Change a notice that is not over; with `tell`, everybody who got it hears once what has changed."""
     with work.desk() as desk:
         fields = body.fields(desk.municipality.time_zone)
-        notice = notices.change(desk, notice_id, version, fields, tell=body.tell, words=body.what_changed)
+        notice = handling.change(desk, notice_id, version, fields, tell=body.tell, words=body.what_changed)
         return _shown(desk, notice)
 
 
@@ -70,61 +70,61 @@ def change_notice(work: Workplace, notice_id: UUID, body: NoticeChange, version:
 def remove_notice(work: Workplace, notice_id: UUID, version: IfMatch) -> None:
     """Throw a draft away."""
     with work.desk() as desk:
-        notices.remove(desk, notice_id, version)
+        handling.remove(desk, notice_id, version)
 
 
 @router.get("/{notice_id}/preview", response_model=NoticePreview)
 def preview_notice(work: Workplace, notice_id: UUID) -> Response:
     """How many would be told by which channel, the ground, the letter, and the reports that would take the day."""
-    work.staff.needs(notices.WRITE)
+    work.staff.needs(handling.WRITE)
     with work.looking() as (session, municipality):
-        notice = notice_preview.one(session, municipality, notice_id)
-        return _json(notice_preview.preview(session, municipality, notice))
+        notice = preview.one(session, municipality, notice_id)
+        return _json(preview.preview(session, municipality, notice))
 
 
 @router.post("/{notice_id}/publication", response_model=DeskNotice)
 def publish_notice(work: Workplace, notice_id: UUID, body: PublishIn, version: IfMatch) -> Response:
     """Publish a draft now, or when its `publish_at` comes; whoever asked for notices there is told, once."""
     with work.desk() as desk:
-        return _shown(desk, notices.publish(desk, notice_id, version, confirm_urgent=body.confirm_urgent))
+        return _shown(desk, handling.publish(desk, notice_id, version, confirm_urgent=body.confirm_urgent))
 
 
 @router.post("/{notice_id}/withdrawal", response_model=DeskNotice)
 def withdraw_notice(work: Workplace, notice_id: UUID, body: WithdrawIn, version: IfMatch) -> Response:
     """Take a published notice back: whoever was told hears why. A scheduled one becomes a draft again."""
     with work.desk() as desk:
-        return _shown(desk, notices.withdraw(desk, notice_id, version, body.reason))
+        return _shown(desk, handling.withdraw(desk, notice_id, version, body.reason))
 
 
 @router.post("/{notice_id}/end", response_model=DeskNotice)
 def end_notice(work: Workplace, notice_id: UUID, version: IfMatch) -> Response:
     """Say that what it tells of is over; nobody is written to."""
     with work.desk() as desk:
-        return _shown(desk, notices.end(desk, notice_id, version))
+        return _shown(desk, handling.end(desk, notice_id, version))
 
 
 @router.get("/{notice_id}/progress", response_model=NoticeProgress)
 def show_progress(work: Workplace, notice_id: UUID) -> Response:
     """How far its letters are."""
-    work.staff.needs(notices.WRITE)
+    work.staff.needs(handling.WRITE)
     with work.looking() as (session, municipality):
-        notice = notice_preview.one(session, municipality, notice_id)
-        return _json({"tellings": notice_sending.progress(session, notice)})
+        notice = preview.one(session, municipality, notice_id)
+        return _json({"tellings": sending.progress(session, notice)})
 
 
 @router.put("/{notice_id}/sending", response_model=NoticeProgress)
 def pause_sending(work: Workplace, notice_id: UUID, body: PauseIn) -> Response:
     """Hold back the letters that are not sent yet, or let them go on."""
     with work.desk() as desk:
-        notice = notices.pause(desk, notice_id, is_paused=body.is_paused)
+        notice = handling.pause(desk, notice_id, is_paused=body.is_paused)
         desk.session.flush()
-        return _json({"tellings": notice_sending.progress(desk.session, notice)})
+        return _json({"tellings": sending.progress(desk.session, notice)})
 
 
 def _shown(desk: Desk, notice: Notice, *, status: Literal[200, 201] = 200) -> Response:
     desk.session.flush()
     desk.session.refresh(notice)
-    return _json(notice_preview.as_json(desk.session, desk.municipality, notice), notice.version, status)
+    return _json(preview.as_json(desk.session, desk.municipality, notice), notice.version, status)
 
 
 def _json(value: Any, version: int | None = None, status: int = 200) -> Response:

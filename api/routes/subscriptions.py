@@ -16,10 +16,12 @@ from api.schemas import Degrees, Line, Slug, Strict, a_fiscal_code
 from city import pacing
 from city.database import ReadSession, reading, writing
 from city.errors import InvalidInput
-from city.messages import app_io, pausing, push, subscribing
-from city.messages.subscribing import Wish
-from city.messages.subscription_tables import Subscriber, Subscription
-from city.messages.tidings import key_of
+from city.messages import app_io, push
+from city.messages.fates import pausing
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.subscribing import Wish
+from city.messages.subscriptions.tables import Subscriber, Subscription
+from city.messages.subscriptions.tidings import key_of
 from city.outside import web_push
 from city.outside.strangers import LONGEST_ADDRESS
 from city.outside.web_push import Browser

@@ -27,9 +27,9 @@ from api.webhook_schemas import (
     WebhookPut,
 )
 from city import pacing
-from city.messages import hook_log, hook_replays, hook_sending, hooks
-from city.messages.hook_events import PING, REPORT_EVENTS, message_id
-from city.messages.hook_notices import NOTICE_EVENTS
+from city.messages.hooks import keeping, log, replays, sending
+from city.messages.hooks.events import PING, REPORT_EVENTS, message_id
+from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.outside.strangers import check_door
 from city.pacing import Pace
 from city.registry import allowed_hosts, view
@@ -47,7 +47,7 @@ Before = Annotated[int | None, Query(ge=1, lt=2**63, description="`next` of the 
 def list_webhooks(owner: Slug, staff: Signed) -> list[WebhookOut]:
     """The webhooks of a municipality; of the province: those told what happens in every municipality."""
     with administering(staff, owner) as (session, home):
-        return [WebhookOut.of(hook, hook_log.counts(session, hook)) for hook in hooks.listed(session, home.id)]
+        return [WebhookOut.of(hook, log.counts(session, hook)) for hook in keeping.listed(session, home.id)]
 
 
 @router.post("", status_code=201)
@@ -55,10 +55,10 @@ def add_webhook(owner: Slug, body: WebhookPut, staff: Signed, response: Response
     """Keep a webhook: it is told what happens from now on. The secret is shown this once."""
     _check_address(owner, staff, body)
     with administering(staff, owner) as (session, home):
-        hook, secret = hooks.add(session, view.fresh(session), home.id, body.fields())
+        hook, secret = keeping.add(session, view.fresh(session), home.id, body.fields())
         session.refresh(hook)
         response.headers["Cache-Control"] = "no-store"
-        shown = WebhookOut.of(hook, hook_log.counts(session, hook))
+        shown = WebhookOut.of(hook, log.counts(session, hook))
         return WebhookMade(**shown.model_dump(), secret=secret)
 
 
@@ -66,8 +66,8 @@ def add_webhook(owner: Slug, body: WebhookPut, staff: Signed, response: Response
 def show_webhook(owner: Slug, hook_id: HookId, staff: Signed) -> WebhookOut:
     """One webhook."""
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        return WebhookOut.of(hook, hook_log.counts(session, hook))
+        hook = keeping.one(session, home.id, hook_id)
+        return WebhookOut.of(hook, log.counts(session, hook))
 
 
 @router.put("/{hook_id}")
@@ -75,16 +75,16 @@ def change_webhook(owner: Slug, hook_id: HookId, body: WebhookPut, staff: Signed
     """Change a webhook. Switched off, it is told nothing, and what was waiting becomes dead letters."""
     _check_address(owner, staff, body)
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        hooks.change(session, view.fresh(session), hook, body.fields())
-        return WebhookOut.of(hook, hook_log.counts(session, hook))
+        hook = keeping.one(session, home.id, hook_id)
+        keeping.change(session, view.fresh(session), hook, body.fields())
+        return WebhookOut.of(hook, log.counts(session, hook))
 
 
 @router.delete("/{hook_id}", status_code=204)
 def remove_webhook(owner: Slug, hook_id: HookId, staff: Signed) -> Response:
     """Remove a webhook with its log."""
     with administering(staff, owner) as (session, home):
-        session.delete(hooks.one(session, home.id, hook_id))
+        session.delete(keeping.one(session, home.id, hook_id))
     return Response(status_code=204)
 
 
@@ -93,9 +93,9 @@ def renew_secret(owner: Slug, hook_id: HookId, staff: Signed, response: Response
     """A new secret, shown this once. For a day each event is signed with the old one too."""
     now = datetime.now(UTC)
     with administering(staff, owner) as (session, home):
-        secret = hooks.rotate(hooks.one(session, home.id, hook_id), now)
+        secret = keeping.rotate(keeping.one(session, home.id, hook_id), now)
     response.headers["Cache-Control"] = "no-store"
-    return SecretOut(secret=secret, old_secret_until=now + hooks.ROTATION)
+    return SecretOut(secret=secret, old_secret_until=now + keeping.ROTATION)
 
 
 @router.post("/{hook_id}/test")
@@ -103,18 +103,18 @@ def test_webhook(owner: Slug, hook_id: HookId, staff: Signed) -> TestOut:
     """Send a `ping` now, also to a webhook that is switched off, and say how it was answered."""
     now = datetime.now(UTC)
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        door, signed_with = allowed_hosts.door(session, hook.address), hooks.secrets_of(hook, now)
+        hook = keeping.one(session, home.id, hook_id)
+        door, signed_with = allowed_hosts.door(session, hook.address), keeping.secrets_of(hook, now)
     pacing.take((_TESTS, str(home.id)))
     payload = {"type": PING, "timestamp": now.isoformat(), "data": {}}
-    outcome = hook_sending.call(door, signed_with, f"ping_{uuid4().hex}", payload)
+    outcome = sending.call(door, signed_with, f"ping_{uuid4().hex}", payload)
     answer = outcome.answer
     return TestOut(
         is_good=outcome.problem is None,
         status=answer.status if answer else None,
         problem=outcome.problem,
         milliseconds=outcome.milliseconds,
-        answer=answer.body[: hook_sending.FIRST_BYTES].decode(errors="replace") if answer else "",
+        answer=answer.body[: sending.FIRST_BYTES].decode(errors="replace") if answer else "",
     )
 
 
@@ -129,8 +129,8 @@ def list_hook_deliveries(
 ) -> DeliveryPage:
     """What became of its events, the newest first. What is over is kept for thirty days."""
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        found = hook_log.page(session, hook, state=state, before=before, limit=limit + 1)
+        hook = keeping.one(session, home.id, hook_id)
+        found = log.page(session, hook, state=state, before=before, limit=limit + 1)
         shown = [DeliveryOut.of(one, message_id(one)) for one in found[:limit]]
         return DeliveryPage(deliveries=shown, next=shown[-1].id if len(found) > limit else None)
 
@@ -139,15 +139,15 @@ def list_hook_deliveries(
 def resend_dead_letters(owner: Slug, hook_id: HookId, body: SinceIn, staff: Signed) -> ResentOut:
     """Send all dead letters again of what has happened since then."""
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        return ResentOut(events=hook_log.resend_dead(session, hook, body.since))
+        hook = keeping.one(session, home.id, hook_id)
+        return ResentOut(events=log.resend_dead(session, hook, body.since))
 
 
 @router.post("/{hook_id}/deliveries/{delivery_id}/resend", status_code=202)
 def resend_delivery(owner: Slug, hook_id: HookId, delivery_id: int, staff: Signed) -> ResentOut:
     """Send one event again, under its own id."""
     with administering(staff, owner) as (session, home):
-        hook_log.resend(session, hooks.one(session, home.id, hook_id), delivery_id)
+        log.resend(session, keeping.one(session, home.id, hook_id), delivery_id)
     return ResentOut(events=1)
 
 
@@ -155,25 +155,23 @@ def resend_delivery(owner: Slug, hook_id: HookId, delivery_id: int, staff: Signe
 def list_replays(owner: Slug, hook_id: HookId, staff: Signed) -> list[ReplayOut]:
     """Its last replays and how far they are, the newest first."""
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        return [ReplayOut.of(progress) for progress in hook_replays.listed(session, hook)]
+        hook = keeping.one(session, home.id, hook_id)
+        return [ReplayOut.of(progress) for progress in replays.listed(session, hook)]
 
 
 @router.post("/{hook_id}/replays", status_code=202)
 def begin_replay(owner: Slug, hook_id: HookId, body: SinceIn, staff: Signed) -> ReplayOut:
     """Tell once more what has happened since then, by its filters, marked `is_replay`; what is new goes first."""
     with administering(staff, owner) as (session, home):
-        hook = hooks.one(session, home.id, hook_id)
-        return ReplayOut.of(
-            hook_replays.Progress(hook_replays.begin(session, view.fresh(session), hook, body.since), 0)
-        )
+        hook = keeping.one(session, home.id, hook_id)
+        return ReplayOut.of(replays.Progress(replays.begin(session, view.fresh(session), hook, body.since), 0))
 
 
 @router.delete("/{hook_id}/replays/{replay_id}", status_code=204)
 def stop_replay(owner: Slug, hook_id: HookId, replay_id: UUID, staff: Signed) -> Response:
     """Stop a replay: what is still waiting of it is not sent."""
     with administering(staff, owner) as (session, home):
-        hook_replays.stop(session, hooks.one(session, home.id, hook_id), replay_id)
+        replays.stop(session, keeping.one(session, home.id, hook_id), replay_id)
     return Response(status_code=204)
 
 

@@ -1,1 +1,4 @@
-"""What goes out: messages to reporters, each with its fate."""
+"""What goes out: letters, and the channels they travel by.
+
+In rooms of their own: subscriptions, notices, hand-overs, webhooks (`hooks`), and what becomes of what was sent (`fates`).
+"""

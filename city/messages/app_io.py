@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import Refused
-from city.messages import pausing
+from city.messages.fates import pausing
 from city.messages.letter import Letter
-from city.messages.subscription_tables import Subscriber
+from city.messages.subscriptions.tables import Subscriber
 from city.messages.tables import Delivery
 from city.outside.app_io import LONGEST_SUBJECT, LONGEST_TEXT, NOBODY, SHORTEST_SUBJECT, SHORTEST_TEXT, Message, app_io
 from city.registry import app_io_services, fiscal_codes

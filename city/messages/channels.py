@@ -8,10 +8,11 @@ from typing import Final
 
 from city.database import WriteSession
 from city.errors import Refused
-from city.messages import app_io, mail_pace, opening
+from city.messages import app_io, mail_pace
+from city.messages.fates import opening
+from city.messages.fates.return_address import sender
 from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
-from city.messages.return_address import sender
 from city.messages.staff_channels import by_staff_channel
 from city.messages.tables import Delivery
 from city.outside.mail import ReadyMail, mailer

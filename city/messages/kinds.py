@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from city.messages import dialogue, escalated, field_letters, hook_letters, staff_channels, staff_letters, subscribing
+from city.messages import dialogue, escalated, field_letters, staff_channels, staff_letters
+from city.messages.hooks import letters
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
+from city.messages.subscriptions import subscribing
 
 KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "answered": dialogue.ANSWERED,
@@ -20,5 +22,5 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "staff_channel_try": Kind(staff_channels.tried, staff_channels.trial),
     "subscription": subscribing.CONFIRMATION,
     "decision_overturned": field_letters.OVERTURNED,
-    "webhook_off": hook_letters.WEBHOOK_OFF,
+    "webhook_off": letters.WEBHOOK_OFF,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from city.messages.return_address import token
+from city.messages.fates.return_address import token
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.settings import settings

@@ -17,8 +17,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
 from city.errors import Refused, Unavailable
-from city.messages import mail_pace, pausing
+from city.messages import mail_pace
 from city.messages.channels import CHANNELS
+from city.messages.fates import pausing
 from city.messages.letter import Letter, message_id
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery

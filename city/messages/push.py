@@ -18,7 +18,7 @@ from sqlalchemy import delete, select
 from city.database import ReadSession, WriteSession
 from city.errors import Refused, Unavailable
 from city.messages.letter import Letter
-from city.messages.subscription_tables import Subscriber
+from city.messages.subscriptions.tables import Subscriber
 from city.messages.tables import Delivery
 from city.outside.strangers import Answer, Door, NotAllowed, check_door
 from city.outside.web_push import MOST_BYTES, Browser, Parcel, check_keys, post

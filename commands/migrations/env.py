@@ -9,7 +9,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import create_engine
 
 import city.jobs
-import city.messages.hook_tables
+import city.messages.hooks.tables
 import city.messages.tables
 import city.records.contact_tables
 import city.records.search_tables

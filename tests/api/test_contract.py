@@ -27,10 +27,11 @@ from api.app import create_app
 from api.limits import UPLOAD_PIECE
 from city import errors
 from city.database import provincial, reading, writing
-from city.messages import pausing, subscribing
-from city.messages.subscription_tables import Subscriber, Subscription
+from city.messages.fates import pausing
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.tables import Subscriber, Subscription
+from city.messages.subscriptions.tidings import key_of
 from city.messages.tables import Delivery
-from city.messages.tidings import key_of
 from city.outside.mail_status import Bounce
 from city.registry import citizen_codes, citizens, view
 from city.registry.citizen_tables import CitizenCode

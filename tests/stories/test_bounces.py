@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial, writing
-from city.messages import return_address
+from city.messages.fates import return_address
 from city.messages.tables import Delivery
 from city.registry import view
 from city.reports import journey

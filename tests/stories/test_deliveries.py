@@ -178,7 +178,7 @@ def test_what_arrived_or_never_was_is_not_sent_again(
 def test_many_lost_ones_are_sent_again_in_portions(
     client: TestClient, database: str, postbox: Postbox, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("city.messages.resending.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("city.messages.fates.resending.MOST_AT_ONCE", 2)
     for number in range(5):
         reported(client, COAST, f"{LAMP} {number}", email=f"anna{number}@example.org")
     wait_for_rest(database)

@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial
-from city.messages import hook_following, hook_replays, hooks
-from city.messages.hook_tables import HookPosition, Webhook
-from city.messages.hooks import HookFields
+from city.messages.hooks import following, keeping, replays
+from city.messages.hooks.keeping import HookFields
+from city.messages.hooks.tables import HookPosition, Webhook
 from city.position import Position
 from city.registry import view
 from tests.stories.telling import COAST, reported
@@ -29,7 +29,7 @@ def hook(client: TestClient) -> UUID:
     """A webhook of Pesaro that wants everything; nobody sends."""
     pesaro = view.held().slugs["pesaro"].id
     with provincial() as session:
-        made, _ = hooks.add(
+        made, _ = keeping.add(
             session, view.fresh(session), pesaro, HookFields("https://gis.example.org/", is_public_only=False)
         )
         return made.id
@@ -49,7 +49,7 @@ def follow() -> int:
     more = True
     while more:
         with provincial() as session:
-            more = hook_following.follow(session, view.fresh(session))
+            more = following.follow(session, view.fresh(session))
         looks += 1
     return looks
 
@@ -105,9 +105,9 @@ def test_a_long_absence_is_caught_up_with_in_pieces(
     for _ in range(3):
         wanted += [write(admin, number) for _ in range(3)]
         admin.commit()
-    look = hook_following._LOOK.replace(f"LIMIT {hook_following.MOST_ENTRIES}", "LIMIT 2")
-    monkeypatch.setattr(hook_following, "_LOOK", look)
-    monkeypatch.setattr(hook_following, "MOST_ENTRIES", 2)
+    look = following._LOOK.replace(f"LIMIT {following.MOST_ENTRIES}", "LIMIT 2")
+    monkeypatch.setattr(following, "_LOOK", look)
+    monkeypatch.setattr(following, "MOST_ENTRIES", 2)
     assert follow() == 5
     assert told(database) == [*before, *wanted]
     open_one.commit()
@@ -121,7 +121,7 @@ def test_where_nobody_has_a_webhook_nobody_reads_and_the_next_one_begins_with_wh
 ) -> None:
     with provincial() as session:
         made = session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook))
-        hooks.change(
+        keeping.change(
             session, view.fresh(session), made, HookFields(made.address, is_active=False, is_public_only=False)
         )
         seen = session.get_one(HookPosition, 1).seen
@@ -132,7 +132,7 @@ def test_where_nobody_has_a_webhook_nobody_reads_and_the_next_one_begins_with_wh
     with provincial() as session:
         assert session.get_one(HookPosition, 1).seen == seen
         made = session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook))
-        hooks.change(session, view.fresh(session), made, HookFields(made.address, is_public_only=False))
+        keeping.change(session, view.fresh(session), made, HookFields(made.address, is_public_only=False))
     new = write(admin, number)
     admin.commit()
     follow()
@@ -163,13 +163,13 @@ def test_a_replay_goes_piece_by_piece_from_where_it_was(
         made = session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook))
         first = session.raw.execute("SELECT min(at) FROM timeline_entry").fetchone()
         assert first is not None
-        hook_replays.begin(session, view.fresh(session), made, first[0])
-    monkeypatch.setattr(hook_replays, "_PIECE", hook_replays._PIECE.replace(f"LIMIT {hook_replays.PIECE}", "LIMIT 3"))
-    monkeypatch.setattr(hook_replays, "PIECE", 3)
+        replays.begin(session, view.fresh(session), made, first[0])
+    monkeypatch.setattr(replays, "_PIECE", replays._PIECE.replace(f"LIMIT {replays.PIECE}", "LIMIT 3"))
+    monkeypatch.setattr(replays, "PIECE", 3)
 
     def advance() -> bool:
         with provincial() as session:
-            return hook_replays.advance(session, view.fresh(session))
+            return replays.advance(session, view.fresh(session))
 
     assert advance()
     assert told(database) == [*entries, *entries[:3]]
@@ -181,5 +181,5 @@ def test_a_replay_goes_piece_by_piece_from_where_it_was(
     assert not advance()
     assert told(database) == entries * 2
     with provincial() as session:
-        shown = hook_replays.listed(session, session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook)))
+        shown = replays.listed(session, session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook)))
         assert [(one.replay.state, one.replay.queued, one.replay.examined) for one in shown] == [("done", 7, 7)]

@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial, writing
-from city.messages import hook_following, hook_log, hook_sending, hooks
-from city.messages.hook_sending import WAITS
-from city.messages.hook_tables import Webhook
-from city.messages.hooks import HookFields
+from city.messages.hooks import following, keeping, log, sending
+from city.messages.hooks.keeping import HookFields
+from city.messages.hooks.sending import WAITS
+from city.messages.hooks.tables import Webhook
 from city.outside.strangers import Answer
 from city.registry import view
 from city.registry.tables import AllowedHost
@@ -39,7 +39,7 @@ def hook(receiver: Receiver) -> UUID:
     """A webhook of Pesaro; nobody works but the test."""
     with provincial() as session:
         fields = HookFields(receiver.url + "/hook", events=["report.received", "report.assigned"])
-        made, _ = hooks.add(session, view.fresh(session), pesaro(), fields)
+        made, _ = keeping.add(session, view.fresh(session), pesaro(), fields)
         return made.id
 
 
@@ -57,13 +57,13 @@ def lamp(client: TestClient, name: str) -> str:
     """The number of a new report, whose two events are written down."""
     number: str = reported(client, COAST, f"lampione {name} spento", category="lamp-out")["number"]
     with provincial() as session:
-        hook_following.follow(session, view.fresh(session))
+        following.follow(session, view.fresh(session))
     return number
 
 
 def send(hook: UUID) -> bool:
     with writing(pesaro()) as session:
-        return hook_sending.send_some(session, view.fresh(session), pesaro(), hook)
+        return sending.send_some(session, view.fresh(session), pesaro(), hook)
 
 
 def send_all(hook: UUID) -> None:
@@ -81,15 +81,15 @@ def test_it_is_one_callers_turn_and_a_host_has_four_seats(
 ) -> None:
     lamp(client, "a")
     with psycopg.connect(database) as other:
-        other.execute(hook_sending._TURN, [str(hook)])
+        other.execute(sending._TURN, [str(hook)])
         assert not send(hook)
     with writing(pesaro()) as one:
         made = one.get_one(Webhook, (pesaro(), hook))
-        assert hook_sending._seated(one, made)
+        assert sending._seated(one, made)
         with psycopg.connect(database) as other:
-            host = hook_sending.host_number(made.address)
-            for seat in range(hook_sending.AT_ONE_HOST):
-                other.execute(hook_sending._SEAT, [hook_sending._SEATS, host + seat])
+            host = sending.host_number(made.address)
+            for seat in range(sending.AT_ONE_HOST):
+                other.execute(sending._SEAT, [sending._SEATS, host + seat])
             assert not send(hook)
     assert receiver.calls == []
     assert send(hook)
@@ -107,13 +107,13 @@ def test_an_event_that_is_refused_holds_up_only_later_ones_of_its_report_and_onl
     assert [number for _, number in receiver.told()] == [second, second]
     tried = [call.event["type"] for call in receiver.calls if call.status == 400]
     assert tried == ["report.received"], "the other waits for it"
-    for _ in range(hook_sending.HOLDING_TRIES - 1):
+    for _ in range(sending.HOLDING_TRIES - 1):
         later(admin)
         send_all(hook)
     admin.execute("UPDATE webhook SET rests_until = now()")
     send_all(hook)
     tried = [call.event["type"] for call in receiver.calls if call.status == 400]
-    assert tried.count("report.received") == hook_sending.HOLDING_TRIES
+    assert tried.count("report.received") == sending.HOLDING_TRIES
     assert tried.count("report.assigned") == 1
 
 
@@ -158,7 +158,7 @@ def test_what_is_over_is_forgotten_after_a_month(
     lamp(client, "b")
     admin.execute("UPDATE hook_delivery SET created_at = now() - interval '31 days'")
     with provincial() as session:
-        assert hook_log.forget(session) == 2
+        assert log.forget(session) == 2
     assert admin.execute("SELECT count(*) FROM hook_delivery WHERE state = 'waiting'").fetchone() == (2,)
 
 
@@ -168,11 +168,11 @@ def test_what_is_over_is_forgotten_after_a_month(
 )
 def test_retry_after_is_read_with_care(said: str, seconds: float) -> None:
     now = datetime.now(UTC)
-    assert hook_sending._wanted_wait(Answer(503, b"", said), now) == seconds
-    assert hook_sending._wanted_wait(None, now) == 0
+    assert sending._wanted_wait(Answer(503, b"", said), now) == seconds
+    assert sending._wanted_wait(None, now) == 0
 
 
 def test_retry_after_may_be_a_moment() -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     said = format_datetime(now + timedelta(minutes=5), usegmt=True)
-    assert hook_sending._wanted_wait(Answer(503, b"", said), now) == 300
+    assert sending._wanted_wait(Answer(503, b"", said), now) == 300

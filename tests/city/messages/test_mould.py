@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from city.messages.letter import Letter, as_mail
-from city.messages.mould import Mould
+from city.messages.notices.mould import Mould
 from city.messages.tables import Delivery
 from city.registry import view
 

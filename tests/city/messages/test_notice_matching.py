@@ -11,11 +11,12 @@ from geoalchemy2.shape import from_shape
 from sqlalchemy import select
 
 from city.database import reading, writing
-from city.messages import notice_queue, subscribing
-from city.messages.notice_area import Area, DrawnPart, StreetPart, shape_of
-from city.messages.notice_queue import _NEARBY, _values
-from city.messages.subscribing import Wish
-from city.messages.subscription_tables import Subscription
+from city.messages.notices import queue
+from city.messages.notices.area import Area, DrawnPart, StreetPart, shape_of
+from city.messages.notices.queue import _NEARBY, _values
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.subscribing import Wish
+from city.messages.subscriptions.tables import Subscription
 from city.registry import view
 from city.registry.address_tables import HouseNumber, Street
 from city.registry.notice_tables import Notice
@@ -75,7 +76,7 @@ def test_matching_equals_comparing_every_shape(database: str) -> None:
         groups = random.choice([None, ["lighting"], ["lighting", "roads"]])
         notice = _notice(shapely.MultiPolygon([shape]), groups)
         with reading(municipality.id) as session:
-            values = _values(municipality, notice, notice_queue.NOBODY)
+            values = _values(municipality, notice, queue.NOBODY)
             rows = session.raw.execute(_NEARBY, values).fetchall()
         found = {one for row in rows for one in row[1]}
         for number, (wish, area) in wishes.items():

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from city.database import writing
-from city.messages import notice_queue, notices, subscribing
-from city.messages.notice_area import Area
-from city.messages.notices import NoticeFields
-from city.messages.subscribing import Wish
-from city.messages.subscription_tables import Subscription
+from city.messages.notices import handling, queue
+from city.messages.notices.area import Area
+from city.messages.notices.handling import NoticeFields
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.subscribing import Wish
+from city.messages.subscriptions.tables import Subscription
 from city.registry import view
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.people import Right, Staff
@@ -30,7 +31,7 @@ STAFF: Final = Staff(1, "Anna", "anna@example.org", "it", 0, (Post("any", frozen
 @pytest.fixture
 def town(database: str, monkeypatch: pytest.MonkeyPatch) -> MunicipalityView:
     assert database
-    monkeypatch.setattr(notice_queue, "BATCH", 3)
+    monkeypatch.setattr(queue, "BATCH", 3)
     pesaro = view.newest().slugs["pesaro"]
     with writing(pesaro.id) as session:
         for number in range(PEOPLE):
@@ -63,8 +64,8 @@ def fields(**changed: Any) -> NoticeFields:
 def published(town: MunicipalityView) -> Notice:
     with writing(town.id) as session:
         desk = Desk(session, town, STAFF)
-        notice = notices.write(desk, fields())
-        return notices.publish(desk, notice.id, notice.version, confirm_urgent=False)
+        notice = handling.write(desk, fields())
+        return handling.publish(desk, notice.id, notice.version, confirm_urgent=False)
 
 
 def tellings(town: MunicipalityView) -> list[int]:
@@ -74,7 +75,7 @@ def tellings(town: MunicipalityView) -> list[int]:
 
 def put_down(town: MunicipalityView, telling_id: int) -> bool:
     with writing(town.id) as session:
-        return notice_queue.put_down(session, town, telling_id)
+        return queue.put_down(session, town, telling_id)
 
 
 def letters(database: str) -> list[tuple[str, str]]:
@@ -96,7 +97,7 @@ def test_a_batch_that_is_cut_short_is_done_again_and_a_job_may_come_twice(
         pass
 
     with pytest.raises(Killed), writing(town.id) as session:  # noqa: PT012  (killed before it is kept)
-        notice_queue.put_down(session, town, telling_id)
+        queue.put_down(session, town, telling_id)
         raise Killed
     assert len(letters(database)) == 3
     while put_down(town, telling_id):
@@ -115,7 +116,7 @@ def test_a_change_before_all_were_told_waits_for_the_rest_and_tells_nobody_twice
         admin.execute("UPDATE delivery SET state = 'sent' WHERE kind = 'notice'")
     with writing(town.id) as session:
         changed = fields(title_it="Altri lavori")
-        notices.change(Desk(session, town, STAFF), notice.id, notice.version, changed, tell=True, words="Più tardi")
+        handling.change(Desk(session, town, STAFF), notice.id, notice.version, changed, tell=True, words="Più tardi")
     second = tellings(town)[1]
     while put_down(town, second):
         pass
@@ -132,7 +133,7 @@ def test_a_withdrawal_stops_what_is_not_put_down_yet(database: str, town: Munici
     with psycopg.connect(database) as admin:
         admin.execute("UPDATE delivery SET state = 'sent' WHERE id = (SELECT min(id::text)::uuid FROM delivery)")
     with writing(town.id) as session:
-        notices.withdraw(Desk(session, town, STAFF), notice.id, notice.version, "Non si fa più")
+        handling.withdraw(Desk(session, town, STAFF), notice.id, notice.version, "Non si fa più")
     second = tellings(town)[1]
     while put_down(town, second):
         pass

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from city.messages import opening
+from city.messages.fates import opening
 from city.messages.tables import Delivery
 from city.settings import settings
 

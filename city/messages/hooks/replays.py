@@ -16,10 +16,10 @@ from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
-from city.messages import hook_notices
-from city.messages.hook_events import COLUMNS, JOINED, Happening
-from city.messages.hook_following import note_notices, write_down
-from city.messages.hook_tables import HookDelivery, HookReplay, Webhook
+from city.messages.hooks import noticing
+from city.messages.hooks.events import COLUMNS, JOINED, Happening
+from city.messages.hooks.following import note_notices, write_down
+from city.messages.hooks.tables import HookDelivery, HookReplay, Webhook
 from city.registry.view import Registry
 from city.reports.identity import new_id
 
@@ -69,7 +69,7 @@ def begin(session: WriteSession, registry: Registry, hook: Webhook, since: datet
     session.add(replay)
     session.flush()
     session.refresh(replay)
-    notices = hook_notices.told_since(session, hook.municipality_id, since)
+    notices = noticing.told_since(session, hook.municipality_id, since)
     replay.queued = note_notices(session, registry, [hook], notices, replay.id)
     return replay
 

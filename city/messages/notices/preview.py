@@ -15,8 +15,9 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
-from city.messages import notice_dates, notice_letter, notice_queue
-from city.messages.notice_letter import THEIR_PAGE, News
+from city.messages.notices import dates, queue
+from city.messages.notices import letter as notice_letter
+from city.messages.notices.letter import THEIR_PAGE, News
 from city.registry.notice_tables import Notice, NoticeReport
 from city.registry.view import MunicipalityView
 from city.texts import LANGUAGES
@@ -82,7 +83,7 @@ def as_json(session: ReadSession, municipality: MunicipalityView, notice: Notice
 
 def preview(session: ReadSession, municipality: MunicipalityView, notice: Notice) -> dict[str, Any]:
     """What would come of publishing the notice now."""
-    channels = notice_queue.reach(session, municipality, notice)
+    channels = queue.reach(session, municipality, notice)
     numbers = _numbers(session, municipality, notice)
     return {
         "recipients": sum(channels.values()),
@@ -105,7 +106,7 @@ def _numbers(session: ReadSession, municipality: MunicipalityView, notice: Notic
     numbers: list[str] = []
     after: UUID | None = UUID(int=0) if notice.applies_to_reports and notice.expected_on else None
     while after is not None:
-        found, after = notice_dates.inside(session, municipality, notice, after)
+        found, after = dates.inside(session, municipality, notice, after)
         numbers += [report.number for report in found]
     return numbers
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import InvalidInput, TooLarge
-from city.messages.matching import EVERYWHERE, zone_number
+from city.messages.subscriptions.matching import EVERYWHERE, zone_number
 from city.registry.address_tables import HouseNumber, Street
 from city.registry.street_names import words_of
 from city.registry.view import MunicipalityView, Registry

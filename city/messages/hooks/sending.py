@@ -25,9 +25,9 @@ from sqlalchemy import or_, select, update
 
 from city.database import WriteSession
 from city.errors import Unavailable
-from city.messages import hook_events, hook_notices
-from city.messages.hook_tables import HookDelivery, Webhook
-from city.messages.hooks import secrets_of, switch_off
+from city.messages.hooks import events, noticing
+from city.messages.hooks.keeping import secrets_of, switch_off
+from city.messages.hooks.tables import HookDelivery, Webhook
 from city.outside import webhook
 from city.outside.strangers import Answer, Door, NotAllowed
 from city.registry.allowed_hosts import door
@@ -93,7 +93,7 @@ def send_some(session: WriteSession, registry: Registry, municipality_id: int, h
         if delivery.id not in told:
             delivery.state = "dropped"
             continue
-        outcome = call(to, signed_with, hook_events.message_id(delivery), told[delivery.id])
+        outcome = call(to, signed_with, events.message_id(delivery), told[delivery.id])
         _settle(session, hook, delivery, outcome)
         if outcome.problem is not None or time.monotonic() - started > LONGEST_BATCH_SECONDS:
             break
@@ -150,17 +150,17 @@ def _told(
     for about_id in {delivery.about_id for delivery in due} & registry.municipalities.keys():
         municipality = registry.municipalities[about_id]
         here = [delivery for delivery in due if delivery.about_id == about_id]
-        reports = [delivery.entry_id for delivery in here if not hook_events.is_of_notice(delivery)]
-        notices = [delivery.entry_id for delivery in here if hook_events.is_of_notice(delivery)]
+        reports = [delivery.entry_id for delivery in here if not events.is_of_notice(delivery)]
+        notices = [delivery.entry_id for delivery in here if events.is_of_notice(delivery)]
         session.enter(about_id)
-        happened = {what.entry_id: what for what in hook_events.happenings(session, about_id, reports)}
-        tellings = {one[0].id: one for one in hook_notices.told(session, about_id, notices)} if notices else {}
+        happened = {what.entry_id: what for what in events.happenings(session, about_id, reports)}
+        tellings = {one[0].id: one for one in noticing.told(session, about_id, notices)} if notices else {}
         for delivery in here:
-            if hook_events.is_of_notice(delivery):
+            if events.is_of_notice(delivery):
                 if one := tellings.get(delivery.entry_id):
-                    told[delivery.id] = hook_notices.payload(one, municipality, is_replay=delivery.is_replay)
+                    told[delivery.id] = noticing.payload(one, municipality, is_replay=delivery.is_replay)
             elif (what := happened.get(delivery.entry_id)) and (what.is_shown or not hook.is_public_only):
-                told[delivery.id] = hook_events.payload(hook, what, municipality, is_replay=delivery.is_replay)
+                told[delivery.id] = events.payload(hook, what, municipality, is_replay=delivery.is_replay)
     session.enter(hook.municipality_id)
     return told
 

@@ -13,7 +13,7 @@ import shapely
 from sqlalchemy import text as statement
 
 from city.database import ReadSession, WriteSession
-from city.messages import notice_letter
+from city.messages.notices import letter
 from city.registry.notice_tables import Notice, NoticeReport
 from city.registry.view import MunicipalityView
 from city.reports import promises
@@ -126,6 +126,6 @@ def _is_ours(municipality: MunicipalityView, report: Report, dated: NoticeReport
 
 def _mentioned(key: str, notice: Notice) -> Mentioned:
     """What stands in a report's history, in the language in which staff write there."""
-    title, link = notice_letter.title(notice, DEFAULT_LANGUAGE), notice_letter.page_of(notice)
+    title, link = letter.title(notice, DEFAULT_LANGUAGE), letter.page_of(notice)
     words = text(key, language=DEFAULT_LANGUAGE, number=notice.number, title=title, link=link)
     return Mentioned(notice.number, words)

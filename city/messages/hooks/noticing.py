@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Select, select
 
 from city.database import PROVINCE, ReadSession
-from city.messages.hook_tables import Webhook
+from city.messages.hooks.tables import Webhook
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.view import MunicipalityView
 from city.settings import settings

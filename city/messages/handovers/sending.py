@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 
 from city.database import WriteSession
 from city.errors import Unavailable
-from city.messages import handover_calls, handover_letters, posting
+from city.messages import posting
+from city.messages.handovers import calls, letters
 from city.messages.tables import Delivery
 from city.registry.outside_bodies import body_of
 from city.registry.view import MunicipalityView, Registry
@@ -41,8 +42,8 @@ def begin(session: WriteSession, municipality: MunicipalityView, handover_id: UU
     if handover is None or handover.state not in ACTIVE:
         return False
     if handover.channel == "mail":
-        kind, about = handover_letters.OUTSIDE, handover_letters.about(handover)
-        posting.queue(session, municipality, handover_letters.NAME, kind, about)
+        kind, about = letters.OUTSIDE, letters.about(handover)
+        posting.queue(session, municipality, letters.NAME, kind, about)
     elif handover.state != "queued":
         return False
     handover.attempts = min(handover.attempts + 1, 32_000)
@@ -92,10 +93,10 @@ def _by_service(session: WriteSession, municipality: MunicipalityView, handover:
     if handover.state != "queued" or handover.body_owner_id is None or handover.body_id is None:
         return Outcome()
     body = body_of(session, handover.body_owner_id, handover.body_id)
-    bring_there = handover_calls.open_there if body.channel == "open311" else handover_calls.post_there
+    bring_there = calls.open_there if body.channel == "open311" else calls.post_there
     try:
         bring_there(session, municipality, handover, body)
-    except handover_calls.Refused as error:
+    except calls.Refused as error:
         return Outcome(str(error), is_final=True)
     except Unavailable as error:
         return Outcome(str(error))
@@ -103,8 +104,8 @@ def _by_service(session: WriteSession, municipality: MunicipalityView, handover:
 
 
 def _by_mail(session: WriteSession, municipality: MunicipalityView, handover: Handover) -> Outcome:
-    name, about = handover_letters.NAME, handover_letters.about(handover)
-    problem = posting.deliver(session, municipality, name, handover_letters.OUTSIDE, about)
+    name, about = letters.NAME, letters.about(handover)
+    problem = posting.deliver(session, municipality, name, letters.OUTSIDE, about)
     if problem:
         return Outcome(problem)
     session.flush()

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import PROVINCE, WriteSession
-from city.messages.hook_tables import Webhook
+from city.messages.hooks.tables import Webhook
 from city.messages.letter import Letter
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, administrators

@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from city.database import ReadSession
-from city.messages.hook_tables import HookDelivery, Webhook
+from city.messages.hooks.tables import HookDelivery, Webhook
 from city.registry.view import MunicipalityView
 from city.settings import settings
 

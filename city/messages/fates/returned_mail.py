@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from city.database import WriteSession
 from city.errors import NotFound
-from city.messages import pausing, subscribing
-from city.messages.return_address import Named, named_by
+from city.messages.fates import pausing
+from city.messages.fates.return_address import Named, named_by
+from city.messages.subscriptions import subscribing
 from city.messages.tables import Delivery
 from city.outside import returned
 from city.outside.mail_status import Bounce

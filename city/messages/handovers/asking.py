@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Unavailable
-from city.messages.handover_calls import service_of
-from city.messages.handover_sending import GIVE_UP
+from city.messages.handovers.calls import service_of
+from city.messages.handovers.sending import GIVE_UP
 from city.outside import open311
 from city.outside.strangers import NotAllowed
 from city.registry.outside_bodies import body_of

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
-from city.messages.hook_tables import HookDelivery, Webhook
+from city.messages.hooks.tables import HookDelivery, Webhook
 
 KEPT_DAYS: Final = 30
 MOST_COUNTED: Final = 10_000

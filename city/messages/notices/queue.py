@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
-from city.messages.matching import NOTICES
-from city.messages.notice_area import numbers_of
-from city.messages.tidings import DAILY_AT, DUE_SQL
+from city.messages.notices.area import numbers_of
+from city.messages.subscriptions.matching import NOTICES
+from city.messages.subscriptions.tidings import DAILY_AT, DUE_SQL
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.view import MunicipalityView
 from city.reports import journey

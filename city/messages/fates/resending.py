@@ -14,9 +14,9 @@ from sqlalchemy.orm import aliased
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, NotFound
-from city.messages import pausing
+from city.messages.fates import pausing
 from city.messages.recipients import Recipient, people, reporter
-from city.messages.subscription_tables import Tiding
+from city.messages.subscriptions.tables import Tiding
 from city.messages.tables import Delivery
 from city.registry.notice_tables import NoticeTelling
 from city.registry.rights import Right

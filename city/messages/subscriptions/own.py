@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession
 from city.errors import NotFound
-from city.messages import subscribing
-from city.messages.subscription_tables import Subscriber, Subscription
+from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.messages.tables import Delivery
 from city.registry.view import Registry
 from city.reports.tables import Report

@@ -19,15 +19,17 @@ from sqlalchemy import text as statement
 from city.database import ReadSession, WriteSession, reading, writing
 from city.errors import Refused, Unavailable
 from city.jobs import DEAD
-from city.messages import mail_pace, notice_letter, pausing
+from city.messages import mail_pace
 from city.messages.channels import CHANNELS, by_ready_mail
+from city.messages.fates import pausing
 from city.messages.letter import Letter, message_id
-from city.messages.mould import Mould
-from city.messages.notice_letter import News
-from city.messages.notice_queue import KIND, as_sender
-from city.messages.subscription_tables import Subscriber
+from city.messages.notices import letter as notice_letter
+from city.messages.notices.letter import News
+from city.messages.notices.mould import Mould
+from city.messages.notices.queue import KIND, as_sender
+from city.messages.subscriptions.tables import Subscriber
+from city.messages.subscriptions.tidings import key_of
 from city.messages.tables import Delivery
-from city.messages.tidings import key_of
 from city.outside.mail import mailer
 from city.outside.mail_status import judged
 from city.registry import view

@@ -21,7 +21,7 @@ from sqlalchemy import text as statement
 
 from city.database import WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionRequired, VersionConflict
-from city.messages.notice_area import Area, shape_of
+from city.messages.notices.area import Area, shape_of
 from city.registry import view
 from city.registry.notice_tables import KINDS, Notice, NoticeTelling
 from city.registry.people import Right

@@ -16,10 +16,10 @@ from psycopg.rows import dict_row
 from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession
-from city.messages import hook_notices
-from city.messages.hook_events import COLUMNS, JOINED, Happening, wants
-from city.messages.hook_notices import Told
-from city.messages.hook_tables import HookPosition, Webhook
+from city.messages.hooks import noticing
+from city.messages.hooks.events import COLUMNS, JOINED, Happening, wants
+from city.messages.hooks.noticing import Told
+from city.messages.hooks.tables import HookPosition, Webhook
 from city.position import Position
 from city.registry.view import Registry
 
@@ -141,7 +141,7 @@ def note_notices(
         {
             "municipality_id": hook.municipality_id,
             "webhook_id": hook.id,
-            "event": hook_notices.event_of(telling),
+            "event": noticing.event_of(telling),
             "about_id": telling.municipality_id,
             "subject_id": notice.id,
             "entry_id": telling.id,
@@ -150,7 +150,7 @@ def note_notices(
         for telling, notice in found
         if (municipality := registry.municipalities.get(telling.municipality_id)) is not None
         for hook in hooks
-        if hook_notices.wants(hook, (telling, notice), municipality)
+        if noticing.wants(hook, (telling, notice), municipality)
     ]
     return _write(session, rows, replay_id)
 
@@ -161,7 +161,7 @@ def note_notice(session: WriteSession, registry: Registry, municipality_id: int,
     Where it comes twice the event is sent twice, under the same id.
     """
     hooks = session.scalars(select(Webhook).where(Webhook.is_active)).all()
-    note_notices(session, registry, hooks, hook_notices.told(session, municipality_id, [telling_id]))
+    note_notices(session, registry, hooks, noticing.told(session, municipality_id, [telling_id]))
 
 
 def _write(session: WriteSession, rows: list[dict[str, Any]], replay_id: UUID | None) -> int:

@@ -19,12 +19,12 @@ from sqlalchemy.dialects.postgresql import insert
 from city import links
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
-from city.messages import pausing
+from city.messages.fates import pausing
 from city.messages.letter import Letter
-from city.messages.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient
-from city.messages.subscription_tables import Subscriber, Subscription, SubscriptionCell
+from city.messages.subscriptions.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
+from city.messages.subscriptions.tables import Subscriber, Subscription, SubscriptionCell
 from city.messages.tables import Delivery
 from city.registry.tables import Municipality
 from city.registry.view import MunicipalityView

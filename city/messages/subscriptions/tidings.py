@@ -21,9 +21,9 @@ from city import links
 from city.database import ReadSession, WriteSession
 from city.messages import recipients
 from city.messages.letter import Letter
-from city.messages.matching import MATCH_SQL, values_of
 from city.messages.posting import post
-from city.messages.subscription_tables import ReportTold, Subscriber, Subscription
+from city.messages.subscriptions.matching import MATCH_SQL, values_of
+from city.messages.subscriptions.tables import ReportTold, Subscriber, Subscription
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.lifecycle import State

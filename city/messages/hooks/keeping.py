@@ -12,9 +12,9 @@ from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
-from city.messages.hook_events import REPORT_EVENTS
-from city.messages.hook_notices import NOTICE_EVENTS
-from city.messages.hook_tables import HookDelivery, HookPosition, Webhook
+from city.messages.hooks.events import REPORT_EVENTS
+from city.messages.hooks.noticing import NOTICE_EVENTS
+from city.messages.hooks.tables import HookDelivery, HookPosition, Webhook
 from city.outside.webhook import new_secret
 from city.position import Position
 from city.registry.view import Registry

@@ -1,0 +1,1 @@
+"""Notices: the municipality tells people of an area what is going on there."""
