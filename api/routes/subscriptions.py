@@ -98,7 +98,7 @@ class WishIn(Strict):
             place=Place(self.lon, self.lat) if self.lon is not None and self.lat is not None else None,
             metres=self.metres,
             polygon=orjson.dumps(self.polygon).decode() if self.polygon is not None else None,
-            zone=(self.zone.layer, self.zone.code) if self.zone else None,
+            zone=f"{self.zone.layer}/{self.zone.code}" if self.zone else None,
             groups=self.groups,
             reports=self.reports,
             notices=self.notices,

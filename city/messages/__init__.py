@@ -1,4 +1,5 @@
 """What goes out: letters, and the channels they travel by.
 
-In rooms of their own: subscriptions, notices, hand-overs, webhooks (`hooks`), and what becomes of what was sent (`fates`).
+In rooms of their own: subscriptions, notices, hand-overs, webhooks (`hooks`), and what becomes of what was sent
+(`fates`).
 """

@@ -41,9 +41,8 @@ def area_of(
 
 
 def _zone(municipality: MunicipalityView, name: str) -> BaseGeometry:
-    layer, _, code = name.partition("/")
-    found = [zone for zone in municipality.zones.values() if (zone.layer, zone.code) == (layer, code)]
-    area = municipality.index.area(max(found, key=lambda zone: zone.valid_from).id) if found else None
+    found = municipality.zones_named(name)
+    area = municipality.index.area(found[-1].id) if found else None
     if area is None:
         raise InvalidInput("subscriptions.no_zone", field="zone", value=name)
     return area

@@ -228,7 +228,7 @@ def _within(municipality: MunicipalityView, within: Narrowing) -> Stretch:
         departments=frozenset(),
         groups=within.groups if has_kinds else None,
         categories=frozenset(kinds[slug].id for slug in within.categories if slug in kinds) if has_kinds else None,
-        zones=frozenset(one.id for one in zones if f"{one.layer}/{one.code}" in within.zones) if within.zones else None,
+        zones=frozenset(one.id for one in zones if one.path in within.zones) if within.zones else None,
     )
 
 

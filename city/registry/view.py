@@ -115,6 +115,11 @@ class ZoneView:
     tolerance_metres: float = 0.0
     """A place this near counts as inside, where no zone of the layer holds it."""
 
+    @property
+    def path(self) -> str:
+        """`layer/code`, which outlives a new version of the layer."""
+        return f"{self.layer}/{self.code}"
+
     def counts_on(self, day: date) -> bool:
         """Whether the zone is in force that day."""
         return self.valid_from <= day and (self.valid_until is None or day < self.valid_until)
@@ -200,6 +205,10 @@ class MunicipalityView:
             known = ", ".join(sorted(self.crews)) or "-"
             raise InvalidInput("registry.unknown_crew", field="crew", value=slug, known=known)
         return self.crews[slug]
+
+    def zones_named(self, path: str) -> list[ZoneView]:
+        """The zones `layer/code` of all times, the one in force last at the end."""
+        return sorted((zone for zone in self.zones.values() if zone.path == path), key=lambda zone: zone.valid_from)
 
     def zones_at(self, place: Place, day: date) -> list[ZoneView]:
         """The zones in force on `day` that hold `place`; of a layer that forgives, else the nearest in its reach."""

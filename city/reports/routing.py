@@ -47,7 +47,7 @@ def route(
     facts: dict[str, Any] = {
         "category": category.slug,
         "group": category.group.slug,
-        "zones": [f"{zone.layer}/{zone.code}" for zone in zones],
+        "zones": [zone.path for zone in zones],
         "local_time": local.strftime("%Y-%m-%dT%H:%M"),
     }
     fitting = [rule for rule in municipality.rules if fits(rule, category, zones, local)]

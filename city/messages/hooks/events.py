@@ -171,7 +171,7 @@ def _lets(wanted: list[str], found: str) -> bool:
 
 def _zones(municipality: MunicipalityView, what: Happening) -> list[str]:
     found = (municipality.zones.get(zone_id) for zone_id in what.zone_ids)
-    return [f"{zone.layer}/{zone.code}" for zone in found if zone is not None]
+    return [zone.path for zone in found if zone is not None]
 
 
 def payload(hook: Webhook, what: Happening, municipality: MunicipalityView, *, is_replay: bool) -> dict[str, Any]:

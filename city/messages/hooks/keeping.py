@@ -147,7 +147,7 @@ def _check(registry: Registry, owner_id: int, fields: HookFields) -> None:
         "events": (*REPORT_EVENTS, *NOTICE_EVENTS),
         "groups": registry.groups,
         "departments": {slug for municipality in here for slug in municipality.departments},
-        "zones": {f"{zone.layer}/{zone.code}" for municipality in here for zone in municipality.zones.values()},
+        "zones": {zone.path for municipality in here for zone in municipality.zones.values()},
         "states": [state.value for state in State],
     }
     for name, names in known.items():

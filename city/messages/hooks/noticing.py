@@ -74,7 +74,7 @@ def _zones(notice: Notice, municipality: MunicipalityView) -> list[str]:
     shape = read_shape(notice.shape)
     day = municipality.local(notice.starts_at).date()
     met = {
-        f"{zone.layer}/{zone.code}"
+        zone.path
         for key, zone in municipality.zones.items()
         if shape is not None
         and zone.counts_on(day)

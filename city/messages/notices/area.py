@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import orjson
 import shapely
-from shapely import from_geojson, get_num_coordinates
-from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import InvalidInput, TooLarge
+from city.messages.drawing import AREAS, LINES, drawn
 from city.messages.subscriptions.matching import EVERYWHERE, zone_number
 from city.registry.address_tables import HouseNumber, Street
 from city.registry.street_names import words_of
@@ -30,8 +29,6 @@ MOST_KEPT_CORNERS: Final = 5_000
 LEAST_WIDTH_METRES, MOST_WIDTH_METRES = 2.0, 2_000.0
 STREET_HALF_WIDTH_METRES: Final = 20.0
 """Houses stand beside the line of their street."""
-_DRAWN: Final = frozenset({"Polygon", "MultiPolygon", "LineString", "MultiLineString"})
-_LINES: Final = frozenset({"LineString", "MultiLineString"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def shape_of(session: ReadSession, registry: Registry, municipality: Municipalit
         raise TooLarge("notices.many_parts", field="area", most=MOST_PARTS)
     parts = [
         *(_drawn(part) for part in area.drawn),
-        *(_zone(municipality, layer, code) for layer, code in area.zones),
+        *(_zone(municipality, f"{layer}/{code}") for layer, code in area.zones),
         *(_street(session, municipality, part) for part in area.streets),
     ]
     whole = simplified(joined(parts), MOST_KEPT_CORNERS)
@@ -97,9 +94,9 @@ def shape_of(session: ReadSession, registry: Registry, municipality: Municipalit
 
 def numbers_of(municipality: MunicipalityView, shape: BaseGeometry, zones: Iterable[str], day: date) -> list[int]:
     """The numbers under which subscriptions stand that meet the area for sure: of its zones, and of everything."""
-    named = [zone_number(*one.split("/", 1)) for one in zones]
+    named = [zone_number(one) for one in zones]
     met = [
-        zone_number(zone.layer, zone.code)
+        zone_number(zone.path)
         for key, zone in municipality.zones.items()
         if zone.counts_on(day) and (area := municipality.index.area(key)) is not None and meets(area, shape)
     ]
@@ -107,18 +104,9 @@ def numbers_of(municipality: MunicipalityView, shape: BaseGeometry, zones: Itera
 
 
 def _drawn(part: DrawnPart) -> BaseGeometry:
-    try:
-        shape = from_geojson(orjson.dumps(part.geometry).decode())
-    except (ShapelyError, TypeError):
-        raise InvalidInput("notices.no_shape", field="area.drawn") from None
-    if shape.geom_type not in _DRAWN or shape.is_empty:
-        raise InvalidInput("notices.no_shape", field="area.drawn")
-    west, south, east, north = shape.bounds
-    if not (west >= -180 and east <= 180 and south >= -85 and north <= 85):  # noqa: PLR2004  (degrees)
-        raise InvalidInput("notices.no_shape", field="area.drawn")
-    if get_num_coordinates(shape) > MOST_CORNERS or max(east - west, north - south) > 1:
-        raise InvalidInput("notices.large_shape", field="area.drawn", most=MOST_CORNERS)
-    if shape.geom_type not in _LINES:
+    geojson = orjson.dumps(part.geometry).decode()
+    shape = drawn(geojson, (*AREAS, *LINES), field="area.drawn", most_corners=MOST_CORNERS)
+    if shape.geom_type not in LINES:
         return shape
     width = part.width_metres or 0.0
     if not LEAST_WIDTH_METRES <= width <= MOST_WIDTH_METRES:
@@ -128,14 +116,13 @@ def _drawn(part: DrawnPart) -> BaseGeometry:
     return corridor(shape, width / 2)
 
 
-def _zone(municipality: MunicipalityView, layer: str, code: str) -> BaseGeometry:
+def _zone(municipality: MunicipalityView, path: str) -> BaseGeometry:
     today = municipality.local(datetime.now(UTC)).date()
-    for key, zone in municipality.zones.items():
-        if (zone.layer, zone.code) == (layer, code) and zone.counts_on(today):
-            area = municipality.index.area(key)
-            if area is not None:
-                return area
-    raise InvalidInput("notices.no_zone", field="area.zones", value=f"{layer}/{code}")
+    for zone in municipality.zones_named(path):
+        area = municipality.index.area(zone.id)
+        if zone.counts_on(today) and area is not None:
+            return area
+    raise InvalidInput("notices.no_zone", field="area.zones", value=path)
 
 
 def _street(session: ReadSession, municipality: MunicipalityView, part: StreetPart) -> BaseGeometry:

@@ -36,14 +36,14 @@ MATCH_SQL: Final = f"""
 """Who asked to hear of a place, once each; see `values_of`."""
 
 
-def zone_number(layer: str, code: str) -> int:
-    """The number that a zone has among the cells, the same for ever."""
-    return -1 - int.from_bytes(hashlib.blake2b(f"{layer}/{code}".encode(), digest_size=7).digest())
+def zone_number(path: str) -> int:
+    """The number that a zone `layer/code` has among the cells, the same for ever."""
+    return -1 - int.from_bytes(hashlib.blake2b(path.encode(), digest_size=7).digest())
 
 
 def numbers_of(municipality: MunicipalityView, place: Place, day: date) -> list[int]:
     """The numbers under which subscriptions for this place may stand."""
-    zones = [zone_number(zone.layer, zone.code) for zone in municipality.zones_at(place, day)]
+    zones = [zone_number(zone.path) for zone in municipality.zones_at(place, day)]
     return [EVERYWHERE, *zones, *cells_holding(place)]
 
 

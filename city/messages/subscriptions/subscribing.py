@@ -10,8 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from geoalchemy2.shape import to_shape
-from shapely import from_geojson, get_num_coordinates, is_valid, is_valid_reason
-from shapely.errors import ShapelyError
+from shapely import is_valid, is_valid_reason
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -19,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from city import links
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.messages.drawing import AREAS, drawn
 from city.messages.fates import pausing
 from city.messages.letter import Letter
 from city.messages.posting import About, Kind
@@ -50,7 +50,8 @@ class Wish:
     place: Place | None = None
     metres: float | None = None
     polygon: str | None = None
-    zone: tuple[str, str] | None = None
+    zone: str | None = None
+    """`layer/code`."""
     groups: Sequence[str] | None = None
     reports: bool = True
     notices: bool = True
@@ -96,29 +97,15 @@ def ask(
         .with_for_update()
     ).one()
     known = _subscriptions(session, subscriber)
-    if found.report_id is not None and any(one.report_id == found.report_id for one in known):
-        subscription = next(one for one in known if one.report_id == found.report_id)
-        if subscription.confirmed_at is not None:
-            return subscription
-    elif len(known) >= MOST_EACH:
+    subscription = next(
+        (one for one in known if found.report_id is not None and one.report_id == found.report_id), None
+    )
+    if subscription is None and len(known) >= MOST_EACH:
         raise Conflict("subscriptions.enough", field=channel, most=MOST_EACH)
-    else:
-        subscription = Subscription(
-            municipality_id=municipality.id,
-            subscriber_id=subscriber.id,
-            kind=found.kind,
-            report_id=found.report_id,
-            lon=wish.place.lon if wish.place else None,
-            lat=wish.place.lat if wish.place else None,
-            metres=wish.metres if found.kind == "circle" else None,
-            shape=extended_wkb(found.area) if found.kind == "polygon" and found.area is not None else None,
-            zone="/".join(wish.zone) if wish.zone else None,
-            groups=sorted(set(wish.groups)) if wish.groups else None,
-            reports=wish.reports,
-            notices=wish.notices,
-        )
-        session.add(subscription)
-        session.flush()
+    if subscription is None:
+        subscription = _noted(session, subscriber, wish, found)
+    elif subscription.confirmed_at is not None:
+        return subscription
     if is_proved:
         return confirm(session, municipality.id, subscription.id)
     journey.letters(session, municipality.id, "subscription", subscription_id=subscription.id)
@@ -130,6 +117,26 @@ class _Found:
     kind: str
     area: BaseGeometry | None = None
     report_id: UUID | None = None
+
+
+def _noted(session: WriteSession, subscriber: Subscriber, wish: Wish, found: _Found) -> Subscription:
+    subscription = Subscription(
+        municipality_id=subscriber.municipality_id,
+        subscriber_id=subscriber.id,
+        kind=found.kind,
+        report_id=found.report_id,
+        lon=wish.place.lon if wish.place else None,
+        lat=wish.place.lat if wish.place else None,
+        metres=wish.metres if found.kind == "circle" else None,
+        shape=extended_wkb(found.area) if found.kind == "polygon" and found.area is not None else None,
+        zone=wish.zone,
+        groups=sorted(set(wish.groups)) if wish.groups else None,
+        reports=wish.reports,
+        notices=wish.notices,
+    )
+    session.add(subscription)
+    session.flush()
+    return subscription
 
 
 def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -> _Found:
@@ -146,9 +153,8 @@ def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -
             raise NotFound("reports.not_found", value=wish.report)
         return _Found("report", report_id=report_id)
     if wish.zone is not None:
-        layer, code = wish.zone
-        if not any((zone.layer, zone.code) == wish.zone for zone in municipality.zones.values()):
-            raise InvalidInput("subscriptions.no_zone", field="zone", value=f"{layer}/{code}")
+        if not municipality.zones_named(wish.zone):
+            raise InvalidInput("subscriptions.no_zone", field="zone", value=wish.zone)
         return _Found("zone")
     if wish.polygon is not None:
         return _Found("polygon", area=_polygon(wish.polygon))
@@ -168,17 +174,7 @@ def _check_groups(municipality: MunicipalityView, wish: Wish) -> None:
 
 
 def _polygon(geojson: str) -> BaseGeometry:
-    try:
-        area = from_geojson(geojson)
-    except ShapelyError:
-        raise InvalidInput("subscriptions.no_polygon", field="polygon") from None
-    if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty:
-        raise InvalidInput("subscriptions.no_polygon", field="polygon")
-    west, south, east, north = area.bounds
-    if not (west >= -180 and east <= 180 and south >= -85 and north <= 85):  # noqa: PLR2004  (degrees)
-        raise InvalidInput("subscriptions.no_polygon", field="polygon")
-    if get_num_coordinates(area) > MOST_CORNERS or max(east - west, north - south) > 1:
-        raise InvalidInput("subscriptions.polygon_too_large", field="polygon", most=MOST_CORNERS)
+    area = drawn(geojson, AREAS, field="polygon", most_corners=MOST_CORNERS)
     if not is_valid(area):
         raise InvalidInput("subscriptions.polygon_crosses", field="polygon", problem=is_valid_reason(area))
     return area
@@ -206,7 +202,7 @@ def _cells(subscription: Subscription) -> list[SubscriptionCell]:
     if subscription.kind == "report":
         return []
     if subscription.kind == "zone" and subscription.zone is not None:
-        cells = [Cover(zone_number(*subscription.zone.split("/", 1)), is_inside=True)]
+        cells = [Cover(zone_number(subscription.zone), is_inside=True)]
     elif subscription.kind == "polygon" and subscription.shape is not None:
         cells = covering_cells(to_shape(subscription.shape))
     elif subscription.lon is not None and subscription.lat is not None and subscription.metres is not None:
@@ -346,7 +342,7 @@ def described(municipality: MunicipalityView, subscription: Subscription, number
         "things": say(f"subscriptions.what_{_things(subscription)}"),
         "municipality": municipality.name,
         "metres": round(subscription.metres or 0),
-        "zone": _zone_name(municipality, subscription.zone, language),
+        "zone": _zone_name(municipality, subscription.zone or ""),
     }
     line = say(f"subscriptions.{subscription.kind}", **values)
     if subscription.groups:
@@ -360,10 +356,9 @@ def _things(subscription: Subscription) -> str:
     return "reports" if subscription.reports else "notices"
 
 
-def _zone_name(municipality: MunicipalityView, zone: str | None, language: str) -> str:
-    layer, _, code = (zone or "").partition("/")
-    found = [one for one in municipality.zones.values() if (one.layer, one.code) == (layer, code)]
-    return found[-1].name if found else f"{layer} {code} ({language})" if zone else ""
+def _zone_name(municipality: MunicipalityView, path: str) -> str:
+    found = municipality.zones_named(path)
+    return found[-1].name if found else path
 
 
 def _asked(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:

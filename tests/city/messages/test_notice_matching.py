@@ -59,7 +59,7 @@ def test_matching_equals_comparing_every_shape(database: str) -> None:
             area = patch(0.02)
             asked.append((Wish(polygon=shapely.to_geojson(area), groups=group), area))
     district = next(zone for zone in municipality.zones.values() if zone.layer == "pesaro-districts")
-    asked.append((Wish(zone=(district.layer, district.code)), municipality.index.area(district.id)))
+    asked.append((Wish(zone=district.path), municipality.index.area(district.id)))
     asked.append((Wish(notices=False), shapely.box(0, 0, 90, 80)))
     with writing(municipality.id) as session:
         for number, (wish, area) in enumerate(asked):
