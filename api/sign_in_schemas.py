@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
 from api.schemas import Line, Strict
+from city.registry.citizen_tables import CitizenSession
+from city.registry.signing_in import digest
+from city.registry.tables import AccessToken
 
 Email = Annotated[Line, StringConstraints(max_length=254)]
 Password = Annotated[str, StringConstraints(max_length=200)]
@@ -59,6 +62,18 @@ class SignInListed(BaseModel):
     expires_at: datetime
     is_this: bool
     """The one that asks."""
+
+    @classmethod
+    def of(cls, sign_in: AccessToken | CitizenSession, token: str) -> Self:
+        """As shown to whoever asks with `token`."""
+        return cls(
+            id=sign_in.id,
+            device=sign_in.device,
+            created_at=sign_in.created_at,
+            seen_at=sign_in.seen_at,
+            expires_at=sign_in.expires_at,
+            is_this=sign_in.token_hash == digest(token),
+        )
 
 
 class PasswordIn(Strict):

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.trials import at_work
+
 BODIES = {
     "rubbish": b'{"features": 7, "x": [',
     "html": b"<html>captive portal</html>",
@@ -78,13 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def geocoding() -> Iterator[Geocoder]:
     """A geocoder that serves."""
-    server = Geocoder()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.freed.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with at_work(Geocoder()) as server:
+        try:
+            yield server
+        finally:
+            server.freed.set()

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook
 
+from tests.trials import at_work
+
 
 @dataclass
 class Call:
@@ -95,13 +97,9 @@ def receiving() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     receiver.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield receiver
-    finally:
-        receiver.goes_on.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    with at_work(server):
+        try:
+            yield receiver
+        finally:
+            receiver.goes_on.set()

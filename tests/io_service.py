@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+
+from tests.trials import at_work
 
 KEY: Final = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 NOBODY: Final = "AAAAAA00A00A000A"
@@ -92,12 +93,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving() -> Iterator[IoService]:
     """The app's service, listening."""
-    server = IoService()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with at_work(IoService()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)

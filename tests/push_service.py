@@ -8,7 +8,6 @@ import base64
 import contextlib
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.trials import at_work
 
 
 def text_of(raw: bytes) -> str:
@@ -131,12 +132,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def pushing() -> Iterator[PushService]:
     """A push service that serves."""
-    server = PushService()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with at_work(PushService()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any, TypeVar
 
 import pytest
@@ -21,6 +24,7 @@ PASSWORD = "una password di prova"  # noqa: S105  (of test accounts only)
 PATIENCE_SECONDS = 20.0
 
 Found = TypeVar("Found")
+Server = TypeVar("Server", bound=BaseServer)
 
 
 def any_port() -> int:
@@ -120,3 +124,16 @@ class Staffer:
         answer = self.client.request(method, f"/api/v1/desk/reports/{report_id}/{what}", headers=headers, json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+@contextlib.contextmanager
+def at_work(server: Server) -> Iterator[Server]:
+    """A server that answers in a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

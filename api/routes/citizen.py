@@ -20,7 +20,7 @@ from city.errors import NotAuthenticated
 from city.messages.fates import pausing
 from city.records import own_reports
 from city.records.own_reports import LARGEST_PAGE, OwnFilter
-from city.registry import citizen_codes, citizen_tables, citizens, signing_in, view
+from city.registry import citizen_codes, citizen_tables, citizens, view
 from city.reports import journey
 
 router = APIRouter(prefix="/api/v1/citizen", tags=["citizen"])
@@ -64,17 +64,7 @@ def sign_out(_citizen: Citizen, token: Token) -> None:
 def list_devices(citizen: Citizen, token: Token) -> list[SignInListed]:
     """Where one is signed in, newest first."""
     with provincial() as session:
-        return [
-            SignInListed(
-                id=one.id,
-                device=one.device,
-                created_at=one.created_at,
-                seen_at=one.seen_at,
-                expires_at=one.expires_at,
-                is_this=one.token_hash == signing_in.digest(token),
-            )
-            for one in citizens.sign_ins(session, citizen.id)
-        ]
+        return [SignInListed.of(one, token) for one in citizens.sign_ins(session, citizen.id)]
 
 
 @router.delete("/session/devices/{sign_in_id}", status_code=204)

@@ -76,17 +76,7 @@ def sign_out(_staff: Enrolling, token: Token) -> None:
 def list_devices(staff: Signed, token: Token) -> list[SignInListed]:
     """Where one is signed in, newest first."""
     with provincial() as session:
-        return [
-            SignInListed(
-                id=one.id,
-                device=one.device,
-                created_at=one.created_at,
-                seen_at=one.seen_at,
-                expires_at=one.expires_at,
-                is_this=one.token_hash == signing_in.digest(token),
-            )
-            for one in signing_in.sign_ins(session, staff)
-        ]
+        return [SignInListed.of(one, token) for one in signing_in.sign_ins(session, staff)]
 
 
 @router.delete("/devices/{sign_in_id}", status_code=204)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -18,7 +17,7 @@ from fastapi.testclient import TestClient
 from city.settings import PROJECT
 from tests.stories.telling import COAST, PROVINCIAL_ROAD, URP, counted, receipt, reported, wait_for_rest
 from tests.stories.test_ladder import pothole, turn_back
-from tests.trials import Staffer, eventually
+from tests.trials import Staffer, at_work, eventually
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
 ADDRESS: Final = "/api/v1/registry/pesaro/staff-channels"
@@ -63,18 +62,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def chat(database: str) -> Iterator[Chat]:
-    server = Chat()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    with psycopg.connect(database) as admin:
-        admin.execute("INSERT INTO allowed_host (host, person_id) VALUES (%s, 1)", (server.host,))
-    yield server
-    wait_for_rest(database)
-    with psycopg.connect(database) as admin:
-        admin.execute("DELETE FROM allowed_host")
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    with at_work(Chat()) as server:
+        with psycopg.connect(database) as admin:
+            admin.execute("INSERT INTO allowed_host (host, person_id) VALUES (%s, 1)", (server.host,))
+        yield server
+        wait_for_rest(database)
+        with psycopg.connect(database) as admin:
+            admin.execute("DELETE FROM allowed_host")
 
 
 @pytest.fixture
