@@ -110,6 +110,8 @@ class NoticeTelling(Base):
     paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When nothing was left to be sent."""
+    is_noted: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether it is written down for webhooks."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

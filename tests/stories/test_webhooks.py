@@ -143,7 +143,8 @@ def test_filters_and_rights_are_obeyed_and_another_municipality_is_never_told(
     def numbers(path: str) -> set[str]:
         return {number for _, number in receiver.told(path)}
 
-    assert numbers("/public") == {lamp, hole["number"]}
+    eventually(lambda: numbers("/public") == {lamp, hole["number"]})
+    eventually(lambda: numbers("/lamps") and numbers("/shore"))
     assert "report.noted" not in {event for event, _ in receiver.told("/public")}
     assert numbers("/lamps") == {lamp}
     assert receiver.told("/done") == [("report.moved", hole["number"])]

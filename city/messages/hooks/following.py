@@ -156,12 +156,9 @@ def note_notices(
 
 
 def note_notice(session: WriteSession, registry: Registry, municipality_id: int, telling_id: int) -> None:
-    """Write down for every webhook that people are told of a notice. Needs `provincial()`.
-
-    Where it comes twice the event is sent twice, under the same id.
-    """
+    """Write down for every webhook that people are told of a notice, once and in order. Needs `provincial()`."""
     hooks = session.scalars(select(Webhook).where(Webhook.is_active)).all()
-    note_notices(session, registry, hooks, noticing.told(session, municipality_id, [telling_id]))
+    note_notices(session, registry, hooks, noticing.take_unnoted(session, municipality_id, telling_id))
 
 
 def _write(session: WriteSession, rows: list[dict[str, Any]], replay_id: UUID | None) -> int:

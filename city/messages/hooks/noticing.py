@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, select
 
-from city.database import PROVINCE, ReadSession
+from city.database import PROVINCE, ReadSession, WriteSession
 from city.messages.hooks.tables import Webhook
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.view import MunicipalityView
@@ -34,6 +34,27 @@ def told(session: ReadSession, municipality_id: int, telling_ids: Iterable[int])
     """Those tellings with their notices."""
     wanted = _told().where(NoticeTelling.municipality_id == municipality_id, NoticeTelling.id.in_(telling_ids))
     return [(telling, notice) for telling, notice in session.execute(wanted)]
+
+
+def take_unnoted(session: WriteSession, municipality_id: int, telling_id: int) -> list[Told]:
+    """This telling and earlier ones of the same notice that are not written down yet, in order; they count as noted.
+
+    The notice is locked to the end of the transaction, so that two jobs at once cannot change the order.
+    """
+    one = session.get(NoticeTelling, (municipality_id, telling_id))
+    if one is None:
+        return []
+    session.get(Notice, (municipality_id, one.notice_id), with_for_update=True, populate_existing=True)
+    wanted = _told().where(
+        NoticeTelling.municipality_id == municipality_id,
+        NoticeTelling.notice_id == one.notice_id,
+        NoticeTelling.id <= telling_id,
+        ~NoticeTelling.is_noted,
+    )
+    found = session.execute(wanted.order_by(NoticeTelling.id).execution_options(populate_existing=True)).all()
+    for telling, _ in found:
+        telling.is_noted = True
+    return [(telling, notice) for telling, notice in found]
 
 
 def told_since(session: ReadSession, owner_id: int, moment: datetime) -> list[Told]:

@@ -10,12 +10,15 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from city.database import provincial
+from city.database import provincial, writing
 from city.messages.hooks import following, keeping, replays
 from city.messages.hooks.keeping import HookFields
 from city.messages.hooks.tables import HookPosition, Webhook
+from city.messages.notices import handling
 from city.position import Position
 from city.registry import view
+from city.reports.changing import Desk
+from tests.city.messages.test_notice_queue import STAFF, published, tellings
 from tests.stories.telling import COAST, reported
 
 ENTRY = """
@@ -183,3 +186,16 @@ def test_a_replay_goes_piece_by_piece_from_where_it_was(
     with provincial() as session:
         shown = replays.listed(session, session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook)))
         assert [(one.replay.state, one.replay.queued, one.replay.examined) for one in shown] == [("done", 7, 7)]
+
+
+def test_a_notice_is_told_in_order_whichever_job_comes_first_and_once(hook: UUID, database: str) -> None:
+    assert hook
+    pesaro = view.held().slugs["pesaro"]
+    notice = published(pesaro)
+    with writing(pesaro.id) as session:
+        handling.withdraw(Desk(session, pesaro, STAFF), notice.id, notice.version, "Non si fa più")
+    first, second = tellings(pesaro)
+    for telling_id in (second, first, second):
+        with provincial() as session:
+            following.note_notice(session, view.fresh(session), pesaro.id, telling_id)
+    assert told(database) == [first, second]
