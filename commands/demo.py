@@ -32,7 +32,7 @@ def run(*, once: bool, as_json: bool, host: str, port: int | None) -> int:
                 _summarise(console, journey, address, password)
             if not once:
                 console.print(said("serving.at", address=address))
-                supervisor.wait_for_end()
+                supervisor.asked_to_end().wait()
     return 0 if journey.ok else 1
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ def serving(*, host: str = HOST, port: int | None = None) -> Iterator[str]:
     for child in children:
         child.start()
     try:
-        if not supervisor.come_up(_here(host), chosen, children):
+        if not supervisor.come_up(_here(host), chosen, children, threading.Event()):
             raise Unavailable("serving.not_ready", log=_logs())
         yield address
     finally:
@@ -68,8 +69,8 @@ def become_supervisor(*, host: str, port: int, processes: int, cluster: Cluster 
 def _prepared(host: str, port: int | None) -> tuple[int, str]:
     """The port, and the address to open; the settings hold together."""
     chosen = port or free_port(host)
-    if port is not None and not _is_free(host, port):
-        raise Conflict("serving.port_taken", port=port)
+    if not (_is_free(host, chosen) and _is_claimed(host, chosen)):
+        raise Conflict("serving.port_taken", port=chosen)
     address = f"http://{'localhost' if host in {HOST, '0.0.0.0'} else host}:{chosen}"  # noqa: S104  (compared only)
     os.environ.setdefault("LAMPIONE_PUBLIC_URL", address)
     settings.cache_clear()
@@ -111,6 +112,18 @@ def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def _is_claimed(host: str, port: int) -> bool:
+    """Claim the port for as long as this process lasts; False where another that is starting has done so."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0lampione {host}:{port}")
+    except OSError:
+        claim.close()
+        return False
+    os.set_inheritable(claim.detach(), True)  # what this process becomes goes on with it
+    return True
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -81,40 +81,41 @@ def end(children: Sequence[Child]) -> None:
         child.end()
 
 
-def come_up(host: str, port: int, children: Sequence[Child]) -> bool:
-    """Wait until the API is ready; False where it does not become so."""
+def come_up(host: str, port: int, children: Sequence[Child], ending: threading.Event) -> bool:
+    """Wait until the API is ready; False where it does not become so, or is to end before."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while time.monotonic() < deadline and all(child.restarts <= MOST_RESTARTS for child in children):
         with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=5) as connection:
             connection.sendall(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
             if connection.recv(64).split(b" ")[1:2] == [b"200"]:
                 return True
-        time.sleep(0.05)
+        if ending.wait(0.05):
+            break
     return False
 
 
-def wait_for_end() -> None:
-    """Until Ctrl-C or SIGTERM."""
+def asked_to_end() -> threading.Event:
+    """Set by Ctrl-C or SIGTERM, from now on."""
     ending = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.set())
-    ending.wait()
+    return ending
 
 
 def main(plan: dict[str, Any]) -> int:
     """Serve until Ctrl-C or SIGTERM; the exit code."""
+    ending = asked_to_end()
     say = plan["sentences"]
     children = [Child(restarted=say["restarted"], **child) for child in plan["children"]]
     for child in children:
         child.start()
     try:
-        if not come_up(plan["host"], plan["port"], children):
+        if come_up(plan["host"], plan["port"], children, ending):
+            print(say["at"], file=sys.stderr)
+            ending.wait()
+        elif not ending.is_set():
             print(say["not_ready"], file=sys.stderr)
             return 1
-        print(say["at"], file=sys.stderr)
-        wait_for_end()
-    except KeyboardInterrupt:  # before it was ready
-        return 130
     finally:
         end(children)
     print(say["stopped"], file=sys.stderr)

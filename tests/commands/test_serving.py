@@ -55,3 +55,25 @@ def test_api_and_worker_come_up_come_back_and_end() -> None:
         assert watcher.wait(60) == 0
     assert not Path(f"/proc/{before['workers']}").exists()
     assert not answers()
+
+
+@pytest.mark.usefixtures("database")
+def test_of_two_started_at_once_on_one_port_one_is_refused_and_the_other_ends_in_order_before_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    port = any_port()
+    command = [sys.executable, "-P", "-m", "commands", "up", "--port", str(port)]
+    with (tmp_path / "said").open("w") as said:
+        both = [subprocess.Popen(command, cwd=PROJECT, stderr=said) for _ in range(2)]
+    try:
+        refused = eventually(lambda: next((each for each in both if each.poll() is not None), None), 60)
+        assert refused.returncode == 1
+        assert str(port) in (tmp_path / "said").read_text()
+        watcher = next(each for each in both if each is not refused)
+        eventually(lambda: "workers" in children_of(watcher.pid), 60)
+        watcher.terminate()
+        assert watcher.wait(60) == 0
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
