@@ -13,8 +13,9 @@ from typing import Final
 
 import pytest
 
-from city.settings import PROJECT
+from city.settings import PROJECT, Settings
 from commands.migrating import ROLES_SQL
+from workers.app import PREFIX, WorkerSettings
 
 ROOMS: Final = ("api", "bench", "city", "commands", "geo", "workers")
 MIGRATIONS: Final = "commands/migrations/"
@@ -253,3 +254,15 @@ def test_the_containers_make_the_roles_that_the_program_asks_for() -> None:
         r"^ *((?:CREATE ROLE|GRANT lampione).*;)$", (PROJECT / "compose.yaml").read_text("utf-8"), re.MULTILINE
     )
     assert [re.sub(r" PASSWORD \S+;$", ";", line) for line in made] == ROLES_SQL.strip().splitlines()
+
+
+def test_the_readme_and_the_containers_know_every_setting() -> None:
+    names = {f"LAMPIONE_{name.upper()}" for name in Settings.model_fields}
+    names |= {f"{PREFIX}{name.upper()}" for name in WorkerSettings.model_fields}
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    told = set(
+        re.findall(r"^\| `(LAMPIONE_\w+)` \|", readme.split("\n## Settings\n")[1].split("\n## ")[0], re.MULTILINE)
+    )
+    assert told == names
+    containers = (PROJECT / "compose.yaml").read_text("utf-8") + (PROJECT / "Containerfile").read_text("utf-8")
+    assert {name for name in names if not re.search(rf"\b{name}[:=]", containers)} == set()
