@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.messages.letter import Letter
+from city.messages.mentions import note_of
 from city.registry.view import MunicipalityView
 from city.reports import feedback
 from city.reports.deadlines import next_step
@@ -159,6 +160,6 @@ def _happened(
     if entry.what == "asked":
         question = session.get_one(Question, (entry.municipality_id, entry.details["question"]))
         lines.append(quoted(question.words, language))
-    if entry.note:
-        lines.append(quoted(entry.note, language))
+    if note := note_of(session, entry, language):
+        lines.append(quoted(note, language))
     return lines

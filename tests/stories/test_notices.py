@@ -270,7 +270,8 @@ def test_an_address_that_is_not_taken_holds_up_nobody(
 def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     client: TestClient, postbox: Postbox, desk: Desk, database: str
 ) -> None:
-    inside = reported(client, COAST, "lampione spento", category="lamp-out", email="anna@example.org")
+    inside = reported(client, COAST, "lamp out", category="lamp-out", email="anna@example.org", language="en")
+    subscribed(client, postbox, BRUNO, report=inside["number"])
     outside = reported(client, INLAND, "lampione spento", category="lamp-out")
     other = reported(client, COAST, "buca", category="pothole")
     dated = reported(client, east_of(COAST, 20), "lampione che lampeggia", category="lamp-out")
@@ -278,6 +279,7 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     clerk = Staffer(desk.client, desk.headers)
     clerk.change("PUT", dated["id"], "promise", {"day": (day - timedelta(days=2)).isoformat()})
     fields = {"groups": ["lighting"], "applies_to_reports": True, "expected_on": day.isoformat()}
+    fields["title"] = {"it": "Lavori in viale Trieste", "en": "Works in viale Trieste"}
     draft = desk.done("POST", **notice(**fields))
     seen = desk.done("GET", f"/{draft['id']}/preview")
     assert seen["report_numbers"] == [inside["number"]], "a day that staff promised for that very report stands"
@@ -289,7 +291,10 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     entry = next(entry for entry in shown["timeline"] if entry["what"] == "promised")
     assert public["number"] in entry["note"]
     assert f"/notices/{public['number']}" in entry["note"]
-    eventually(lambda: [mail for mail in postbox.to("anna@example.org") if public["number"] in plain(mail)])
+    for address in ("anna@example.org", BRUNO):
+        mail = eventually(lambda who=address: [one for one in postbox.to(who) if public["number"] in plain(one)])[0]
+        assert f"Notice {public['number']}, Works in viale Trieste" in plain(mail)
+        assert "Avviso" not in plain(mail), "each reads it in their own language"
     for report in (outside, other):
         assert client.get(f"/api/v1/reports/{report['number']}").json()["promised_at"] is None
     later = day + timedelta(days=5)

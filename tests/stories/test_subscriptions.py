@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.stories.telling import COAST, FANO, INLAND, URP, east_of, reported, wait_for_rest
+from tests.stories.telling import COAST, FANO, INLAND, ROME, URP, east_of, reported, wait_for_rest
 from tests.trials import Postbox, Staffer, eventually
 
 BRUNO: Final = "bruno@example.org"
@@ -118,6 +119,55 @@ def test_a_follower_hears_of_every_public_change_and_no_more_after_one_click(
     assert postbox.to("anna@example.org") != [], "the reporter goes on hearing"
     with psycopg.connect(database) as admin:
         assert admin.execute("SELECT count(*) FROM subscriber").fetchone() == (0,), "the address is forgotten"
+
+
+def test_what_happened_before_the_yes_is_no_news(
+    client: TestClient, postbox: Postbox, database: str, signed_in: Callable[[str], Staffer]
+) -> None:
+    old = reported(client, COAST, "lampione spento", category="lamp-out")
+    clerk = signed_in(URP)
+    clerk.change("POST", old["id"], "updates", {"text": "Vecchia notizia.", "is_public": True})
+    subscribed(client, postbox, **CIRCLE)
+    subscribed(client, postbox, "carla@example.org", report=old["number"])
+    clerk.change("POST", old["id"], "updates", {"text": "Nuova notizia.", "is_public": True})
+    mail = eventually(lambda: postbox.to("carla@example.org"))[0]
+    assert "Nuova notizia." in words(mail)
+    assert "Vecchia notizia." not in words(mail)
+    wait_for_rest(database)
+    assert postbox.to(BRUNO) == [], "the report was there before anybody asked"
+    clerk.change("POST", old["id"], "moves", {"to": "resolved", "reason": "Fatto."})
+    assert "Fatto." in words(eventually(lambda: postbox.to(BRUNO))[0])
+
+
+def test_of_two_subscriptions_the_one_said_yes_to_first_tells(
+    client: TestClient, postbox: Postbox, database: str
+) -> None:
+    ask(client, **CIRCLE)
+    late = eventually(lambda: postbox.to(BRUNO))[0]
+    subscribed(client, postbox)
+    report = reported(client, COAST, "lampione spento", category="lamp-out")
+    client.post(link(late, "/subscriptions/confirm/"))
+    assert report["number"] in words(eventually(lambda: postbox.to(BRUNO))[0])
+    wait_for_rest(database)
+    assert len(postbox.to(BRUNO)) == 1
+
+
+def test_a_follower_is_told_what_date_is_promised_and_that_it_holds_no_longer(
+    client: TestClient, postbox: Postbox, signed_in: Callable[[str], Staffer]
+) -> None:
+    report = reported(client, COAST, "lampione spento", category="lamp-out")
+    subscribed(client, postbox, report=report["number"])
+    clerk = signed_in(URP)
+    day = datetime.now(ROME).date() + timedelta(days=20)
+    clerk.change("PUT", report["id"], "promise", {"day": day.isoformat(), "words": "Arriva la lampada."})
+    told = words(eventually(lambda: postbox.to(BRUNO))[0])
+    assert f"Promised date: {day:%d/%m/%Y}" in told
+    assert "Arriva la lampada." in told
+    clerk.change("DELETE", report["id"], "promise", {"reason": "Non arriva."})
+    told = words(eventually(lambda: postbox.to(BRUNO)[1:])[0])
+    assert f"The promised date ({day:%d/%m/%Y}) no longer holds" in told
+    assert "Non arriva." in told
+    assert "Promised date:" not in told
 
 
 def test_the_reporter_is_not_told_twice(client: TestClient, postbox: Postbox, database: str) -> None:

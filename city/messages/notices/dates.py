@@ -13,15 +13,13 @@ import shapely
 from sqlalchemy import text as statement
 
 from city.database import ReadSession, WriteSession
-from city.messages.notices import letter
+from city.messages.mentions import mentioned
 from city.registry.notice_tables import Notice, NoticeReport
 from city.registry.view import MunicipalityView
 from city.reports import promises
 from city.reports.changing import locked
 from city.reports.deadlines import end_of
-from city.reports.promises import Mentioned
 from city.reports.tables import Report
-from city.texts import DEFAULT_LANGUAGE, text
 from geo.cells import Bounds, covering
 from geo.columns import read_shape
 
@@ -96,7 +94,7 @@ def date_one(session: WriteSession, municipality: MunicipalityView, notice_id: U
         dated = NoticeReport(municipality_id=municipality.id, notice_id=notice_id, report_id=report_id)
         session.add(dated)
     dated.until = notice.expected_on
-    promises.promise_by_notice(session, municipality, report, notice.expected_on, _mentioned("notices.dated", notice))
+    promises.promise_by_notice(session, municipality, report, notice.expected_on, mentioned(notice, "promised"))
 
 
 def dated(session: ReadSession, notice: Notice, after: UUID) -> list[UUID]:
@@ -113,7 +111,7 @@ def undate_one(session: WriteSession, municipality: MunicipalityView, notice_id:
     if dated is None or dates_reports(notice):
         return
     if report.is_open and _is_ours(municipality, report, dated):
-        promises.take_back_by_notice(session, municipality, report, _mentioned("notices.undated", notice))
+        promises.take_back_by_notice(session, municipality, report, mentioned(notice, "promise_taken_back"))
     session.delete(dated)
 
 
@@ -122,10 +120,3 @@ def _is_ours(municipality: MunicipalityView, report: Report, dated: NoticeReport
     if dated is None:
         return report.promised_at is None
     return report.promised_at == end_of(dated.until, municipality.time_zone)
-
-
-def _mentioned(key: str, notice: Notice) -> Mentioned:
-    """What stands in a report's history, in the language in which staff write there."""
-    title, link = letter.title(notice, DEFAULT_LANGUAGE), letter.page_of(notice)
-    words = text(key, language=DEFAULT_LANGUAGE, number=notice.number, title=title, link=link)
-    return Mentioned(notice.number, words)

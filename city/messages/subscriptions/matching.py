@@ -21,7 +21,7 @@ REPORTS, NOTICES = 1, 2
 """What may be wished for."""
 
 MATCH_SQL: Final = f"""
-  SELECT near.subscriber_id, min(near.subscription_id) AS subscription_id
+  SELECT DISTINCT near.subscriber_id, near.subscription_id
   FROM subscription_cell AS near
   WHERE near.municipality_id = %(municipality_id)s AND near.cell = ANY(%(cells)s::bigint[])
     AND near.wishes & %(wish)s <> 0 AND (near.groups IS NULL OR %(group)s = ANY(near.groups))
@@ -31,9 +31,8 @@ MATCH_SQL: Final = f"""
                SELECT FROM subscription
                WHERE subscription.municipality_id = near.municipality_id AND subscription.id = near.subscription_id
                  AND {HOLDS_SQL.format("subscription.shape")}) END
-  GROUP BY near.subscriber_id
 """  # noqa: S608
-"""Who asked to hear of a place, once each; see `values_of`."""
+"""Who asked to hear of a place, and by which subscription; see `values_of`."""
 
 
 def zone_number(path: str) -> int:

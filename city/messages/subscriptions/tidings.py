@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import time
+from datetime import date, time
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -21,6 +21,7 @@ from city import links
 from city.database import ReadSession, WriteSession
 from city.messages import recipients
 from city.messages.letter import Letter
+from city.messages.mentions import note_of
 from city.messages.posting import post
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.tables import ReportTold, Subscriber, Subscription
@@ -37,6 +38,7 @@ DAILY_AT: Final = time(7, 0)
 MOST_GATHERED: Final = 2_000
 MOST_LINES: Final = 30
 ENDED: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
+BROKEN: Final = frozenset({"promise_taken_back", "slipped"})
 
 DUE_SQL: Final = """
   CASE
@@ -56,16 +58,26 @@ DUE_SQL: Final = """
 
 _NOTE: Final = f"""
   INSERT INTO tiding (municipality_id, subscriber_id, subscription_id, report_id, first_id, entry_id, due_at)
-  SELECT %(municipality_id)s, subscriber.id, told.subscription_id, %(report_id)s, %(first_id)s, %(entry_id)s,
+  SELECT %(municipality_id)s, subscriber.id, told.subscription_id, %(report_id)s, told.first_id, %(entry_id)s,
          {DUE_SQL.format(who="subscriber")}
   FROM (
-    SELECT hearing.subscriber_id, min(hearing.subscription_id) AS subscription_id FROM (
-      SELECT subscriber_id, id AS subscription_id FROM subscription
+    SELECT hearing.subscriber_id, min(hearing.subscription_id) AS subscription_id, min(since.first_id) AS first_id
+    FROM (
+      SELECT subscriber_id, id AS subscription_id, true AS follows FROM subscription
       WHERE municipality_id = %(municipality_id)s AND report_id = %(report_id)s AND confirmed_at IS NOT NULL
-      UNION ALL (
+      UNION ALL
+      SELECT subscriber_id, subscription_id, false FROM (
       {MATCH_SQL}
-      )
+      ) AS near
     ) AS hearing
+    JOIN subscription ON subscription.municipality_id = %(municipality_id)s
+      AND subscription.id = hearing.subscription_id
+    CROSS JOIN LATERAL (
+      SELECT min(entry.id) AS first_id, bool_or(entry.is_news) AS has_news
+      FROM unnest(%(ids)s::bigint[], %(moments)s::timestamptz[], %(news)s::boolean[]) AS entry (id, at, is_news)
+      WHERE entry.at > subscription.confirmed_at
+    ) AS since
+    WHERE since.has_news OR hearing.follows AND since.first_id IS NOT NULL
     GROUP BY hearing.subscriber_id
   ) AS told
   JOIN subscriber ON subscriber.municipality_id = %(municipality_id)s AND subscriber.id = told.subscriber_id
@@ -77,6 +89,7 @@ _NOTE: Final = f"""
     AND lower(subscriber.address) <> ALL (%(reporter)s::text[])
   ON CONFLICT DO NOTHING
 """  # noqa: S608
+"""What happened before somebody said yes is no news to them, also where the report is looked at for the first time."""
 
 _GATHER: Final = statement("""
   WITH due AS (
@@ -128,13 +141,15 @@ def note(session: WriteSession, municipality: MunicipalityView, report_id: UUID)
     values = {
         **values_of(municipality, place, day, report.group_slug),
         "report_id": report_id,
-        "first_id": entries[0].id,
+        "ids": [entry.id for entry in entries],
+        "moments": [entry.at for entry in entries],
+        "news": [_is_news(entry) for entry in entries],
         "entry_id": entries[-1].id,
         "zone": str(municipality.time_zone),
         "daily": DAILY_AT,
         "reporter": _reporter(session, municipality, report),
     }
-    if report.master_id is not None or not any(_is_news(entry) for entry in entries):
+    if report.master_id is not None or not any(values["news"]):
         values["cells"] = []  # only those who follow this very report
     return session.raw.execute(_NOTE, values).rowcount
 
@@ -240,28 +255,40 @@ def _letter(
 def _line(
     session: ReadSession, municipality: MunicipalityView, report: Report, told: tuple[int, int], language: str
 ) -> str:
-    notes = session.scalars(
-        select(TimelineEntry.note)
+    entries = session.scalars(
+        select(TimelineEntry)
         .where(
             TimelineEntry.municipality_id == municipality.id,
             TimelineEntry.report_id == report.id,
             TimelineEntry.id.between(*told),
-            TimelineEntry.note.is_not(None),
-            TimelineEntry.actor == "staff",
             TimelineEntry.is_public,
             ~TimelineEntry.what.startswith("master_"),
         )
         .order_by(TimelineEntry.id)
     ).all()
-    values: dict[str, Any] = {
-        "number": report.number,
-        "category": municipality.category_ids[report.category_id].name(language),
-        "state": text(f"state.{report.state}", language=language).lower(),
-        "department": municipality.by_id[report.department_id].name(language),
-    }
-    line = text("tidings.line", language=language, **values)
-    said = [*notes] or [report.public_description]
-    return " – ".join([line, *(one for one in said if one)])
+    say = partial(text, language=language)
+    line = say(
+        "tidings.line",
+        number=report.number,
+        category=municipality.category_ids[report.category_id].name(language),
+        state=say(f"state.{report.state}").lower(),
+        department=municipality.by_id[report.department_id].name(language),
+    )
+    if report.promised_at is not None and report.is_open and report.slipped_at is None:
+        line += f". {say('mail.promised')}: {municipality.local(report.promised_at):%d/%m/%Y}"
+    said = [one for entry in entries for one in _said(session, entry, language)]
+    return " – ".join([line, *(said or filter(None, [report.public_description]))])
+
+
+def _said(session: ReadSession, entry: TimelineEntry, language: str) -> list[str]:
+    """That a promised date holds no longer, and what staff wrote."""
+    said = []
+    if entry.what in BROKEN:
+        until = date.fromisoformat(entry.details["until"]).strftime("%d/%m/%Y")
+        said.append(text(f"happened.{entry.what}", language=language, until=until))
+    if entry.actor == "staff" and (note := note_of(session, entry, language)):
+        said.append(note)
+    return said
 
 
 def key_of(subscriber: Subscriber) -> str:
