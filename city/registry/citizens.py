@@ -161,15 +161,7 @@ def revoke(session: WriteSession, citizen_id: UUID, sign_in_id: UUID) -> None:
 
 def revoke_others(session: WriteSession, citizen_id: UUID, token: str) -> None:
     """Sign a citizen out everywhere but where they hold `token`."""
-    session.execute(
-        update(CitizenSession)
-        .where(
-            CitizenSession.citizen_id == citizen_id,
-            CitizenSession.token_hash != digest(token),
-            CitizenSession.revoked_at.is_(None),
-        )
-        .values(revoked_at=func.now())
-    )
+    _revoke_all(session, citizen_id, but=digest(token))
 
 
 def forget(session: WriteSession, citizen_id: UUID) -> None:
@@ -201,6 +193,8 @@ def _identified(session: WriteSession, email: str | None, number: str | None, la
     elif by_email is not None and by_email is not citizen:
         _join(session, by_email, citizen)
     if number and citizen.fiscal_digest is None:
+        if by_email is not None:
+            _revoke_all(session, citizen.id)  # they proved less than the number
         citizen.fiscal_number, citizen.fiscal_digest = sealed(number, _PURPOSE), _digest(number)
     if email and citizen.email is None:
         citizen.email = email
@@ -234,12 +228,24 @@ def _by_number(session: ReadSession, number: str) -> Citizen | None:
 
 
 def _join(session: WriteSession, former: Citizen, citizen: Citizen) -> None:
-    """All that was `former`'s is `citizen`'s from now on, sign-ins too."""
-    session.execute(update(CitizenSession).where(CitizenSession.citizen_id == former.id).values(citizen_id=citizen.id))
+    """All that was `former`'s is `citizen`'s from now on; their sign-ins end, for they proved an address only."""
     session.execute(_HAND_OVER, {"citizen": citizen.id, "former": former.id})
     citizen.name = citizen.name or former.name
     session.delete(former)
     session.flush()
+
+
+def _revoke_all(session: WriteSession, citizen_id: UUID, *, but: bytes = b"") -> None:
+    """Sign a citizen out everywhere, except (perhaps) from where they hold the token with the digest `but`."""
+    session.execute(
+        update(CitizenSession)
+        .where(
+            CitizenSession.citizen_id == citizen_id,
+            CitizenSession.token_hash != but,
+            CitizenSession.revoked_at.is_(None),
+        )
+        .values(revoked_at=func.now())
+    )
 
 
 def _claim(session: WriteSession, citizen: Citizen, email: str) -> None:

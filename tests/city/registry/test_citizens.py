@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -62,7 +63,9 @@ def test_a_sign_in_that_proves_both_makes_one_of_two(client: TestClient, databas
     report = reported(client, COAST, "lampione spento", email=ANNA)
     both = sign_in(email=ANNA, fiscal_number=NUMBER)
     assert both.citizen.id == by_number.citizen.id
-    assert who(by_address.token).id == both.citizen.id, "whoever was signed in stays so"
+    assert who(by_number.token).id == both.citizen.id, "whoever proved the number stays signed in"
+    with pytest.raises(NotAuthenticated):
+        who(by_address.token)
     assert (both.citizen.email, both.citizen.name) == (ANNA, "Anna")
     assert counted(database, "citizen") == 1
     assert own(database, both.citizen.id) == {UUID(report["id"])}
@@ -70,7 +73,14 @@ def test_a_sign_in_that_proves_both_makes_one_of_two(client: TestClient, databas
 
 def test_what_is_new_is_added_to_who_is_known(database: str) -> None:
     first = sign_in(email=ANNA)
+    with_number = sign_in(email=ANNA, fiscal_number=NUMBER)
+    assert with_number.citizen.id == first.citizen.id
+    with pytest.raises(NotAuthenticated):
+        who(first.token)
+    later = sign_in(email=ANNA)
     assert sign_in(email=ANNA, fiscal_number=NUMBER).citizen.id == first.citizen.id
+    for begun in (with_number, later):
+        assert who(begun.token).id == first.citizen.id, "nothing new was learnt of them"
     assert sign_in(fiscal_number=NUMBER).citizen.id == first.citizen.id
     second = sign_in(fiscal_number=OTHER)
     assert sign_in(email=PEC, fiscal_number=OTHER).citizen.id == second.citizen.id
@@ -97,8 +107,18 @@ def test_who_proves_a_second_address_keeps_the_first_and_has_the_reports_of_both
     former = sign_in(email=PEC)
     joined = sign_in(email=PEC, fiscal_number=NUMBER)
     assert (joined.citizen.id, joined.citizen.email) == (citizen.id, ANNA)
-    assert who(former.token).id == citizen.id
+    with pytest.raises(NotAuthenticated):
+        who(former.token)
     assert own(database, citizen.id) == {UUID(report["id"]) for report in reports}
+
+
+def test_what_somebody_else_reported_under_an_address_stays_theirs(client: TestClient, database: str) -> None:
+    anna, bruno = sign_in(email=ANNA, fiscal_number=NUMBER).citizen, sign_in(fiscal_number=OTHER).citizen
+    free, brunos = (UUID(reported(client, COAST, "lampione spento", email=PEC)["id"]) for _ in range(2))
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE reporter SET citizen_id = %s WHERE report_id = %s", (bruno.id, brunos))
+    assert sign_in(email=PEC, fiscal_number=NUMBER).citizen.id == anna.id
+    assert (own(database, anna.id), own(database, bruno.id)) == ({free}, {brunos})
 
 
 def test_an_address_is_changed_and_the_reports_of_the_former_stay(client: TestClient, database: str) -> None:
@@ -117,16 +137,15 @@ def test_an_address_is_changed_and_the_reports_of_the_former_stay(client: TestCl
 
 
 def test_many_first_sign_ins_at_once_make_one_citizen(database: str) -> None:
-    started = [threading.Thread(target=sign_in, kwargs={"email": ANNA, "fiscal_number": NUMBER}) for _ in range(8)]
-    started += [threading.Thread(target=sign_in, kwargs={"email": ANNA}) for _ in range(4)]
-    started += [threading.Thread(target=sign_in, kwargs={"fiscal_number": NUMBER}) for _ in range(4)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    assert counted(database, "citizen_session") == 16
-    sign_in(email=ANNA, fiscal_number=NUMBER)
+    by_number = [{"email": ANNA, "fiscal_number": NUMBER}] * 8 + [{"fiscal_number": NUMBER}] * 4
+    with ThreadPoolExecutor(16) as pool:
+        begun = list(pool.map(lambda proved: sign_in(**proved), [*by_number, *[{"email": ANNA}] * 4]))
+    known = sign_in(email=ANNA, fiscal_number=NUMBER).citizen
     assert counted(database, "citizen") == 1
+    assert {who(one.token).id for one in begun[:12]} == {known.id}, "whoever proved the number is signed in"
+    for one in begun[12:]:
+        with contextlib.suppress(NotAuthenticated):
+            assert who(one.token).id == known.id, "who came by the address alone is, if they came later"
 
 
 @pytest.mark.parametrize("proved", [{}, {"email": "\u212aate@example.org"}])
