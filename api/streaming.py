@@ -162,8 +162,7 @@ def chunk_of(told: Sequence[Told] | None, position: Position, sight: Sight, topi
     messages = [
         (*message, there)
         for change, there in told
-        if change.municipality_id == sight.municipality_id
-        and (message := news.message(change, sight, municipality)) is not None
+        if (message := news.message(change, sight, municipality)) is not None
     ]
     if not messages:
         return b""

@@ -107,7 +107,9 @@ def message(change: Change, sight: Sight, municipality: MunicipalityView) -> tup
     `report`: this happened to a report that they may read. `gone`: if they have this report on a list, it may be
     somebody else's by now.
     """
-    if change.municipality_id == sight.municipality_id and sight.holds(change):
+    if change.municipality_id != sight.municipality_id:
+        return None
+    if sight.holds(change):
         department, crew = municipality.by_id.get(change.department_id), municipality.crew_ids.get(change.crew_id or 0)
         return "report", orjson.dumps(
             {
@@ -123,7 +125,7 @@ def message(change: Change, sight: Sight, municipality: MunicipalityView) -> tup
                 "person_id": change.person_id,
             }
         )
-    if change.municipality_id == sight.municipality_id and change.may_have_passed_on:
+    if change.may_have_passed_on:
         return "gone", orjson.dumps({"id": change.id, "municipality": municipality.slug})
     return None
 

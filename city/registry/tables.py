@@ -66,13 +66,13 @@ class Municipality(Base):
     accepts_anonymous: Mapped[bool] = mapped_column(server_default=text("true"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     has_addresses: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether streets or house numbers were imported: without any, intake does not look for them."""
     has_subscribers: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether anybody asked to hear of anything, ever: until then intake promises no job for them."""
     has_app_io: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether it writes in app IO: elsewhere no fiscal code is kept."""
     heard: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     """What any channel of its staff is told of: of the rest no job is promised for them."""
-    """Whether streets or house numbers were imported: without any, intake does not look for them."""
     boundary: Mapped[Any | None] = mapped_column(area_column())
     fallback_department_id: Mapped[int | None]
 
