@@ -8,20 +8,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Moment, MunicipalityOut, Named, PlaceOut, Slug, Strict, Words
+from api.schemas import Line, Moment, MunicipalityOut, Named, NamedIn, PlaceOut, Slug, Strict, Words
 from city.reports.handing_over import MOST_DAYS, USUAL_DAYS
 
 Channel = Literal["mail", "open311", "webhook"]
 HandoverState = Literal["queued", "sent", "accepted", "refused", "done", "withdrawn", "failed"]
 LinkDays = Annotated[int, Field(ge=1, le=MOST_DAYS)]
-Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
-
-
-class NamedIn(Strict):
-    """A name in both languages."""
-
-    it: Name
-    en: Name
 
 
 class HandOverIn(Strict):

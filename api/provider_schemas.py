@@ -7,26 +7,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.role_schemas import AppointmentIn
-from api.schemas import Line, Named, Strict
+from api.schemas import Line, Named, NamedIn, Strict
 from api.sign_in_schemas import Code
 from city.outside.strangers import LONGEST_ADDRESS
 from city.registry.providers import FISCAL_NUMBER
 
 Audience = Literal["staff", "citizens"]
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]
-Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
 Claim = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 Word = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,200}$")]
 """A word of an OAuth list."""
 Words = Annotated[list[Word], Field(max_length=20)]
 Issuer = Annotated[Line, StringConstraints(max_length=LONGEST_ADDRESS, pattern=r"^https?://[^\s?#]+$")]
-
-
-class NamedIn(Strict):
-    """A name in both languages."""
-
-    it: Name
-    en: Name
 
 
 class GroupPostBody(AppointmentIn):

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Named, Slug, Strict
+from api.schemas import Named, NamedIn, Slug, Strict
 from city.registry.rights import Narrowing, Right
 
 RoleSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -22,7 +22,7 @@ RIGHTS: Final = (
 class RolePut(Strict):
     """A role: its names, and what it lets somebody do."""
 
-    name: Named
+    name: NamedIn
     rights: Annotated[
         list[Annotated[Right, Field(strict=False)]], Field(min_length=1, max_length=len(Right), description=RIGHTS)
     ]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Slug, Strict
+from api.schemas import Line, Name, Slug, Strict
 from city.registry.schedules import MOST, ScheduleFields
 
 Address = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -16,7 +16,7 @@ Address = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[
 class SchedulePut(Strict):
     """Who gets the monthly report by mail, on which day of the following month, and of which reports."""
 
-    name: Annotated[Line, StringConstraints(min_length=1, max_length=120)]
+    name: Name
     day: Annotated[int, Field(ge=1, le=28, description="at seven in the morning there")]
     recipients: Annotated[
         list[Address],

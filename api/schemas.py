@@ -57,6 +57,7 @@ def a_fiscal_code(code: str) -> str:
 
 
 Line = Annotated[str, AfterValidator(_one_line)]
+Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_times)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -200,6 +201,13 @@ class HolderMoveIn(Strict):
 
     to: Literal["withdrawn", "reopened"]
     reason: Words | None = None
+
+
+class NamedIn(Strict):
+    """A name to give, in both languages."""
+
+    it: Name
+    en: Name
 
 
 class Named(BaseModel):

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from api.access import Signed
-from api.schemas import DeadlineSpan, Line, Named, Slug, Strict
+from api.schemas import DeadlineSpan, Line, Name, Named, NamedIn, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
 from city.errors import Conflict, Forbidden, NotFound
 from city.registry import territory, view
@@ -40,7 +40,6 @@ router = APIRouter(prefix="/api/v1/registry/{owner}", tags=["administration"])
 LAST_POSITION: Final = 1_000
 """New categories are listed behind the others."""
 
-Name = Annotated[Line, StringConstraints(min_length=1, max_length=120)]
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
@@ -57,13 +56,6 @@ _WALL_CLOCK = WithJsonSchema(
 """JSON Schema's own `time` wants a zone."""
 WallClock = Annotated[time, Field(strict=False), AfterValidator(_of_the_wall), _WALL_CLOCK]
 RuleId = Annotated[int, Path(ge=1, lt=2**31)]
-
-
-class NamedIn(Strict):
-    """A name in both languages."""
-
-    it: Name
-    en: Name
 
 
 class DepartmentPut(Strict):

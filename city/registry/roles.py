@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
@@ -57,8 +57,8 @@ def role(session: ReadSession, home_id: int, slug: str) -> Role:
 def put(session: WriteSession, by: Staff | None, home_id: int, fields: RoleFields) -> Role:
     """Make a role, or change one's own; `by` None is the program itself.
 
-    Raises InvalidInput for rights that are no good alone, Conflict for a name that is another's or a change that would
-    leave a municipality without anybody to administer it.
+    Raises InvalidInput for rights that are no good alone; Conflict for a name that is another's, for administration
+    within some categories or zones, or for a change that would leave a municipality without anybody to administer it.
     """
     for right in fields.rights:
         needed = NEEDS.get(right)
@@ -76,6 +76,8 @@ def put(session: WriteSession, by: Staff | None, home_id: int, fields: RoleField
     row.name_it, row.name_en = fields.name_it, fields.name_en
     row.rights = [right.value for right in Right if right in fields.rights]
     check_administrable(session, by, home_id)
+    if Right.ADMINISTER in fields.rights and _is_narrowed(session, row):
+        raise Conflict("roles.whole_only", field="rights", role=row.slug)
     return row
 
 
@@ -87,7 +89,7 @@ def drop(session: WriteSession, home_id: int, slug: str) -> None:
     if row.is_built_in:
         raise Conflict("roles.built_in", role=slug)
     for table, why in ((Appointment, "roles.in_use"), (ProviderPost, "roles.in_use_by_groups")):
-        number = session.scalar(select(func.count()).where(table.role_owner_id == home_id, table.role == slug))
+        number = session.scalar(select(func.count()).where(*_to(table, row)))
         if number:
             raise Conflict(why, role=slug, number=number)
     session.delete(row)
@@ -100,19 +102,20 @@ def check_administrable(session: WriteSession, by: Staff | None, home_id: int) -
     The province may leave a municipality without one: it can always appoint another.
     """
     session.flush()
-    if by is None or by.home_id != home_id:
-        return
-    session.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ADMINISTRATORS, home_id))
-    left = session.scalar(
-        select(
-            exists()
-            .where(Appointment.municipality_id == home_id, Role.rights.contains([Right.ADMINISTER.value]))
-            .where(Role.municipality_id == Appointment.role_owner_id, Role.slug == Appointment.role)
-            .where(Person.municipality_id == home_id, Person.id == Appointment.person_id, Person.is_active)
-        )
-    )
-    if not left:
+    if by is not None and by.home_id == home_id and not is_administrable(session, home_id):
         raise Conflict("roles.last_administrator")
+
+
+def is_administrable(session: WriteSession, home_id: int) -> bool:
+    """Whether anybody is left to administer; until the transaction ends, no other administrator leaves."""
+    session.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (ADMINISTRATORS, home_id))
+    left = (
+        exists()
+        .where(Appointment.municipality_id == home_id, Role.rights.contains([Right.ADMINISTER.value]))
+        .where(Role.municipality_id == Appointment.role_owner_id, Role.slug == Appointment.role)
+        .where(Person.municipality_id == home_id, Person.id == Appointment.person_id, Person.is_active)
+    )
+    return bool(session.scalar(select(left)))
 
 
 def check_narrowing(session: ReadSession, home_id: int, role: Role, within: Narrowing) -> None:
@@ -131,6 +134,22 @@ def check_narrowing(session: ReadSession, home_id: int, role: Role, within: Narr
             .distinct()
         )
         _check_there(within.zones, [f"{layer}/{code}" for layer, code in zones], "zones")
+
+
+def _to(table: type[Appointment | ProviderPost], role: Role) -> tuple[ColumnElement[bool], ...]:
+    return table.role_owner_id == role.municipality_id, table.role == role.slug
+
+
+def _is_narrowed(session: ReadSession, role: Role) -> bool:
+    """Whether anybody has it, or is given it by a group, for some categories or zones only."""
+    return any(
+        session.scalar(
+            select(
+                exists().where(*_to(table, role), func.cardinality(table.groups + table.categories + table.zones) > 0)
+            )
+        )
+        for table in (Appointment, ProviderPost)
+    )
 
 
 def _check_there(wanted: Collection[str], there: Sequence[str], field: str) -> None:

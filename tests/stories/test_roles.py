@@ -94,6 +94,10 @@ def test_whoever_has_it_passes_it_on_when_it_becomes_another_matter(visitor: Tes
     assert "Verde" in people
     assert "Verde" in {one["name"] for one in desk.get("/people", report=tree["id"])["people"]}
     assert "Verde" not in {one["name"] for one in desk.get("/people", report=hills["id"])["people"]}
+    green = signed(visitor, "verde@pesaro.example.org")
+    for report, status in ((tree, 200), (hills, 404)):
+        asked = visitor.get("/api/v1/desk/people", params={"report": report["id"]}, headers=green)
+        assert asked.status_code == status, asked.text
 
     given = desk.change("PUT", tree["id"], "person", {"person": people["Verde"]})
     assert given["person"] == "Verde"
@@ -187,6 +191,9 @@ def test_a_municipality_makes_a_role_of_its_own(visitor: TestClient) -> None:
         ({"rights": []}, "rights", 422),
         ({"rights": ["fly"]}, "rights.0", 422),
         ({"rights": ["contact"]}, "rights", 422),
+        ({"name": {"it": "x" * 121, "en": "Reader"}}, "name.it", 422),
+        ({"name": {"it": "", "en": "Reader"}}, "name.it", 422),
+        ({"name": {"it": "Lettore", "en": "Reader", "de": "Leser"}}, "name.de", 422),
     ):
         refused = visitor.put(address, json=body | wrong, headers=headers)
         assert (refused.status_code, refused.json()["field"]) == (status, field), refused.text
@@ -195,6 +202,10 @@ def test_a_municipality_makes_a_role_of_its_own(visitor: TestClient) -> None:
     assert made.status_code == 200, made.text
 
     reader = person(visitor, "lettrice", role="lettore-verde", groups=["green"])
+    everything = visitor.put(address, json=body | {"rights": ["read", "administer"]}, headers=headers)
+    assert (everything.status_code, everything.json()["field"]) == (409, "rights"), (
+        "who administers, does so everywhere"
+    )
     assert visitor.get("/api/v1/session", headers=reader.headers).json()["rights"] == ["read"]
     tree = reported(visitor, INLAND, "albero caduto", category="dangerous-tree", email="anna@example.org")
     reported(visitor, COAST, "buca", category="pothole")
