@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.access import Signed
-from api.routes.administration import Name, administering
-from api.schemas import Named, Slug, Strict
+from api.routes.administration import administering
+from api.schemas import Name, Named, Slug, Strict
 from city.database import PROVINCE, ReadSession, provincial
 from city.errors import Forbidden
 from city.registry import calendars, ladder, territory

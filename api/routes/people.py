@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from api.access import Signed
 from api.role_schemas import AppointmentIn, AppointmentListed
-from api.routes.administration import Email, Name, administering
-from api.schemas import Slug, Strict
+from api.routes.administration import Email, administering
+from api.schemas import Name, Slug, Strict
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
 from city.registry import people, provider_staff, roles, second_factor
@@ -121,9 +121,14 @@ def sign_out_person(owner: Slug, person_id: Key, staff: Signed) -> None:
 
 @router.delete("/{person_id}/identities", status_code=204)
 def untie_person(owner: Slug, person_id: Key, staff: Signed) -> None:
-    """Untie somebody from their accounts at providers of identities; the next who proves their address is tied."""
+    """Untie somebody from their accounts at providers of identities; the next who proves their address is tied.
+
+    They are signed out everywhere: it may have been somebody else who signed in there.
+    """
     with administering(staff, owner) as (session, home):
-        provider_staff.unlink(session, home.id, people.person(session, home.id, person_id).id)
+        person = people.person(session, home.id, person_id)
+        provider_staff.unlink(session, home.id, person.id)
+        people.revoke_all(session, home.id, person.id)
 
 
 @router.delete("/{person_id}/second-factor", status_code=204)

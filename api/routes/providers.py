@@ -13,7 +13,6 @@ from api.problems import language_of
 from api.provider_schemas import (
     CitizenTicketIn,
     GroupPostBody,
-    NamedIn,
     ProviderBody,
     ProviderListed,
     ProviderLook,
@@ -23,7 +22,7 @@ from api.provider_schemas import (
 )
 from api.routes.administration import administering
 from api.routes.citizen import shown
-from api.schemas import Named, Slug
+from api.schemas import Named, NamedIn, Slug
 from api.sign_in_schemas import SessionOut
 from city import pacing
 from city.database import ReadSession, provincial
@@ -128,7 +127,8 @@ def list_providers(owner: Slug, staff: Signed) -> list[ProviderListed]:
 def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> None:
     """Make or change a provider. One in a private network is called only if the province allows its host.
 
-    What groups give counts from each person's next sign-in; where the provider is switched off, it ends at once.
+    What groups give counts from each person's next sign-in; where the provider is switched off, it ends at once, with
+    the sign-ins there.
     """
     with administering(staff, owner) as (session, _):
         door = allowed_hosts.door(session, body.issuer)
@@ -142,7 +142,7 @@ def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> N
 
 @administration.delete("/{slug}", status_code=204)
 def delete_provider(owner: Slug, slug: Slug, staff: Signed) -> None:
-    """Take a provider away: nobody signs in there any more, and the roles that its groups gave end at once."""
+    """Take a provider away: nobody signs in there any more; sign-ins there and what its groups gave end at once."""
     with administering(staff, owner) as (session, home):
         providers.remove_provider(session, staff, home.id, slug)
 

@@ -28,9 +28,9 @@ class Proved(NamedTuple):
 
 def wanted_of(provider: IdentityProvider) -> tuple[str, ...]:
     """The claims that we cannot do without: where the ID token has them not, the provider is asked once more."""
-    if provider.audience == "staff":
-        return provider.groups_claim, provider.email_claim, provider.name_claim
-    return tuple(name for name in (provider.fiscal_number_claim, provider.email_claim, provider.name_claim) if name)
+    who = provider.groups_claim if provider.audience == "staff" else provider.fiscal_number_claim
+    names = (who, provider.email_claim, provider.email_verified_claim, provider.name_claim)
+    return tuple(name for name in names if name)
 
 
 def email_of(provider: IdentityProvider, claims: Claims) -> str | None:

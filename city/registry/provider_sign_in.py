@@ -20,7 +20,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotAuthenticated, NotFound
 from city.outside.identity import Pending
 from city.pacing import Pace
-from city.registry import citizens, people, signing_in
+from city.registry import citizens, signing_in
 from city.registry.citizens import CitizenSignIn
 from city.registry.provider_claims import Proved
 from city.registry.provider_tables import IdentityProvider, PendingSignIn, SignInTicket
@@ -113,10 +113,7 @@ def exchange(session: WriteSession, ticket: SignInTicket, code: str | None, devi
     """
     _use_up(session, ticket)
     person = holder(session, ticket)
-    if ticket.is_strong:
-        staff = people.staff(session, person)
-        return signing_in.begin(session, person, staff, device, provider_id=ticket.provider_id)
-    return signing_in.begin_with_factor(session, person, code, device, ticket.provider_id)
+    return signing_in.begin(session, person, code, device, provider_id=ticket.provider_id, is_strong=ticket.is_strong)
 
 
 def exchange_of_citizen(session: WriteSession, ticket: SignInTicket, language: str, device: str) -> CitizenSignIn:

@@ -10,8 +10,11 @@ from sqlalchemy import delete, func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput
+from city.registry import roles
 from city.registry.provider_claims import Claims, email_of, groups_of, is_verified, name_of
 from city.registry.provider_tables import POST_COLUMNS, IdentityProvider, PersonIdentity, ProviderPost
+from city.registry.rights import Right
+from city.registry.role_tables import Role
 from city.registry.tables import Appointment, Person
 
 LONGEST_ABSENCE: Final = timedelta(days=90)
@@ -88,10 +91,12 @@ def _known(session: WriteSession, provider: IdentityProvider, subject: str) -> P
 
 
 def _linked(session: WriteSession, provider: IdentityProvider, claims: Claims) -> Person:
-    """The person of this address, if the provider has proved it to be theirs; else somebody new."""
+    """The person of this address, which the provider has proved to be theirs; somebody new where it is nobody's."""
     email = email_of(provider, claims)
     if email is None:
         raise InvalidInput("providers.no_email", claim=provider.email_claim)
+    if not is_verified(provider, claims):
+        raise Conflict("providers.not_verified")
     person = session.scalar(select(Person).where(func.lower(Person.email) == email.lower()))
     if person is None:
         name = name_of(provider, claims) or email
@@ -100,8 +105,6 @@ def _linked(session: WriteSession, provider: IdentityProvider, claims: Claims) -
         session.flush()
     elif person.municipality_id != provider.municipality_id:
         raise Conflict("providers.works_elsewhere")
-    elif not is_verified(provider, claims):
-        raise Conflict("providers.not_verified")
     elif _has_account(session, provider, person):
         raise Conflict("providers.other_account")
     session.add(
@@ -149,16 +152,22 @@ def _posts(session: WriteSession, provider: IdentityProvider, claims: Claims) ->
 def _appoint(
     session: WriteSession, provider: IdentityProvider, person: Person, posts: Sequence[dict[str, Any]]
 ) -> None:
-    """Make what this provider's groups have given equal to `posts`; what was given by hand stays."""
+    """Make what this provider's groups have given equal to `posts`; what was given by hand stays.
+
+    Raises Conflict where that takes administration from the last who has it: nothing is taken, and they stay outside.
+    """
     whose = {"municipality_id": person.municipality_id, "person_id": person.id, "provider_id": provider.id}
-    missing = list(posts)
+    missing, administered = list(posts), False
     for one in session.scalars(select(Appointment).filter_by(**whose)).all():
         if (post := _columns(one)) in missing:
             missing.remove(post)
         else:
+            administered |= Right.ADMINISTER.value in session.get_one(Role, (one.role_owner_id, one.role)).rights
             session.delete(one)
     session.add_all(Appointment(**whose, **post) for post in missing)
     session.flush()
+    if administered and not roles.is_administrable(session, person.municipality_id):
+        raise Conflict("providers.last_administrator")
 
 
 def _columns(post: Appointment | ProviderPost) -> dict[str, Any]:

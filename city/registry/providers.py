@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
@@ -17,7 +17,7 @@ from city.outside.strangers import Door, check_door
 from city.registry import allowed_hosts, people, roles, territory
 from city.registry.provider_tables import IdentityProvider, ProviderPost
 from city.registry.rights import EVERYTHING, Narrowing, Staff
-from city.registry.tables import Appointment, Crew, Department, Municipality
+from city.registry.tables import AccessToken, Appointment, Crew, Department, Municipality
 from city.sealing import sealed, unsealed
 
 FISCAL_NUMBER: Final = "https://attributes.eid.gov.it/fiscal_number"
@@ -72,7 +72,8 @@ def check_issuer(door: Door) -> None:
 
 
 def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: ProviderFields) -> None:
-    """Make or change a provider of `owner_id`. Where it serves nobody any more, what its groups gave is taken away.
+    """Make or change a provider of `owner_id`. Where it serves no staff any more, what its groups gave and the sign-ins
+    there end.
 
     Raises InvalidInput; Conflict where that would leave nobody to administer.
     """
@@ -103,7 +104,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
 
 
 def remove_provider(session: WriteSession, by: Staff, owner_id: int, slug: str) -> None:
-    """Nobody signs in there any more, and what its groups gave is taken away.
+    """Nobody signs in there any more; what its groups gave and the sign-ins there end.
 
     Raises NotFound; Conflict where that would leave nobody to administer.
     """
@@ -207,12 +208,19 @@ def _within(post: ProviderPost) -> Narrowing:
 
 
 def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider) -> None:
-    """Whatever its groups gave ends at once. Raises Conflict where nobody would be left to administer."""
+    """Whatever its groups gave ends at once, and so do the sign-ins there.
+
+    Raises Conflict where nobody would be left to administer.
+    """
     session.execute(delete(Appointment).where(*_of(Appointment, provider)))
+    begun_there = update(AccessToken).where(*_of(AccessToken, provider), AccessToken.revoked_at.is_(None))
+    session.execute(begun_there.values(revoked_at=func.now()))
     roles.check_administrable(session, by, provider.municipality_id)
 
 
-def _of(table: type[Appointment | ProviderPost], provider: IdentityProvider) -> tuple[ColumnElement[bool], ...]:
+def _of(
+    table: type[AccessToken | Appointment | ProviderPost], provider: IdentityProvider
+) -> tuple[ColumnElement[bool], ...]:
     return table.municipality_id == provider.municipality_id, table.provider_id == provider.id
 
 

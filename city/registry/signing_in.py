@@ -69,36 +69,25 @@ def sign_in(session: WriteSession, email: str, password: str, code: str | None, 
     person = session.scalar(select(Person).where(func.lower(Person.email) == email.strip().lower(), Person.is_active))
     if not people.is_right(password, person.password_hash if person else None) or person is None:
         raise NotAuthenticated("people.wrong_password")
-    return begin_with_factor(session, person, code, device)
-
-
-def begin_with_factor(
-    session: WriteSession, person: Person, code: str | None, device: str, provider_id: int | None = None
-) -> SignIn:
-    """Sign somebody in who has proved who they are but for the second factor, if they have one.
-
-    Raises NotAuthenticated; CodeNeeded where a code was not given.
-    """
-    has_factor = second_factor.has_one(session, person)
-    if has_factor:
-        if not code:
-            raise CodeNeeded("people.code_needed", field="code")
-        second_factor.check(session, person, code)
-    staff = people.staff(session, person).through(provider_id)
-    is_full = has_factor or not second_factor.is_needed(staff)
-    return begin(session, person, staff, device, is_full=is_full, provider_id=provider_id)
+    return begin(session, person, code, device)
 
 
 def begin(
     session: WriteSession,
     person: Person,
-    staff: Staff,
+    code: str | None,
     device: str,
     *,
-    is_full: bool = True,
     provider_id: int | None = None,
+    is_strong: bool = False,
 ) -> SignIn:
-    """Sign somebody in who has proved who they are, here or at a provider of identities."""
+    """Sign somebody in who has proved who they are, here or at a provider, but for the second factor, if they have one.
+
+    `is_strong`: the provider has asked for one already. Raises NotAuthenticated; CodeNeeded where a code was not given.
+    """
+    has_proved = is_strong or _has_proved(session, person, code)
+    staff = people.staff(session, person).through(provider_id)
+    is_full = has_proved or not second_factor.is_needed(staff)
     token = secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + TOKEN_LIFE
     session.add(
@@ -113,7 +102,17 @@ def begin(
         )
     )
     session.flush()
-    return SignIn(token, staff.through(provider_id), expires_at, is_full)
+    return SignIn(token, staff, expires_at, is_full)
+
+
+def _has_proved(session: WriteSession, person: Person, code: str | None) -> bool:
+    """Whether somebody has a second factor, by a code of which they have proved who they are."""
+    if not second_factor.has_one(session, person):
+        return False
+    if not code:
+        raise CodeNeeded("people.code_needed", field="code")
+    second_factor.check(session, person, code)
+    return True
 
 
 def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> Staff:

@@ -17,7 +17,9 @@ import pytest
 from fastapi.testclient import TestClient
 from joserfc import jwk
 
+from city.database import provincial
 from city.outside import identity
+from city.registry import signing_in
 from city.settings import settings
 from tests.identity_provider import SECRET, Certified, certified, client_of, signs_in
 from tests.lying_provider import WE, lying, now
@@ -105,6 +107,11 @@ def bearing(begun: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {begun['token']}"}
 
 
+def roles_of(client: TestClient, admin: dict[str, str], address: str) -> list[str]:
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    return next(list(one["roles"]) for one in listed if one["email"] == address)
+
+
 @contextmanager
 def wanted_of_everybody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This installation wants a second factor."""
@@ -140,6 +147,9 @@ def test_groups_give_roles_and_take_them_away(client: TestClient, signed_in: Sig
     by_password = client.post("/api/v1/session", json=with_password).json()
     assert by_password["roles"] == ["head"], "a password does not keep what the office gives and takes"
     assert client.get("/api/v1/session", headers=bearing(by_password)).json()["roles"] == ["head"]
+    token_hash = signing_in.digest(by_password["token"])
+    with provincial() as session:
+        assert signing_in.still_signed_in(session, [token_hash])[token_hash].roles == ["head"], "nor in a stream"
 
     provider.know("luisa", **luisa, groups=["of no concern"])
     refused = comes_back(client, "luisa")
@@ -170,12 +180,16 @@ def test_somebody_known_is_linked_by_a_proved_address_only(
     client: TestClient, signed_in: SignIn, provider: Certified
 ) -> None:
     admin = set_up(client, signed_in, provider)
-    provider.know("impostor", email=CLERK, email_verified=False, name="Impostore", groups=["council"])
-    refused = comes_back(client, "impostor")
-    assert (refused.status_code, "does not vouch" in refused.text) == (409, True)
+    for name, address in (("impostor", CLERK), ("newcomer", "nuova@pesaro.example.org")):
+        provider.know(name, email=address, email_verified=False, name="Impostore", groups=["council"])
+        refused = comes_back(client, name)
+        assert (refused.status_code, "does not vouch" in refused.text) == (409, True)
+    listed = client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+    assert "Impostore" not in {one["name"] for one in listed}, "nor is anybody made known"
 
     provider.know("clerk", email=CLERK.upper(), email_verified=True, groups=["council"])
-    assert comes_in(client, "clerk")["roles"] == ["clerk", "council"]
+    begun = comes_in(client, "clerk")
+    assert begun["roles"] == ["clerk", "council"]
     provider.know("second", email=CLERK, email_verified=True, groups=["council"])
     assert comes_back(client, "second").status_code == 409, "one account of one provider is one person"
 
@@ -184,6 +198,7 @@ def test_somebody_known_is_linked_by_a_proved_address_only(
     assert [one["issuer"] for one in tied] == [provider.issuer]
     untied = client.delete(f"/api/v1/registry/pesaro/people/{number}/identities", headers=admin)
     assert untied.status_code == 204
+    assert client.get("/api/v1/session", headers=bearing(begun)).status_code == 401, "who came by that account is out"
     assert comes_in(client, "second")["roles"] == ["clerk", "council"]
 
     provider.know("elsewhere", email="operatore.urp@fano.example.org", email_verified=True, groups=["council"])
@@ -194,6 +209,42 @@ def test_somebody_known_is_linked_by_a_proved_address_only(
     client.patch(f"/api/v1/registry/pesaro/people/{number}", headers=admin, json={"is_active": False})
     refused = comes_back(client, "second")
     assert (refused.status_code, "switched off" in refused.text) == (403, True)
+
+
+def test_groups_do_not_take_the_last_administrator_away(
+    client: TestClient, signed_in: SignIn, provider: Certified
+) -> None:
+    admin = set_up(client, signed_in, provider, posts=[*POSTS, {"member_of": "chiefs", "role": "municipality_admin"}])
+    for name in ("capo", "vice"):
+        provider.know(name, email=f"{name}@pesaro.example.org", email_verified=True, groups=["chiefs"])
+    chief, deputy = comes_in(client, "capo"), comes_in(client, "vice")
+    number = next(
+        one["id"]
+        for one in client.get("/api/v1/registry/pesaro/people", headers=admin).json()
+        if one["email"] == ADMINISTRATOR
+    )
+    off = client.patch(f"/api/v1/registry/pesaro/people/{number}", headers=bearing(chief), json={"is_active": False})
+    assert off.status_code == 200, off.text
+
+    for refused in (
+        client.delete(f"{PROVIDERS}/office", headers=bearing(chief)),
+        client.put(f"{PROVIDERS}/office", headers=bearing(chief), json=body_for(provider, is_active=False)),
+    ):
+        assert (refused.status_code, "nobody who can administer" in refused.text) == (409, True)
+    assert client.get("/api/v1/session", headers=bearing(chief)).json()["roles"] == ["municipality_admin"]
+
+    provider.know("vice", email="vice@pesaro.example.org", email_verified=True, groups=["council"])
+    assert comes_in(client, "vice")["roles"] == ["council"], "there is another"
+    assert client.get("/api/v1/session", headers=bearing(deputy)).json()["roles"] == ["council"]
+    for groups in (["council"], []):
+        provider.know("capo", email="capo@pesaro.example.org", email_verified=True, groups=groups)
+        back = comes_back(client, "capo")
+        assert (back.status_code, "nobody else can administer" in back.text) == (409, True)
+    assert client.get("/api/v1/session", headers=bearing(chief)).json()["roles"] == ["municipality_admin"]
+    again = client.patch(f"/api/v1/registry/pesaro/people/{number}", headers=bearing(chief), json={"is_active": True})
+    assert again.status_code == 200
+    provider.know("capo", email="capo@pesaro.example.org", email_verified=True, groups=["council"])
+    assert comes_in(client, "capo")["roles"] == ["council"]
 
 
 def test_only_the_province_makes_administrators_of_the_province(
@@ -293,6 +344,10 @@ def test_a_ticket_is_good_once_soon_and_in_one_browser(
         late = ticket_in(comes_back(client, "clerk"))
         admin.execute("UPDATE sign_in_ticket SET expires_at = now()")
     assert exchanged(client, late).status_code == 401
+    of_nobody = ticket_in(comes_back(client, "clerk"))
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE person SET is_active = false WHERE email = %s", (CLERK,))
+    assert exchanged(client, of_nobody).status_code == 401, "somebody switched off meanwhile"
 
 
 def test_a_return_is_good_once_soon_and_in_the_browser_it_began_in(
@@ -423,13 +478,16 @@ def test_a_provider_is_set_up_changed_and_taken_away(
     unchanged = body_for(provider)
     del unchanged["secret"]
     client.put(f"{PROVIDERS}/office", headers=admin, json=unchanged | {"is_active": False})
-    assert client.get("/api/v1/session", headers=headers).json()["roles"] == [], "what its groups gave ends at once"
+    assert client.get("/api/v1/session", headers=headers).status_code == 401, "who came from there is out at once"
+    assert roles_of(client, admin, "luisa@pesaro.example.org") == [], "and what its groups gave has ended"
+    assert client.get("/api/v1/session", headers=admin).status_code == 200, "nobody else is"
     assert client.get(f"{OIDC}/pesaro/office", follow_redirects=False).status_code == 404
     assert client.get(OIDC, params={"municipality": "pesaro"}).json() == []
     client.put(f"{PROVIDERS}/office", headers=admin, json=unchanged)
     headers = bearing(comes_in(client, "luisa"))
     assert client.delete(f"{PROVIDERS}/office", headers=admin).status_code == 204
-    assert client.get("/api/v1/session", headers=headers).json()["roles"] == []
+    assert client.get("/api/v1/session", headers=headers).status_code == 401
+    assert roles_of(client, admin, "luisa@pesaro.example.org") == []
     assert client.delete(f"{PROVIDERS}/office", headers=admin).status_code == 404
 
     clerk = signed_in(CLERK).headers
