@@ -130,10 +130,14 @@ class NoticeIn(Strict):
 
 
 class NoticeChange(NoticeIn):
-    """A notice, as it should be from now on. `tell`: whether everybody who got it is to hear `what_changed`."""
+    """A notice, as it should be from now on. `tell`: whether everybody who got it is to hear `what_changed`.
+
+    `confirm_urgent`: yes, a scheduled one that becomes urgent is to wake people up.
+    """
 
     tell: bool = False
     what_changed: Words | None = None
+    confirm_urgent: bool = False
 
 
 class PublishIn(Strict):

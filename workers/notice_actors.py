@@ -13,7 +13,6 @@ import structlog
 from city.database import reading, writing
 from city.messages.notices import dates, queue, sending
 from city.registry import view
-from city.registry.notice_tables import Notice
 from city.reports import journey
 from workers.app import worker_settings
 
@@ -26,14 +25,8 @@ log = structlog.get_logger("workers.notices")
 
 @dramatiq.actor
 def queue_notice(municipality_id: int, telling_id: int) -> None:
-    """Put down the letters of a telling, batch by batch."""
-    with writing(municipality_id) as session:
-        queue.wait_for_senders(session, view.fresh(session).municipalities[municipality_id])
-    is_more = True
-    while is_more:
-        with writing(municipality_id) as session:
-            municipality = view.fresh(session).municipalities[municipality_id]
-            is_more = queue.put_down(session, municipality, telling_id)
+    """Put down the letters of a telling."""
+    queue.put_all_down(municipality_id, telling_id)
 
 
 @dramatiq.actor
@@ -57,23 +50,12 @@ def send_notices(municipality_id: int) -> None:
 
 @dramatiq.actor
 def date_reports(municipality_id: int, notice_id: str) -> None:
-    """Promise the reports inside a notice's area its expected day; or take that back."""
-    number = UUID(notice_id)
-    with reading(municipality_id) as session:
-        municipality = view.fresh(session).municipalities[municipality_id]
-        notice = session.get_one(Notice, (municipality_id, number))
-        is_dating = dates.dates_reports(notice)
-    after: UUID | None = UUID(int=0)
-    while after is not None and is_dating:
+    """Promise the reports that a notice is about its expected day, and take it back from those it is about no more."""
+    after: UUID | None = dates.FIRST
+    while after is not None:
         with reading(municipality_id) as session:
-            found, after = dates.inside(session, municipality, notice, after)
+            municipality = view.fresh(session).municipalities[municipality_id]
+            found, after = dates.changing(session, municipality, UUID(notice_id), after)
         for report in found:
             with writing(municipality_id) as session:
-                dates.date_one(session, municipality, number, report.id)
-    while after is not None and not is_dating and notice.state == "withdrawn":
-        with reading(municipality_id) as session:
-            dated = dates.dated(session, notice, after)
-        for report_id in dated:
-            with writing(municipality_id) as session:
-                dates.undate_one(session, municipality, number, report_id)
-        after = dated[-1] if dated else None
+                dates.settle(session, municipality, UUID(notice_id), report.id)

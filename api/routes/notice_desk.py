@@ -62,7 +62,15 @@ def change_notice(work: Workplace, notice_id: UUID, body: NoticeChange, version:
     """Change a notice that is not over; with `tell`, everybody who got it hears once what has changed."""
     with work.desk() as desk:
         fields = body.fields(desk.municipality.time_zone)
-        notice = handling.change(desk, notice_id, version, fields, tell=body.tell, words=body.what_changed)
+        notice = handling.change(
+            desk,
+            notice_id,
+            version,
+            fields,
+            tell=body.tell,
+            words=body.what_changed,
+            confirm_urgent=body.confirm_urgent,
+        )
         return _shown(desk, notice)
 
 

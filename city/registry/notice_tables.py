@@ -101,6 +101,8 @@ class NoticeTelling(Base):
     municipality_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     notice_id: Mapped[UUID]
+    version: Mapped[int]
+    """The notice's, from which on it says what is told here; each letter that left keeps the one that it said."""
     what: Mapped[str]
     words: Mapped[str | None]
     """What has changed, or why it was withdrawn."""

@@ -206,6 +206,15 @@ class MunicipalityView:
             raise InvalidInput("registry.unknown_crew", field="crew", value=slug, known=known)
         return self.crews[slug]
 
+    def known_groups(self, wanted: Iterable[str] | None) -> list[str] | None:
+        """These slugs of category groups, each once and sorted; None where there are none. Raises InvalidInput."""
+        known = {category.group.slug for category in self.categories.values()}
+        for slug in wanted or ():
+            if slug not in known:
+                names = ", ".join(sorted(known))
+                raise InvalidInput("registry.unknown_group", field="groups", value=slug, known=names)
+        return sorted(set(wanted or ())) or None
+
     def zones_named(self, path: str) -> list[ZoneView]:
         """The zones `layer/code` of all times, the one in force last at the end."""
         return sorted((zone for zone in self.zones.values() if zone.path == path), key=lambda zone: zone.valid_from)

@@ -350,8 +350,8 @@ _ROWS = (
         " area, is_everywhere, shape, zones, starts_at, department_id, person_id) SELECT %(town)s, %(id)s,"
         " 'X-' || %(town)s, 'works', 'Lavori', '', 'Lavori', '', '{}', false,"
         " 'SRID=4326;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))', '{}', now(), 1, %(person)s RETURNING id),"
-        " told AS (INSERT INTO notice_telling (municipality_id, notice_id, what)"
-        " SELECT %(town)s, id, 'announced' FROM made)"
+        " told AS (INSERT INTO notice_telling (municipality_id, notice_id, version, what)"
+        " SELECT %(town)s, id, 2, 'announced' FROM made)"
         " INSERT INTO notice_report (municipality_id, notice_id, report_id, until)"
         " SELECT %(town)s, id, %(report)s, '2026-12-24' FROM made"
     ),

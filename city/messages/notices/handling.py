@@ -5,7 +5,7 @@
       └──────publish──────┼──────────────────────────────▶ published ──withdraw──▶ withdrawn
 
 People are told when it is published, of a change that staff call important, and of its withdrawal: each of these is a
-telling, whose letters `notice_queue` puts down and `notice_sending` sends.
+telling, whose letters `queue` puts down and `sending` sends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from city.messages.notices.area import Area, shape_of
 from city.registry import view
 from city.registry.notice_tables import KINDS, Notice, NoticeTelling
 from city.registry.people import Right
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk
 from city.reports.checks import cleaned
@@ -64,30 +63,41 @@ class NoticeFields:
 
 def write(desk: Desk, fields: NoticeFields) -> Notice:
     """A new draft. Raises InvalidInput naming the field, Forbidden."""
-    now = datetime.now(UTC)
-    municipality = desk.municipality
-    drawn = desk.session.scalar(statement("SELECT nextval('notice_number')"))
     notice = Notice(
-        municipality_id=municipality.id,
+        municipality_id=desk.municipality.id,
         id=new_id(),
-        number=f"{municipality.prefix}-A-{municipality.local(now).year}-{drawn}",
         state="draft",
         version=1,
         person_id=desk.staff.person_id,
-        created_at=now,
+        created_at=datetime.now(UTC),
     )
     _fill(desk, notice, fields)
+    notice.number = _next_number(desk, notice.created_at)
     desk.session.add(notice)
     desk.session.flush()
     return notice
 
 
+def _next_number(desk: Desk, now: datetime) -> str:
+    """The next number of a notice; drawn when nothing can be refused any more, for a sequence takes none back."""
+    drawn = desk.session.scalar(statement("SELECT nextval('notice_number')"))
+    return f"{desk.municipality.prefix}-A-{desk.municipality.local(now).year}-{drawn}"
+
+
 def change(
-    desk: Desk, notice_id: UUID, version: int | None, fields: NoticeFields, *, tell: bool, words: str | None
+    desk: Desk,
+    notice_id: UUID,
+    version: int | None,
+    fields: NoticeFields,
+    *,
+    tell: bool,
+    words: str | None,
+    confirm_urgent: bool = False,
 ) -> Notice:
     """Change a notice that is not over. Of a published one, `tell` says that people are to hear of it, in these words.
 
-    Raises InvalidInput, Forbidden, Conflict, VersionConflict.
+    A scheduled one is held to what is asked of one that is published. Raises InvalidInput, Forbidden, Conflict,
+    VersionConflict.
     """
     notice = opened(desk, notice_id, version)
     if notice.state not in OPEN_STATES:
@@ -95,14 +105,16 @@ def change(
     said = cleaned(words, field="what_changed", longest=LONGEST_TEXT)
     if tell and said is None:
         raise InvalidInput("notices.say_what_changed", field="what_changed")
-    was_urgent = notice.is_urgent
+    now, was_urgent = datetime.now(UTC), notice.is_urgent
     _fill(desk, notice, fields)
-    if notice.state == "published":
-        _check_period(notice, datetime.now(UTC))
-        if notice.is_urgent and not was_urgent:
-            raise Conflict("notices.urgent_later", field="is_urgent")
+    if notice.state == "published" and notice.is_urgent and not was_urgent:
+        raise Conflict("notices.urgent_later", field="is_urgent")
+    if notice.state != "draft":
+        _check_publishable(desk, notice, now, is_confirmed=was_urgent or confirm_urgent)
     _touch(notice)
-    if notice.state == "published":
+    if notice.state == "scheduled":
+        _let_appear(desk.session, notice, now)
+    elif notice.state == "published":
         if tell:
             _tell(desk.session, notice, "changed", said)
         journey.after_dating(desk.session, notice.municipality_id, notice.id)
@@ -118,20 +130,38 @@ def publish(desk: Desk, notice_id: UUID, version: int | None, *, confirm_urgent:
     now = datetime.now(UTC)
     if notice.state not in {"draft", "scheduled"}:
         raise Conflict("notices.not_draft", number=notice.number)
-    _check_period(notice, now)
-    if notice.is_urgent:
-        desk.staff.needs(WARN)
-        if not confirm_urgent:
-            raise InvalidInput("notices.confirm_urgent", field="confirm_urgent")
+    _check_publishable(desk, notice, now, is_confirmed=confirm_urgent)
     _touch(notice)
-    if notice.publish_at is not None and notice.publish_at > now:
-        notice.state = "scheduled"
-    else:
-        appear(desk.session, notice, now)
+    _let_appear(desk.session, notice, now)
     return notice
 
 
-def appear(session: WriteSession, notice: Notice, now: datetime) -> None:
+def _check_publishable(desk: Desk, notice: Notice, now: datetime, *, is_confirmed: bool) -> None:
+    """What holds of every notice that is public or will be by itself.
+
+    Raises InvalidInput where its period is over by the time that it appears, or an urgent one is not confirmed;
+    Forbidden where it is urgent and they may not warn.
+    """
+    appears_at = now if notice.state == "published" else max(now, notice.publish_at or now)
+    for name in ("ends_at", "expires_at"):
+        moment: datetime | None = getattr(notice, name)
+        if moment is not None and moment <= appears_at:
+            raise InvalidInput("notices.period_over" if moment <= now else "notices.over_before_seen", field=name)
+    if notice.is_urgent:
+        desk.staff.needs(WARN)
+        if not is_confirmed:
+            raise InvalidInput("notices.confirm_urgent", field="confirm_urgent")
+
+
+def _let_appear(session: WriteSession, notice: Notice, now: datetime) -> None:
+    """Now, or when its moment comes."""
+    if notice.publish_at is not None and notice.publish_at > now:
+        notice.state = "scheduled"
+    else:
+        _appear(session, notice, now)
+
+
+def _appear(session: WriteSession, notice: Notice, now: datetime) -> None:
     """From now on everybody sees the notice, and those who asked are told."""
     notice.state, notice.published_at, notice.updated_at = "published", now, now
     _tell(session, notice, "announced", None)
@@ -224,17 +254,19 @@ def due(session: WriteSession, now: datetime, limit: int) -> list[tuple[int, UUI
 
 
 def keep_time(session: WriteSession, municipality_id: int, notice_id: UUID, now: datetime) -> None:
-    """Let a notice appear, or end it, if its moment has come."""
+    """Let a notice appear, or end it, if its moment has come; whatever is over by then does not appear any more."""
     notice = session.get(Notice, (municipality_id, notice_id), with_for_update=True)
     if notice is None:
         return
-    last = [moment for moment in (notice.ends_at, notice.expires_at) if moment is not None]
-    if notice.state == "scheduled" and notice.publish_at is not None and notice.publish_at <= now:
-        _touch(notice)
-        appear(session, notice, now)
-    elif notice.state == "published" and last and min(last) <= now:
+    ends = [moment for moment in (notice.ends_at, notice.expires_at) if moment is not None]
+    is_over = bool(ends) and min(ends) <= now
+    is_due = notice.state == "scheduled" and notice.publish_at is not None and notice.publish_at <= now
+    if is_over and (is_due or notice.state == "published"):
         _touch(notice)
         notice.state, notice.over_at = "ended", now
+    elif is_due:
+        _touch(notice)
+        _appear(session, notice, now)
 
 
 def _fill(desk: Desk, notice: Notice, fields: NoticeFields) -> None:
@@ -246,7 +278,7 @@ def _fill(desk: Desk, notice: Notice, fields: NoticeFields) -> None:
     notice.text_it, notice.text_en = _both("text", fields.text_it, fields.text_en, LONGEST_TEXT)
     notice.department_id = municipality.department(fields.department).id
     _check_department(desk, notice.department_id)
-    notice.groups = _groups(municipality, fields.groups)
+    notice.groups = municipality.known_groups(fields.groups)
     notice.area, notice.is_everywhere = fields.area.as_json(), fields.area.everywhere
     notice.zones = [f"{layer}/{code}" for layer, code in fields.area.zones]
     shape = shape_of(desk.session, view.fresh(desk.session), municipality, fields.area)
@@ -270,21 +302,6 @@ def _both(name: str, italian: str | None, english: str | None, longest: int) -> 
     return both[0] or "", both[1] or ""
 
 
-def _groups(municipality: MunicipalityView, wanted: Sequence[str] | None) -> list[str] | None:
-    known = {category.group.slug for category in municipality.categories.values()}
-    for slug in wanted or ():
-        if slug not in known:
-            raise InvalidInput("notices.no_group", field="groups", value=slug, known=", ".join(sorted(known)))
-    return sorted(set(wanted)) if wanted else None
-
-
-def _check_period(notice: Notice, now: datetime) -> None:
-    for name in ("ends_at", "expires_at"):
-        moment: datetime | None = getattr(notice, name)
-        if moment is not None and moment <= now:
-            raise InvalidInput("notices.period_over", field=name)
-
-
 def _check_department(desk: Desk, department_id: int) -> None:
     """Raises Forbidden where they may not write for all of that department: who works on some zones only may not."""
     desk.staff.needs(WRITE)
@@ -299,7 +316,9 @@ def _touch(notice: Notice) -> None:
 
 
 def _tell(session: WriteSession, notice: Notice, what: str, words: str | None) -> None:
-    telling = NoticeTelling(municipality_id=notice.municipality_id, notice_id=notice.id, what=what, words=words)
+    telling = NoticeTelling(
+        municipality_id=notice.municipality_id, notice_id=notice.id, version=notice.version, what=what, words=words
+    )
     session.add(telling)
     session.flush()
     journey.after_telling(session, notice.municipality_id, telling.id)

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from city.database import ReadSession, WriteSession
+from city.database import ReadSession, WriteSession, writing
 from city.messages.notices.area import numbers_of
 from city.messages.subscriptions.matching import NOTICES
 from city.messages.subscriptions.tidings import DAILY_AT, DUE_SQL
+from city.registry import view
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.view import MunicipalityView
 from city.reports import journey
@@ -91,7 +92,8 @@ _PUT_DOWN: Final = """
   SELECT count(*), (SELECT id FROM batch ORDER BY id DESC LIMIT 1) FROM batch
 """
 _TOLD: Final = """
-  SELECT (earlier.about ->> 'subscriber')::uuid AS subscriber_id, bool_and(earlier.state = 'sent') AS knows,
+  SELECT (earlier.about ->> 'subscriber')::uuid AS subscriber_id,
+         bool_or(earlier.state = 'sent' AND coalesce((earlier.about ->> 'version')::int, 0) < %(version)s) AS knows,
          (array_agg(earlier.about -> 'subscriptions'))[1] AS subscriptions
   FROM notice_telling AS telling
   JOIN delivery AS earlier
@@ -100,7 +102,8 @@ _TOLD: Final = """
     AND telling.id < %(telling_id)s AND earlier.state IN ('sent', 'queued')
   GROUP BY 1
 """
-"""Whom earlier tellings have reached, or (`knows` false) are about to: these read whatever the notice says by then."""
+"""Whom earlier tellings have reached before the notice said what is told now; or (`knows` false) have reached since,
+or are about to: these read whatever the notice says by then."""
 _TOLD_AFTER: Final = f"SELECT * FROM ({_TOLD}) AS told WHERE knows AND subscriber_id > %(after)s"  # noqa: S608
 _TOLD_OR_NEW: Final = f"""
   SELECT coalesce(told.subscriber_id, new.subscriber_id) AS subscriber_id,
@@ -125,9 +128,22 @@ def reach(session: ReadSession, municipality: MunicipalityView, notice: Notice) 
     return dict(rows.fetchall())
 
 
-def wait_for_senders(session: WriteSession, municipality: MunicipalityView) -> None:
+def put_all_down(municipality_id: int, telling_id: int) -> None:
+    """Put down the letters of a telling, batch by batch, each of them a transaction; first of all wait for letters with
+    older words that are leaving just now.
+    """
+    with writing(municipality_id) as session:
+        wait_for_senders(session, municipality_id)
+    is_more = True
+    while is_more:
+        with writing(municipality_id) as session:
+            municipality = view.fresh(session).municipalities[municipality_id]
+            is_more = put_down(session, municipality, telling_id)
+
+
+def wait_for_senders(session: WriteSession, municipality_id: int) -> None:
     """Wait until every letter that is being sent just now has been, or has not: from then on all read the new words."""
-    session.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_STILL_SENDING, municipality.id))
+    session.raw.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_STILL_SENDING, municipality_id))
 
 
 def as_sender(session: WriteSession, municipality_id: int) -> None:
@@ -151,7 +167,11 @@ def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: 
     if notice.state != ("withdrawn" if telling.what == "withdrawn" else "published"):
         telling.queued_at = datetime.now(UTC)
         return True
-    values = _values(municipality, notice, telling.told_up_to) | {"telling_id": telling.id, "notice_id": notice.id}
+    values = _values(municipality, notice, telling.told_up_to) | {
+        "telling_id": telling.id,
+        "notice_id": notice.id,
+        "version": telling.version,
+    }
     if telling.what == "withdrawn" and telling.told_up_to == NOBODY:
         session.raw.execute(_DROP, values)
     row = session.raw.execute(_statement(notice, telling), values).fetchone()

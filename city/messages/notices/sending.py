@@ -109,6 +109,7 @@ _CLAIM: Final = """
 _NOTE: Final = """
   UPDATE delivery SET state = %(state)s::text, subject = %(subject)s, receipt = %(receipt)s, problem = %(problem)s,
     dropped_for = %(dropped_for)s, attempts = %(attempts)s,
+    about = jsonb_set(about, '{version}', to_jsonb(%(version)s::int)),
     sent_at = CASE WHEN %(state)s::text = 'sent' THEN clock_timestamp() END,
     due_at = CASE WHEN %(wait)s::float8 > 0 THEN now() + make_interval(secs => %(wait)s::float8) ELSE due_at END
   WHERE municipality_id = %(home)s AND id = %(id)s
@@ -193,7 +194,7 @@ def _hand_over(session: WriteSession, municipality: MunicipalityView, claimed: _
         language=claimed.language,
         created_at=claimed.due_at,
     )
-    note = _Note(session, delivery, claimed.attempts + 1)
+    note = _Note(session, delivery, claimed.attempts + 1, claimed.version)
     if claimed.is_paused or not claimed.is_true:
         note("dropped", dropped_for="paused" if claimed.is_paused else "moot")
         return None
@@ -225,6 +226,8 @@ class _Note:
     session: WriteSession
     delivery: Delivery
     attempts: int
+    version: int
+    """The notice's, whose words it says."""
 
     def __call__(
         self,
@@ -247,6 +250,7 @@ class _Note:
                 "problem": problem,
                 "dropped_for": dropped_for,
                 "attempts": self.attempts,
+                "version": self.version,
                 "wait": wait,
             },
         )
@@ -258,14 +262,15 @@ def _page(municipality: MunicipalityView, claimed: _Claimed) -> str:
 
 
 class _Made(NamedTuple):
-    """A letter but for what is its reader's own, and the mould of its mails."""
+    """A letter but for what is its reader's own, the mould of its mails, and the municipality as both know it."""
 
+    municipality: MunicipalityView
     plain: Letter
     mould: Mould
 
 
 _composed: Final[dict[tuple[Any, ...], _Made]] = {}
-"""By all that decides what they say."""
+"""By what decides what they say; a thread may find that another has cleared it meanwhile, or made it anew."""
 
 
 def _carry(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, made: _Made, page: str) -> str:
@@ -278,13 +283,15 @@ def _carry(session: WriteSession, municipality: MunicipalityView, delivery: Deli
 
 def _made(session: WriteSession, municipality: MunicipalityView, claimed: _Claimed) -> _Made:
     key = (claimed.notice_id, claimed.version, claimed.news, claimed.language)
-    if key not in _composed:
-        if len(_composed) >= MOST_COMPOSED:
-            _composed.clear()
+    made = _composed.get(key)
+    if made is None or made.municipality is not municipality:
         notice = session.get_one(Notice, (municipality.id, claimed.notice_id))
         plain = notice_letter.letter(municipality, notice, claimed.news, claimed.language)
-        _composed[key] = _Made(plain, Mould(municipality, plain, notice_letter.THEIR_PAGE, claimed.language))
-    return _composed[key]
+        made = _Made(municipality, plain, Mould(municipality, plain, notice_letter.THEIR_PAGE, claimed.language))
+        if len(_composed) >= MOST_COMPOSED:
+            _composed.clear()
+        _composed[key] = made
+    return made
 
 
 def due(session: ReadSession) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import Any, Final
@@ -74,6 +74,7 @@ def ask(
     Where whoever asks has proved that the address is theirs, that is the yes.
     Raises InvalidInput, NotFound; Conflict where the address has enough already.
     """
+    wish = replace(wish, groups=municipality.known_groups(wish.groups))
     found = _checked(session, municipality, wish)
     session.execute(
         insert(Subscriber)
@@ -130,7 +131,7 @@ def _noted(session: WriteSession, subscriber: Subscriber, wish: Wish, found: _Fo
         metres=wish.metres if found.kind == "circle" else None,
         shape=extended_wkb(found.area) if found.kind == "polygon" and found.area is not None else None,
         zone=wish.zone,
-        groups=sorted(set(wish.groups)) if wish.groups else None,
+        groups=[*wish.groups] if wish.groups else None,
         reports=wish.reports,
         notices=wish.notices,
     )
@@ -140,7 +141,6 @@ def _noted(session: WriteSession, subscriber: Subscriber, wish: Wish, found: _Fo
 
 
 def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -> _Found:
-    _check_groups(municipality, wish)
     if not (wish.reports or wish.notices):
         raise InvalidInput("subscriptions.of_nothing", field="reports")
     if wish.report is not None:
@@ -164,13 +164,6 @@ def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -
             raise InvalidInput("subscriptions.metres", field="metres", least=int(LEAST_METRES), most=int(MOST_METRES))
         return _Found("circle")
     return _Found("municipality")
-
-
-def _check_groups(municipality: MunicipalityView, wish: Wish) -> None:
-    known = {category.group.slug for category in municipality.categories.values()}
-    for slug in wish.groups or ():
-        if slug not in known:
-            raise InvalidInput("subscriptions.no_group", field="groups", value=slug, known=", ".join(sorted(known)))
 
 
 def _polygon(geojson: str) -> BaseGeometry:

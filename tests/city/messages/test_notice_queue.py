@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any, Final
 
 import psycopg
@@ -10,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from city.database import writing
-from city.messages.notices import handling, queue
+from city.messages.notices import handling, queue, sending
 from city.messages.notices.area import Area
 from city.messages.notices.handling import NoticeFields
 from city.messages.subscriptions import subscribing
@@ -23,6 +26,7 @@ from city.registry.rights import Post
 from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from geo.place import Place
+from tests.trials import PATIENCE_SECONDS, eventually
 
 PEOPLE: Final = 10
 STAFF: Final = Staff(1, "Anna", "anna@example.org", "it", 0, (Post("any", frozenset(Right)),))
@@ -41,6 +45,12 @@ def town(database: str, monkeypatch: pytest.MonkeyPatch) -> MunicipalityView:
         for subscription_id in session.scalars(select(Subscription.id)).all():
             subscribing.confirm(session, pesaro.id, subscription_id)
     return pesaro
+
+
+@pytest.fixture
+def _taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters are taken as soon as they leave."""
+    monkeypatch.setattr(sending, "_carry", lambda *_: "taken")
 
 
 def fields(**changed: Any) -> NoticeFields:
@@ -76,6 +86,17 @@ def tellings(town: MunicipalityView) -> list[int]:
 def put_down(town: MunicipalityView, telling_id: int) -> bool:
     with writing(town.id) as session:
         return queue.put_down(session, town, telling_id)
+
+
+def send(town: MunicipalityView, telling_id: int, count: int) -> None:
+    for _ in range(count):
+        assert sending.send_next(town.id, telling_id) == (True, None)
+
+
+def change(town: MunicipalityView, notice: Notice, words: str) -> Notice:
+    with writing(town.id) as session:
+        desk = Desk(session, town, STAFF)
+        return handling.change(desk, notice.id, notice.version, fields(title_it=words), tell=True, words=words)
 
 
 def letters(database: str) -> list[tuple[str, str]]:
@@ -124,6 +145,115 @@ def test_a_change_before_all_were_told_waits_for_the_rest_and_tells_nobody_twice
     assert len(told) == PEOPLE + 3
     assert [knows for _, knows in told].count("true") == 3, "only who had the letter hears what has changed"
     assert len({address for address, _ in told}) == PEOPLE
+
+
+@pytest.mark.usefixtures("_taken")
+def test_whoever_has_read_the_new_words_meanwhile_is_not_told_of_the_change(
+    database: str, town: MunicipalityView
+) -> None:
+    notice = published(town)
+    first = tellings(town)[0]
+    while put_down(town, first):
+        pass
+    send(town, first, 4)
+    change(town, notice, "Altri lavori")
+    send(town, first, 1)  # before anybody looks for whom to tell
+    second = tellings(town)[1]
+    assert put_down(town, second)
+    send(town, first, PEOPLE - 5)
+    while put_down(town, second):
+        pass
+    told = letters(database)
+    assert [knows for _, knows in told].count("true") == 4, "who had the letter with the old words"
+    assert len(told) == PEOPLE + 4
+
+
+@pytest.mark.usefixtures("_taken")
+def test_a_second_change_is_told_also_while_the_letter_of_the_first_one_waits(
+    database: str, town: MunicipalityView
+) -> None:
+    notice = published(town)
+    first = tellings(town)[0]
+    while put_down(town, first):
+        pass
+    send(town, first, PEOPLE)
+    notice = change(town, notice, "Prima cosa")
+    second = tellings(town)[1]
+    while put_down(town, second):
+        pass
+    change(town, notice, "Seconda cosa")
+    third = tellings(town)[2]
+    while put_down(town, third):
+        pass
+    assert [knows for _, knows in letters(database)] == ["false"] * PEOPLE + ["true"] * 2 * PEOPLE
+
+
+def test_whom_the_old_words_are_on_their_way_to_is_told_of_the_change(
+    database: str, town: MunicipalityView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving, may_leave = Event(), Event()
+
+    def slow(*_: Any) -> str:
+        leaving.set()
+        assert may_leave.wait(PATIENCE_SECONDS)
+        return "taken"
+
+    monkeypatch.setattr(sending, "_carry", slow)
+    notice = published(town)
+    first = tellings(town)[0]
+    while put_down(town, first):
+        pass
+    with ThreadPoolExecutor() as threads:
+        sent = threads.submit(sending.send_next, town.id, first)
+        assert leaving.wait(PATIENCE_SECONDS)
+        change(town, notice, "Altri lavori")
+        told = threads.submit(queue.put_all_down, town.id, tellings(town)[1])
+        try:
+            eventually(lambda: _waiting(database))
+        finally:
+            may_leave.set()
+        assert sent.result() == (True, None)
+        told.result()
+    assert [knows for _, knows in letters(database)].count("true") == 1
+
+
+def _waiting(database: str) -> bool:
+    """Whether somebody waits for the senders."""
+    with psycopg.connect(database) as admin:
+        row = admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
+    return row is not None and row[0] > 0
+
+
+def test_a_letter_is_made_of_what_is_known_now_whatever_other_threads_forget(
+    town: MunicipalityView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(dict[Any, Any]):
+        """As if another thread had cleared it at once."""
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            super().__setitem__(key, value)
+            self.clear()
+
+    said: list[str] = []
+
+    def kept(_session: object, _town: object, _delivery: object, made: Any, _page: str) -> str:
+        said.append(made.plain.footer)
+        return "taken"
+
+    monkeypatch.setattr(sending, "_carry", kept)
+    published(town)
+    first = tellings(town)[0]
+    while put_down(town, first):
+        pass
+    with monkeypatch.context() as forgetting:
+        forgetting.setattr(sending, "_composed", Forgetful())
+        send(town, first, 1)
+    send(town, first, 1)
+    renamed = replace(town, name="Pesaro Nuova")
+    registry = replace(view.held(), municipalities={town.id: renamed})
+    monkeypatch.setattr(view, "held", lambda: registry)
+    send(town, first, 1)
+    assert ["Pesaro Nuova" in one for one in said] == [False, False, True]
 
 
 def test_a_withdrawal_stops_what_is_not_put_down_yet(database: str, town: MunicipalityView) -> None:

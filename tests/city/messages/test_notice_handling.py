@@ -1,0 +1,110 @@
+"""What may be public: nothing that is over before it appears, nothing urgent that nobody confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from city.database import writing
+from city.errors import Conflict, Forbidden, InvalidInput
+from city.messages.notices import handling
+from city.registry import view
+from city.registry.notice_tables import Notice
+from city.registry.people import Right, Staff
+from city.registry.rights import Post
+from city.registry.view import MunicipalityView
+from city.reports.changing import Desk
+from tests.city.messages.test_notice_queue import STAFF, fields, tellings
+
+TOMORROW = timedelta(days=1)
+CLERK = replace(STAFF, posts=(Post("clerk", frozenset(Right) - {Right.OVERSEE}),))
+
+
+@pytest.fixture
+def town(database: str) -> MunicipalityView:
+    assert database
+    return view.newest().slugs["pesaro"]
+
+
+def written(town: MunicipalityView, staff: Staff = STAFF, **changed: Any) -> Notice:
+    with writing(town.id) as session:
+        return handling.write(Desk(session, town, staff), fields(**changed))
+
+
+def published(town: MunicipalityView, *, confirm_urgent: bool = True, **changed: Any) -> Notice:
+    notice = written(town, **changed)
+    with writing(town.id) as session:
+        return handling.publish(Desk(session, town, STAFF), notice.id, notice.version, confirm_urgent=confirm_urgent)
+
+
+def altered(
+    town: MunicipalityView, notice: Notice, *, confirm_urgent: bool = False, staff: Staff = STAFF, **changed: Any
+) -> Notice:
+    with writing(town.id) as session:
+        desk = Desk(session, town, staff)
+        said = fields(**changed)
+        return handling.change(
+            desk, notice.id, notice.version, said, tell=False, words=None, confirm_urgent=confirm_urgent
+        )
+
+
+def test_what_is_scheduled_becomes_urgent_only_when_that_is_confirmed(town: MunicipalityView) -> None:
+    at = datetime.now(UTC) + TOMORROW
+    planned = published(town, publish_at=at)
+    with pytest.raises(InvalidInput) as refused:
+        altered(town, planned, publish_at=at, is_urgent=True)
+    assert refused.value.field == "confirm_urgent"
+    with pytest.raises(Forbidden):
+        altered(town, planned, publish_at=at, is_urgent=True, confirm_urgent=True, staff=CLERK)
+    urgent = altered(town, planned, publish_at=at, is_urgent=True, confirm_urgent=True)
+    assert (urgent.state, urgent.is_urgent) == ("scheduled", True)
+    assert altered(town, urgent, publish_at=at, is_urgent=True).is_urgent, "who has said yes need not say it again"
+    with pytest.raises(Conflict):
+        altered(town, published(town), is_urgent=True, confirm_urgent=True)
+
+
+@pytest.mark.parametrize("name", ["ends_at", "expires_at"])
+def test_what_would_be_over_before_it_appears_is_neither_scheduled_nor_changed_to_that(
+    town: MunicipalityView, name: str
+) -> None:
+    end = datetime.now(UTC) + TOMORROW
+    late = end + timedelta(hours=1)
+    with pytest.raises(InvalidInput) as refused:
+        published(town, publish_at=late, **{name: end})
+    assert refused.value.field == name
+    planned = published(town, publish_at=end - timedelta(hours=1), **{name: end})
+    with pytest.raises(InvalidInput) as refused:
+        altered(town, planned, publish_at=late, **{name: end})
+    assert refused.value.field == name
+
+
+def test_what_is_to_wait_no_more_appears_at_once(town: MunicipalityView) -> None:
+    planned = published(town, publish_at=datetime.now(UTC) + TOMORROW)
+    assert tellings(town) == []
+    assert altered(town, planned, publish_at=None).state == "published"
+    assert len(tellings(town)) == 1
+
+
+def test_a_moment_that_was_slept_through_is_not_made_up_for_when_all_is_over(town: MunicipalityView) -> None:
+    now = datetime.now(UTC)
+    planned = published(town, publish_at=now + TOMORROW, ends_at=now + 2 * TOMORROW)
+    with writing(town.id) as session:
+        handling.keep_time(session, town.id, planned.id, now + 3 * TOMORROW)
+    with writing(town.id) as session:
+        slept = session.get_one(Notice, (town.id, planned.id))
+        assert (slept.state, slept.published_at) == ("ended", None)
+    assert tellings(town) == []
+
+
+def test_what_is_refused_takes_no_number(town: MunicipalityView) -> None:
+    first = written(town)
+    for wrong in ({"kind": "dragons"}, {"groups": ["dragons"]}, {"applies_to_reports": True}, {"title_it": None}):
+        with pytest.raises(InvalidInput):
+            written(town, **wrong)
+    with pytest.raises(Forbidden):
+        written(town, CLERK, is_urgent=True)
+    numbers = [int(one.number.rpartition("-")[2]) for one in (first, written(town))]
+    assert numbers[1] == numbers[0] + 1
