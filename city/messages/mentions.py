@@ -13,7 +13,7 @@ from city.reports.promises import Mentioned
 from city.reports.tables import TimelineEntry
 from city.texts import DEFAULT_LANGUAGE, text
 
-_SAYS: Final = {"promised": "notices.dated", "promise_taken_back": "notices.undated"}
+_SAYS: Final = {"promised": "notices.dated", "promise_taken_back": "notices.no_longer_dated"}
 """What a notice does to a report, by the entry that tells it."""
 
 
@@ -37,6 +37,6 @@ def note_of(session: ReadSession, entry: TimelineEntry, language: str) -> str | 
 
 
 def _words(notice: Notice, what: str, language: str) -> str:
-    return text(
-        _SAYS[what], language=language, number=notice.number, title=title(notice, language), link=page_of(notice)
-    )
+    is_withdrawn = what == "promise_taken_back" and notice.state == "withdrawn"
+    key = "notices.undated" if is_withdrawn else _SAYS[what]
+    return text(key, language=language, number=notice.number, title=title(notice, language), link=page_of(notice))

@@ -311,6 +311,37 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     desk.act(moved, "withdrawal", reason="Annullato")
     eventually(lambda: promised_day() is None)
     wait_for_rest(database)
+    taken = client.get(f"/api/v1/reports/{inside['number']}").json()["timeline"][-1]
+    assert (taken["what"], "è stato ritirato" in taken["note"]) == ("promise_taken_back", True)
+
+
+def test_reports_that_the_notice_is_about_no_more_lose_its_day_and_keep_it_when_all_is_over(
+    client: TestClient, desk: Desk, database: str
+) -> None:
+    report = reported(client, COAST, "lampione spento", category="lamp-out")
+    day = (datetime.now(ROME) + timedelta(days=9)).date()
+    dating = {"groups": ["lighting"], "applies_to_reports": True, "expected_on": day.isoformat()}
+    now = desk.published(**dating)
+
+    def shown() -> Any:
+        return client.get(f"/api/v1/reports/{report['number']}").json()
+
+    eventually(lambda: shown()["promised_at"])
+    for elsewhere in (
+        {"applies_to_reports": False},
+        {"area": {"drawn": [{"geometry": around(INLAND.lon, INLAND.lat)}]}},
+        {"groups": ["green"]},
+    ):
+        now = desk.done("PUT", f"/{now['id']}", now["version"], **notice(**dating | elsewhere))
+        eventually(lambda: not shown()["promised_at"])
+        last = shown()["timeline"][-1]
+        assert (last["what"], "non dà più un giorno" in last["note"]) == ("promise_taken_back", True)
+        assert desk.done("GET", f"/{now['id']}")["reports"] == 0
+        now = desk.done("PUT", f"/{now['id']}", now["version"], **notice(**dating))
+        eventually(lambda: shown()["promised_at"])
+    desk.act(now, "end")
+    wait_for_rest(database)
+    assert shown()["promised_at"], "what a notice that has ended promised stands"
 
 
 def test_whoever_reports_there_is_told_what_is_going_on(client: TestClient, desk: Desk) -> None:

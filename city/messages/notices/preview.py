@@ -84,7 +84,7 @@ def as_json(session: ReadSession, municipality: MunicipalityView, notice: Notice
 def preview(session: ReadSession, municipality: MunicipalityView, notice: Notice) -> dict[str, Any]:
     """What would come of publishing the notice now."""
     channels = queue.reach(session, municipality, notice)
-    numbers = _numbers(session, municipality, notice)
+    numbers = _numbers(session, notice)
     return {
         "recipients": sum(channels.values()),
         "channels": channels,
@@ -101,12 +101,12 @@ def _letter(municipality: MunicipalityView, notice: Notice, language: str) -> di
     return {"language": language, "subject": letter.subject, "text": letter.plain(), "html": letter.page(language)}
 
 
-def _numbers(session: ReadSession, municipality: MunicipalityView, notice: Notice) -> list[str]:
+def _numbers(session: ReadSession, notice: Notice) -> list[str]:
     """The reports that would take the notice's day."""
     numbers: list[str] = []
-    after: UUID | None = UUID(int=0) if notice.applies_to_reports and notice.expected_on else None
+    after: UUID | None = dates.FIRST
     while after is not None:
-        found, after = dates.inside(session, municipality, notice, after)
+        found, after = dates.taking(session, notice, after)
         numbers += [report.number for report in found]
     return numbers
 
