@@ -42,7 +42,7 @@ class FateCount(BaseModel):
 
     state: State
     bounce: Bounce | None
-    dropped_for: Literal["paused", "moot"] | None
+    dropped_for: Literal["paused", "muted", "moot"] | None
     count: int
 
 

@@ -201,7 +201,8 @@ class DeskPhoto(BaseModel):
 class Fate(BaseModel):
     """What became of a message.
 
-    `dropped_for` says why it was not sent: `paused`, its address takes nothing; `moot`, there was nothing left to say.
+    `dropped_for` says why it was not sent: `paused`, its address takes nothing; `muted`, its reader wants to hear no
+    more of the report; `moot`, there was nothing left to say.
     `bounce` says what came back: `hard`, the address takes nothing; `soft`, given up this time; `delayed`, still being
     tried; `ours`, mail of ours is not wanted there; `complaint`, called spam. `status` is the code (RFC 3463) that came
     with it. `opened_at` and `openings` are kept only where the installation notes opened links.
@@ -210,7 +211,7 @@ class Fate(BaseModel):
     state: Literal["queued", "sent", "refused", "dropped", "bounced"]
     attempts: int
     problem: str | None
-    dropped_for: Literal["paused", "moot"] | None
+    dropped_for: Literal["paused", "muted", "moot"] | None
     bounce: Bounce | None
     status: str | None
     bounced_at: datetime | None

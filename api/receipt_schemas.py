@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from api.routes.subscriptions import SubscriberPut
 from api.schemas import Strict, Words
 from city.reports.feedback import HIGHEST, LONGEST, LOWEST
+from city.reports.hearing import Manner
 
 
 class FeedbackIn(Strict):
@@ -16,6 +18,16 @@ class FeedbackIn(Strict):
     rating: Annotated[int, Field(ge=LOWEST, le=HIGHEST)]
     text: Annotated[str, StringConstraints(max_length=LONGEST)] | None = None
     is_solved: bool | None = None
+
+
+class MessagesIn(SubscriberPut):
+    """How a reporter wants to be told about a report, or (`is_muted`) no more, but for the outcome."""
+
+    is_muted: bool = False
+
+    def manner(self) -> Manner:
+        """As the city knows it."""
+        return Manner(self.is_muted, self.language, self.rhythm, self.quiet)
 
 
 class AnswerIn(Strict):

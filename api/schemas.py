@@ -477,6 +477,20 @@ class JoinedTo(BaseModel):
     state: State
 
 
+class MessagesOut(BaseModel):
+    """How a reporter is written to about a report.
+
+    `is_muted`: not at all, but for the receipt and the outcome. `rhythm` `daily`: in one message a day, in the morning.
+    Nothing is sent from `quiet_from` to `quiet_until`, by the municipality's clock.
+    """
+
+    is_muted: bool
+    language: Literal["it", "en"]
+    rhythm: Literal["at_once", "daily"]
+    quiet_from: str | None
+    quiet_until: str | None
+
+
 class HolderReport(BaseModel):
     """A report as its reporter sees it; `people` have reported the same trouble."""
 
@@ -507,6 +521,8 @@ class HolderReport(BaseModel):
     may_rate: bool
     feedback: GivenFeedback | None
     questions: list[AskedQuestion]
+    messages: MessagesOut | None
+    """Null where nobody is written to."""
 
 
 class QuestionChoice(BaseModel):

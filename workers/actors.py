@@ -45,6 +45,12 @@ def tell_reporter(municipality_id: int, report_id: str) -> None:
     """Tell the reporter what has happened since the last mail."""
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
+        until = notification.put_off_until(session, municipality, UUID(report_id))
+        if until is not None:
+            journey.after_putting_off(
+                session, "tell_reporter", until, municipality_id=municipality_id, report_id=report_id
+            )
+            return
         notification.queue(session, municipality, UUID(report_id))
     with writing(municipality_id) as session:
         problem = notification.deliver(session, municipality, UUID(report_id))
@@ -57,6 +63,12 @@ def send_letters(municipality_id: int, kind: str, about: dict[str, object]) -> N
     """Write to whoever is to get a letter of this kind about this."""
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
+        until = posting.put_off_until(session, municipality, KINDS[kind], about)
+        if until is not None:
+            journey.after_putting_off(
+                session, "send_letters", until, municipality_id=municipality_id, kind=kind, about=about
+            )
+            return
         posting.queue(session, municipality, kind, KINDS[kind], about)
         waiting = posting.queued(session, municipality, kind, about)
     problem = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Form, Query, Request
+from fastapi import FastAPI, Form, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api.pages import notices, opened, receipt, sign_in, subscriptions
-from api.pages.showing import html, templates
-from api.problems import language_of, status_of
+from api.pages.showing import LANGUAGE_NAMES, html, page_language, templates
+from api.problems import status_of
 from city.database import provincial
 from city.errors import LampioneError
 from city.registry import signing_in
@@ -50,14 +50,14 @@ def _map_page(language: str) -> str:
             texts=texts,
             language=language,
             other=other,
-            other_name=_LANGUAGE_NAMES[other],
+            other_name=LANGUAGE_NAMES[other],
             t=partial(text, language=language),
         )
     )
 
 
 def _password_page(request: Request, *, problem: str = "", done: bool = False, status: int = 200) -> Response:
-    language = language_of(request)
+    language = page_language(request)
     page = templates().get_template("password.html.jinja")
     shown = page.render(
         problem=problem, done=done, shortest=SHORTEST_PASSWORD, language=language, t=partial(text, language=language)
@@ -69,8 +69,8 @@ def add_to(app: FastAPI) -> None:
     """Add the pages to the front door; none of them is part of the contract."""
 
     @app.get("/", include_in_schema=False)
-    def map_page(request: Request, language: Annotated[str, Query(max_length=10)] = "") -> Response:
-        return html(_map_page(language if language in LANGUAGES else language_of(request)))
+    def map_page(request: Request) -> Response:
+        return html(_map_page(page_language(request)))
 
     @app.get("/password/{token}", include_in_schema=False)
     def password_page(request: Request, token: str) -> Response:  # noqa: ARG001  (a look uses nothing up)
@@ -83,7 +83,7 @@ def add_to(app: FastAPI) -> None:
                 signing_in.reset_password(session, token, new)
             return _password_page(request, done=True)
         except LampioneError as error:
-            return _password_page(request, problem=error.sentence(language_of(request)), status=status_of(error))
+            return _password_page(request, problem=error.sentence(page_language(request)), status=status_of(error))
 
     app.include_router(notices.router)
     app.include_router(receipt.router)

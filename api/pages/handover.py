@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -15,33 +15,28 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.handover_schemas import ActIn
-from api.pages.showing import error_page, html, templates
-from api.problems import language_of
+from api.pages.showing import error_page, html, other_language, page_language, templates
 from api.routes.contractor import do, open_link, seen_by_link
 from api.routes.reports import read_form
 from city.errors import InvalidInput, LampioneError
-from city.texts import LANGUAGES, text
+from city.texts import text
 
 router = APIRouter(prefix="/h/{token}", include_in_schema=False)
 
-_NAMES: Final = {"it": "Italiano", "en": "English"}
 
-
-def _page(request: Request, token: str, language: str) -> Response:
-    chosen = language if language in LANGUAGES else language_of(request)
+def _page(request: Request, token: str) -> Response:
+    language = page_language(request)
     municipality, _ = open_link(token)
     seen = seen_by_link(token)
-    other = next(known for known in LANGUAGES if known != chosen)
     shown = (
         templates()
         .get_template("handover.html.jinja")
         .render(
             it=seen,
             token=token,
-            language=chosen,
-            other=other,
-            other_name=_NAMES[other],
-            t=partial(text, language=chosen),
+            language=language,
+            **other_language(request, language),
+            t=partial(text, language=language),
             day=lambda moment: municipality.local(datetime.fromisoformat(moment)).strftime("%d/%m/%Y"),
         )
     )
@@ -58,10 +53,10 @@ def _acted(token: str, fields: dict[str, Any], files: list[bytes]) -> None:
 
 
 @router.api_route("", methods=["GET", "HEAD"])
-def handover_page(request: Request, token: str, language: Annotated[str, Query(max_length=10)] = "") -> Response:
+def handover_page(request: Request, token: str) -> Response:
     """What is to be done, and forms to answer. Looking changes nothing."""
     try:
-        return _page(request, token, language)
+        return _page(request, token)
     except LampioneError as error:
         return error_page(request, error)
 

@@ -7,8 +7,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.pages.showing import error_page, html, templates
-from api.problems import language_of
+from api.pages.showing import error_page, html, page_language, templates
 from city.database import public
 from city.errors import LampioneError
 from city.messages.notices.letter import period_between
@@ -22,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/notices/{number}")
 def notice_page(request: Request, number: str) -> Response:
     """What the municipality tells, until when, and who answers for it."""
-    language = language_of(request)
+    language = page_language(request)
     try:
         with public() as session:
             registry = view.fresh(session)

@@ -1,4 +1,7 @@
-"""The reporter's errand afterwards, to answer the desk, to rate, to add photos, by the receipt token or signed in."""
+"""The reporter's errand afterwards, by the receipt token or signed in.
+
+To answer the desk, to rate, to add photos, to say how to be told.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from api.access import ReportKey
-from api.receipt_schemas import AnswerIn, FeedbackIn
+from api.receipt_schemas import AnswerIn, FeedbackIn, MessagesIn
 from api.routes.reports import read_form
 from api.schemas import HolderReport
 from city import pacing
@@ -42,6 +45,16 @@ def rate(number: str, body: FeedbackIn, key: ReportKey) -> Response:
     said = Said(body.rating, body.text, body.is_solved)
     with writing(municipality.id) as session:
         report = holding.rate(session, municipality, number, key, said)
+        seen = holding.as_seen(session, municipality, report)
+    return _secret(seen)
+
+
+@router.put("/receipt/messages", response_model=HolderReport)
+def change_messages(number: str, body: MessagesIn, key: ReportKey) -> Response:
+    """Say how to be told about the report: language, once a day, quiet hours; or no more."""
+    municipality = view.found(lambda registry: holding.home_of(registry, number))
+    with writing(municipality.id) as session:
+        report = holding.hear(session, municipality, number, key, body.manner())
         seen = holding.as_seen(session, municipality, report)
     return _secret(seen)
 

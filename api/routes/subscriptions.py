@@ -280,9 +280,13 @@ def end_one(token: Key, subscription_id: Annotated[int, Path(ge=1, lt=2**63)]) -
 
 
 def shown(
-    session: ReadSession, municipality_id: int, subscriber: Subscriber, subscriptions: list[Subscription]
+    session: ReadSession,
+    municipality_id: int,
+    subscriber: Subscriber,
+    subscriptions: list[Subscription],
+    language: str | None = None,
 ) -> SubscriberOut:
-    """A subscriber as they see themselves."""
+    """A subscriber as they see themselves, in words of that language; None: in their own."""
     municipality = view.fresh(session).municipalities[municipality_id]
     pause = pausing.paused(session, municipality_id, subscriber.address)
     return SubscriberOut.model_validate(
@@ -293,7 +297,9 @@ def shown(
             "quiet_from": subscriber.quiet_from and subscriber.quiet_from.isoformat("minutes"),
             "quiet_until": subscriber.quiet_until and subscriber.quiet_until.isoformat("minutes"),
             "paused_at": pause and pause.paused_at,
-            "subscriptions": [listed(session, municipality, one, subscriber.language) for one in subscriptions],
+            "subscriptions": [
+                listed(session, municipality, one, language or subscriber.language) for one in subscriptions
+            ],
         }
     )
 

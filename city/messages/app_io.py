@@ -83,7 +83,10 @@ def _blocks(letter: Letter, happened: str) -> str:
     if letter.choices:
         blocks.append(_plain(letter.choices_line))
         blocks.append("\n".join(f"- [{_plain(name)}]({link})" for name, link in letter.choices))
-    return "\n\n".join([*blocks, _footer(letter.footer)])
+    blocks.append(_footer(letter.footer))
+    if letter.unsubscribe_line:
+        blocks.append(f"[{_plain(letter.unsubscribe_line)}]({letter.unsubscribe})")
+    return "\n\n".join(blocks)
 
 
 def _plain(words: str) -> str:

@@ -6,13 +6,15 @@ To the desk when an answer has come or has not, or a report is reopened; to the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from city.database import ReadSession, WriteSession
 from city.messages.letter import Letter
-from city.messages.news import quoted, receipt_link, report_facts
+from city.messages.news import quoted, receipt_link, report_facts, with_end
 from city.messages.posting import About, Kind
+from city.messages.quiet import reporter_due
 from city.messages.recipients import Recipient, office, readers, reporter
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
@@ -83,7 +85,7 @@ def _reminder(session: WriteSession, municipality: MunicipalityView, delivery: D
         return None
     language = delivery.language
     until = municipality.local(question.due_at).strftime("%d/%m/%Y")
-    return Letter(
+    letter = Letter(
         subject=text("questions.reminder_subject", language=language, number=report.number),
         heading=text("questions.reminder", language=language, number=report.number),
         happened=[text("happened.asked", language=language), quoted(question.words, language)],
@@ -93,6 +95,12 @@ def _reminder(session: WriteSession, municipality: MunicipalityView, delivery: D
         footer=text("mail.footer", language=language, municipality=municipality.name),
         button=text("mail.answer", language=language),
     )
+    return with_end(letter, report, language)
+
+
+def _reminder_due(session: WriteSession, municipality: MunicipalityView, about: About) -> datetime | None:
+    question = session.get_one(Question, (municipality.id, about["question"]))
+    return reporter_due(session, municipality, question.report_id, question.reminded_at or question.remind_at)
 
 
 def _department_too(session: WriteSession, municipality: MunicipalityView, about: About) -> Iterable[Recipient]:
@@ -115,4 +123,4 @@ def _reopened(session: WriteSession, municipality: MunicipalityView, delivery: D
 ANSWERED: Final = _to_the_desk("answered")
 UNANSWERED: Final = _to_the_desk("unanswered")
 REOPENED: Final = Kind(_department_too, _reopened)
-REMINDER: Final = Kind(_reporter, _reminder)
+REMINDER: Final = Kind(_reporter, _reminder, _reminder_due)

@@ -50,6 +50,8 @@ class Letter:
     """Who reads the answers; empty: the municipality."""
     unsubscribe: str = ""
     """What ends such letters with one click (RFC 8058); empty: they are not asked for."""
+    unsubscribe_line: str = ""
+    """The words of the link at the foot that does the same; empty: the footer says it."""
     confirm: str = ""
     """The token with which a browser says yes by itself, where the letter asks for that."""
     topic: str = ""
@@ -65,7 +67,8 @@ class Letter:
             lines += ["", self.link]
         if self.choices:
             lines += ["", self.choices_line, *(f"{name}: {link}" for name, link in self.choices)]
-        return "\n".join([*lines, "", "-- ", self.footer, ""])
+        foot = [self.footer, *([f"{self.unsubscribe_line}: {self.unsubscribe}"] if self.unsubscribe_line else [])]
+        return "\n".join([*lines, "", "-- ", *foot, ""])
 
     def page(self, language: str) -> str:
         """As HTML."""

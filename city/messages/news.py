@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Final
 
 from sqlalchemy import select
 
@@ -10,7 +12,7 @@ from city.database import ReadSession
 from city.messages.letter import Letter
 from city.messages.mentions import note_of
 from city.registry.view import MunicipalityView
-from city.reports import feedback
+from city.reports import feedback, hearing
 from city.reports.deadlines import next_step
 from city.reports.dialogue_tables import Question
 from city.reports.lifecycle import State
@@ -19,6 +21,9 @@ from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings
 from city.texts import catalogue, text
+
+OUTCOMES: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
+"""Where a report's way ends with an answer."""
 
 
 def compose(
@@ -41,7 +46,7 @@ def compose(
         comes = text("next.asked", language=language, until=until)
     else:
         comes = text(next_step(state, told_at, datetime.now(UTC)), language=language, **values)
-    return Letter(
+    letter = Letter(
         subject=subject(report, entries, language),
         heading=text("mail.heading", language=language, number=report.number, **values),
         happened=[line for entry in entries for line in _happened(session, municipality, entry, language, values)],
@@ -53,6 +58,7 @@ def compose(
         choices_line=text("feedback.asked", language=language),
         choices=_ratings(session, report, entries, language, token),
     )
+    return letter if _is_awaited(entries) else with_end(letter, report, language, token)
 
 
 def subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
@@ -70,6 +76,23 @@ def subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
 def receipt_link(report: Report, token: str | None = None) -> str:
     """The page of the report, for whoever reported it."""
     return f"{settings().public_url.rstrip('/')}/r/{report.number}?token={token or receipt_token(report.id)}"
+
+
+def with_end(letter: Letter, report: Report, language: str, token: str | None = None) -> Letter:
+    """The letter, with what makes it the last one: for one click, and in words at the foot.
+
+    Whoever has asked for that gets no letter about the report any more that bears it.
+    """
+    link = f"{settings().public_url.rstrip('/')}/r/{report.number}/mute/{token or hearing.mute_token(report.id)}"
+    return replace(letter, unsubscribe=link, unsubscribe_line=text("hearing.mute", language=language))
+
+
+def _is_awaited(entries: list[TimelineEntry]) -> bool:
+    """Whether it is the receipt, or tells how it went: what nobody wants to miss who has reported."""
+    return any(
+        entry.what == "received" or (entry.to_state in OUTCOMES and entry.from_state not in OUTCOMES)
+        for entry in entries
+    )
 
 
 def quoted(words: str, language: str) -> str:

@@ -6,6 +6,7 @@ finds nothing left to tell. The mail's words are not kept: the delivery says whi
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.news import compose, subject
 from city.messages.posting import post
+from city.messages.quiet import reporter_due
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
 from city.reports.tables import HANDED_OVER, Report, Reporter, TimelineEntry
@@ -47,6 +49,15 @@ def queue(session: WriteSession, municipality: MunicipalityView, report_id: UUID
     session.add(delivery)
     session.flush()
     return delivery.id
+
+
+def put_off_until(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> datetime | None:
+    """Until when what is new waits, because the reporter is not to be disturbed now; the receipt never does."""
+    entries = untold(session, municipality, report_id)
+    if not entries or entries[0].what == "received":
+        return None
+    due = reporter_due(session, municipality, report_id, entries[0].at)
+    return due if due is not None and due > datetime.now(UTC) else None
 
 
 def untold(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[TimelineEntry]:

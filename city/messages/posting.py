@@ -25,6 +25,7 @@ from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
 from city.outside.mail_status import judged
 from city.registry.view import MunicipalityView
+from city.reports import hearing
 
 About = Mapping[str, Any]
 """What a letter is about: ids and other short values, as a job carries them. `report_id` names its report, if any."""
@@ -39,6 +40,8 @@ class Kind(NamedTuple):
 
     recipients: Callable[[WriteSession, MunicipalityView, About], Iterable[Recipient]]
     compose: Compose
+    due: Callable[[WriteSession, MunicipalityView, About], datetime | None] | None = None
+    """From when on it may be sent, where it is not sent at once."""
 
 
 def once(name: str, about: About, address: str) -> str:
@@ -66,6 +69,12 @@ def queue(session: WriteSession, municipality: MunicipalityView, name: str, kind
     ]
     if rows:
         session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
+
+
+def put_off_until(session: WriteSession, municipality: MunicipalityView, kind: Kind, about: About) -> datetime | None:
+    """Until when letters of this wait, because their reader is not to be disturbed now."""
+    due = kind.due(session, municipality, about) if kind.due else None
+    return due if due is not None and due > datetime.now(UTC) else None
 
 
 def queued(session: ReadSession, municipality: MunicipalityView, name: str, about: About) -> list[UUID]:
@@ -127,7 +136,7 @@ def post(
     Each is written down as sent before it is handed over, so that nothing but the commit is left to do afterwards. They
     stay locked while the mail server listens; the Message-ID is the delivery's, so that even a mail repeated after
     a crash in that moment is known as the same one. A letter for which something is not to be had now stays in
-    the queue with the problem noted, and holds up no other.
+    the queue with the problem noted, and holds up no other. What its reader can end is not sent where they have.
     """
     problem = None
     for delivery in waiting:
@@ -139,6 +148,9 @@ def post(
             letter = compose(session, municipality, delivery)
             if letter is None:
                 _drop(delivery, "moot")
+                continue
+            if letter.unsubscribe and _is_muted(session, delivery):
+                _drop(delivery, "muted")
                 continue
             delivery.subject, delivery.receipt = letter.subject, message_id(delivery)
             delivery.state, delivery.sent_at, delivery.problem = "sent", datetime.now(UTC), None
@@ -153,6 +165,13 @@ def post(
             delivery.state, delivery.sent_at, delivery.receipt = "queued", None, None
             problem = delivery.problem = str(error)
     return problem
+
+
+def _is_muted(session: ReadSession, delivery: Delivery) -> bool:
+    """Whether it is to a reporter who wants to hear no more of the report."""
+    if delivery.kind not in pausing.TO_REPORTERS or delivery.report_id is None:
+        return False
+    return hearing.is_muted(session, delivery.municipality_id, delivery.report_id)
 
 
 def _drop(delivery: Delivery, why: str) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from city.messages import recipients
-from city.messages.news import compose
+from city.messages.news import OUTCOMES, compose
 from city.messages.notification import untold
 from city.reports.changing import Desk, duplicates_of, locked
 from city.reports.tables import Reporter, TimelineEntry
@@ -48,6 +48,8 @@ def _mail(desk: Desk, report_id: UUID) -> dict[str, Any] | None:
         return None
     report = locked(desk.session, desk.municipality.id, report_id)
     letter = compose(desk.session, desk.municipality, report, entries, reporter.language, token=HIDDEN_TOKEN)
+    if letter.unsubscribe and reporter.muted_at is not None:
+        return None
     return {
         "language": reporter.language,
         "subject": letter.subject,
@@ -70,6 +72,7 @@ def _told(desk: Desk, report_ids: list[UUID], *, after: int) -> int:
                 Reporter.municipality_id == desk.municipality.id,
                 Reporter.report_id.in_(report_ids),
                 (Reporter.email != "") | Reporter.fiscal_code.is_not(None),
+                Reporter.muted_at.is_(None) | TimelineEntry.to_state.in_(OUTCOMES),
                 TimelineEntry.id > after,
                 TimelineEntry.is_public,
                 ~TimelineEntry.details.has_key("told_by"),

@@ -10,11 +10,12 @@ from sqlalchemy import String, cast, func, select
 
 from city.database import WriteSession
 from city.messages.kinds import KINDS
+from city.messages.news import OUTCOMES
 from city.registry.colleagues import colleagues
 from city.registry.people import Staff
 from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Watcher
-from city.reports.tables import Reporter
+from city.reports.tables import Report, Reporter
 
 Promised = Iterable[tuple[str, dict[str, Any]]]
 
@@ -58,10 +59,13 @@ def _reporters(session: WriteSession, municipality: MunicipalityView, report_ids
         select(
             func.count(),
             func.count(func.distinct(func.coalesce(func.lower(Reporter.email), cast(Reporter.report_id, String)))),
-        ).where(
+        )
+        .join(Report, (Report.municipality_id == Reporter.municipality_id) & (Report.id == Reporter.report_id))
+        .where(
             Reporter.municipality_id == municipality.id,
             Reporter.report_id.in_(report_ids),
             (Reporter.email != "") | Reporter.fiscal_code.is_not(None),
+            Reporter.muted_at.is_(None) | Report.state.in_(OUTCOMES),
         )
     ).one()
     return int(row[0]), int(row[1])

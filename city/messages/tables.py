@@ -105,7 +105,8 @@ class Delivery(Base):
     receipt: Mapped[str | None]
     """Message-ID, or the local twin's file."""
     dropped_for: Mapped[str | None]
-    """Why it was not sent: `paused`, its address takes nothing; `moot`, there was nothing left to say."""
+    """Why it was not sent: `paused`, its address takes nothing; `muted`, its reader wants to hear no more of the
+    report; `moot`, there was nothing left to say."""
     bounce: Mapped[str | None]
     """What came back, as `city.outside.mail_status` judges it."""
     status: Mapped[str | None]

@@ -13,9 +13,10 @@ from city.errors import NotFound
 from city.records import handed, own_reports
 from city.registry.citizen_tables import Citizen
 from city.registry.view import MunicipalityView, Registry
-from city.reports import added_photos, feedback, groups, handling, questions, reopening
+from city.reports import added_photos, feedback, groups, handling, hearing, questions, reopening
 from city.reports.changing import locked
 from city.reports.feedback import Said
+from city.reports.hearing import Manner
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.photos import IncomingPhoto
@@ -93,6 +94,32 @@ def add_photos(
     return report, added_photos.add(session, report, photos)
 
 
+def hear(session: WriteSession, municipality: MunicipalityView, number: str, key: Key, manner: Manner) -> Report:
+    """Be told in this manner from now on. Raises NotFound, Conflict, InvalidInput."""
+    report = opened(session, municipality, number, key)
+    hearing.change(session, report, manner)
+    return report
+
+
+def mute(session: WriteSession, municipality: MunicipalityView, number: str, key: Key, *, is_muted: bool) -> Report:
+    """Hear no more of it, or again. Raises NotFound, Conflict."""
+    report = opened(session, municipality, number, key)
+    hearing.mute(session, report, is_muted=is_muted)
+    return report
+
+
+def to_mute(session: ReadSession, municipality: MunicipalityView, number: str, mute_token: str) -> tuple[Report, str]:
+    """The report that the link at a letter's foot names, and its reporter's language. Raises NotFound."""
+    report = session.scalar(
+        select(Report).where(Report.municipality_id == municipality.id, Report.number == public_number(number))
+    )
+    manner = hearing.manner_of(session, report) if report is not None else None
+    if report is None or manner is None:
+        raise NotFound("reports.not_found", value=number)
+    hearing.check_mute_token(mute_token, report)
+    return report, manner["language"]
+
+
 def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:
     """The report as its reporter sees it, JSON values."""
     category = municipality.category_ids[report.category_id]
@@ -131,6 +158,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "feedback": feedback.given(session, report),
         "may_rate": State((master or report).state) in ENDED_WELL,
         "questions": questions.to_holder(session, report),
+        "messages": hearing.manner_of(session, report),
     }
 
 

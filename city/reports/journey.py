@@ -4,6 +4,8 @@
 |--------------------------------|---------------------------------------------------------------|
 | a report or a photo came in    | `derive_photos`                                               |
 | something public happened      | `tell_reporter` (of the report, and of those that hang on it) |
+| the reporter wants it otherwise | `tell_reporter`: what has waited may be due                   |
+| they are not to be disturbed   | the same job once more, later                                 |
 | a watched report has news      | `tell_watchers`                                               |
 | the same, where anybody asked  | `tell_subscribers`                                            |
 | a category's privacy changed   | `republish_category`                                          |
@@ -30,6 +32,7 @@ Jobs are promised in the same transaction as the change itself; `workers` has on
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -43,6 +46,10 @@ WEBHOOKS: Final = "webhooks"
 
 STAFF_CHANNEL: Final = "staff_channel"
 """The letters that go to chats and pagers."""
+
+
+A_MOMENT: Final = 1.0
+"""So many seconds after it is due a job comes that was put off, lest another clock find it too early."""
 
 
 class Promise(NamedTuple):
@@ -149,6 +156,17 @@ def after_entry(session: WriteSession, municipality_id: int, report_id: UUID) ->
     if session.happened_at is not None:
         return
     promise(session, "tell_watchers", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_hearing(session: WriteSession, municipality_id: int, report_id: UUID) -> None:
+    """What follows when a reporter wants to be told otherwise: what has waited may be due now."""
+    promise(session, "tell_reporter", municipality_id=municipality_id, report_id=str(report_id))
+
+
+def after_putting_off(session: WriteSession, actor: str, until: datetime, **arguments: Any) -> None:
+    """What follows when somebody is not to be disturbed until then: the same job once more."""
+    seconds = (until - datetime.now(UTC)).total_seconds() + A_MOMENT
+    promise(session, actor, delay_seconds=seconds, **arguments)
 
 
 def letters(session: WriteSession, municipality_id: int, kind: str, **about: Any) -> None:

@@ -285,6 +285,8 @@ def _check_reachable(session: ReadSession, report: Report) -> None:
     reporter = session.get(Reporter, (report.municipality_id, report.id))
     if reporter is None or not (reporter.email or reporter.phone or reporter.fiscal_code):
         raise Conflict("questions.nobody_to_ask", number=report.number)
+    if reporter.muted_at is not None and not reporter.phone:
+        raise Conflict("questions.muted", number=report.number)
 
 
 def _iso(moment: datetime | None) -> str | None:

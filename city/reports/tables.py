@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     SmallInteger,
+    Time,
     func,
     text,
 )
@@ -193,6 +194,8 @@ class Reporter(Base):
         ForeignKeyConstraint(
             ["municipality_id", "report_id"], ["report.municipality_id", "report.id"], ondelete="CASCADE"
         ),
+        CheckConstraint("rhythm IN ('at_once', 'daily')", name="rhythm"),
+        CheckConstraint("(quiet_from IS NULL) = (quiet_until IS NULL)", name="quiet"),
         Index("reporter_email_index", text("lower(email)"), postgresql_where=text("email IS NOT NULL")),
         Index("reporter_citizen_index", "citizen_id", postgresql_where=text("citizen_id IS NOT NULL")),
     )
@@ -207,6 +210,12 @@ class Reporter(Base):
     """Sealed; only of those who want to be answered in app IO."""
     citizen_id: Mapped[UUID | None] = mapped_column(ForeignKey("citizen.id", ondelete="SET NULL"))
     """Who was signed in when reporting; most reporters are not."""
+    rhythm: Mapped[str] = mapped_column(server_default="at_once")
+    quiet_from: Mapped[time | None] = mapped_column(Time)
+    """From when to when nothing is sent, by the municipality's clock; may pass midnight."""
+    quiet_until: Mapped[time | None] = mapped_column(Time)
+    muted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when they want to hear no more of this report; see `hearing`."""
 
 
 class TimelineEntry(Base):

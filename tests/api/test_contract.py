@@ -111,6 +111,7 @@ WITH_OR_WITHOUT: Final = {
     ("get", "/api/v1/reports/{number}/receipt/photos/{photo_id}/{size}"),
     ("post", "/api/v1/reports/{number}/answers"),
     ("put", "/api/v1/reports/{number}/feedback"),
+    ("put", "/api/v1/reports/{number}/receipt/messages"),
 }
 """A report is sent by everybody, and an own one is opened by its receipt token too."""
 
@@ -479,6 +480,8 @@ def visit_dialogue(witness: Witness, clerk: dict[str, str], administrator: dict[
     witness.call("PUT", "/api/v1/reports/{number}/feedback", at=at, headers=receipt, json={"rating": 5}, expected=409)
     change("POST", "moves", {"to": "resolved", "reason": "Riparato."})
     witness.call("PUT", "/api/v1/reports/{number}/feedback", at=at, headers=receipt, json={"rating": 5})
+    manner = {"language": "it", "rhythm": "daily", "quiet_from": "21:00", "quiet_until": "07:30"}
+    witness.call("PUT", "/api/v1/reports/{number}/receipt/messages", at=at, headers=receipt, json=manner)
     witness.call("GET", "/api/v1/desk/feedback", headers=clerk)
     tried = {"update": {"text": "Arriviamo."}}
     witness.call("POST", f"{base}/preview", at=at, headers=clerk, json=tried)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -24,6 +25,12 @@ def previewed(client: TestClient, staff: Staffer, report: dict[str, Any], **chan
 
 def fitting(clerk: Staffer, **asked: Any) -> dict[str, Any]:
     return {template["slug"]: template for template in clerk.get("/templates", **asked)["templates"]}
+
+
+def hidden(letter: str, report: dict[str, Any]) -> str:
+    """The letter, with dots for what opens the report and for what ends its letters."""
+    dots = "•" * len(report["receipt_token"])
+    return re.sub(r"/mute/[\w-]+", f"/mute/{dots}", letter.replace(report["receipt_token"], dots))
 
 
 @pytest.mark.parametrize(("words", "language"), [(LAMP, "it"), ("street lamp out in front of number 12", "en")])
@@ -62,10 +69,9 @@ def test_the_preview_is_the_very_mail_and_nothing_happens_by_it(
         clerk.change(method, report["id"], what, body)
         wait_for_rest(database)
         [mail] = postbox.to(ANNA)
-        dots = "•" * len(report["receipt_token"])
         assert (mail["Subject"], shown["language"]) == (shown["subject"], language)
-        assert plain(mail).replace(report["receipt_token"], dots).split() == shown["text"].split(), what
-        assert html(mail).replace(report["receipt_token"], dots).split() == shown["html"].split(), what
+        assert hidden(plain(mail), report).split() == shown["text"].split(), what
+        assert hidden(html(mail), report).split() == shown["html"].split(), what
 
 
 @pytest.mark.usefixtures("worker")

@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession, writing
 from city.messages.notices.area import numbers_of
+from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions.matching import NOTICES
-from city.messages.subscriptions.tidings import DAILY_AT, DUE_SQL
 from city.registry import view
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.view import MunicipalityView

@@ -29,6 +29,7 @@ from city.messages.tables import Delivery
 from city.registry.tables import Municipality
 from city.registry.view import MunicipalityView
 from city.reports import journey
+from city.reports.hearing import check_quiet
 from city.reports.tables import Report
 from city.settings import settings
 from city.texts import text
@@ -262,8 +263,7 @@ def change(
 
     Raises InvalidInput where the quiet hours are none.
     """
-    if quiet is not None and quiet[0] == quiet[1]:
-        raise InvalidInput("subscriptions.quiet", field="quiet_until")
+    check_quiet(quiet)
     found.language, found.rhythm = language, rhythm
     found.quiet_from, found.quiet_until = quiet or (None, None)
     pausing.lift(session, found.municipality_id, found.address)

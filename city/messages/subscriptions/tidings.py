@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import date, time
+from datetime import date
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.mentions import note_of
 from city.messages.posting import post
+from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.tables import ReportTold, Subscriber, Subscription
 from city.messages.tables import Delivery
@@ -34,27 +35,10 @@ from city.texts import text
 from geo.place import Place
 
 KIND: Final = "tidings"
-DAILY_AT: Final = time(7, 0)
 MOST_GATHERED: Final = 2_000
 MOST_LINES: Final = 30
 ENDED: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
 BROKEN: Final = frozenset({"promise_taken_back", "slipped"})
-
-DUE_SQL: Final = """
-  CASE
-    WHEN {who}.rhythm = 'daily' AND {who}.quiet_from IS NULL
-      THEN ((local.at::date + (local.at::time >= %(daily)s)::int) + %(daily)s::time) AT TIME ZONE %(zone)s
-    WHEN {who}.rhythm = 'daily'
-      THEN ((local.at::date + (local.at::time >= greatest(%(daily)s::time, {who}.quiet_until))::int)
-            + greatest(%(daily)s::time, {who}.quiet_until)) AT TIME ZONE %(zone)s
-    WHEN CASE WHEN {who}.quiet_from <= {who}.quiet_until
-              THEN local.at::time >= {who}.quiet_from AND local.at::time < {who}.quiet_until
-              ELSE local.at::time >= {who}.quiet_from OR local.at::time < {who}.quiet_until END
-      THEN ((local.at::date + (local.at::time >= {who}.quiet_until)::int) + {who}.quiet_until) AT TIME ZONE %(zone)s
-    ELSE now()
-  END
-"""
-"""When a subscriber `{who}` may be told what happened at `local.at`, by the municipality's clock."""
 
 _NOTE: Final = f"""
   INSERT INTO tiding (municipality_id, subscriber_id, subscription_id, report_id, first_id, entry_id, due_at)

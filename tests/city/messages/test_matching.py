@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from city.database import ReadSession, reading, writing
+from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions import subscribing
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscription
-from city.messages.subscriptions.tidings import DAILY_AT, DUE_SQL
 from city.registry import view
 from city.registry.view import MunicipalityView
 from geo.covers import circle
