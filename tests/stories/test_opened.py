@@ -18,6 +18,8 @@ from city import links
 from city.settings import PROJECT
 from tests.conftest import pointed_at
 from tests.stories.telling import COAST, URP, SignIn, html, plain, reported, wait_for_rest
+from tests.stories.test_notices import Desk
+from tests.stories.test_subscriptions import CIRCLE, subscribed
 from tests.trials import Postbox, eventually
 
 ANNA: Final = "anna@example.org"
@@ -75,6 +77,31 @@ def test_a_reader_gets_to_the_report_and_the_office_sees_that_it_was_read(
     assert client.get(link).status_code == 200
     [listed] = signed_in(URP).get("/deliveries")["deliveries"]
     assert (listed["openings"], listed["opened_at"] is not None) == (3, True)
+
+
+@pytest.mark.usefixtures("_noting")
+def test_a_notice_that_many_get_is_counted_for_each_that_reads_it(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+) -> None:
+    bruno, carla = "bruno@example.org", "carla@example.org"
+    for address in (bruno, carla):
+        subscribed(client, postbox, address, **CIRCLE)
+    postbox.messages.clear()
+    Desk(signed_in(URP)).published()
+    links_of = {}
+    for address in (bruno, carla):
+        [mail] = eventually(lambda who=address: postbox.to(who))  # type: ignore[misc]
+        found = re.search(rf"{BASE}(/l/\S+)", plain(mail))
+        assert found is not None
+        assert f'href="{BASE}{found[1]}"' in html(mail)
+        links_of[address] = found[1]
+    wait_for_rest(database)
+    age(database)
+    answer = client.get(links_of[bruno], follow_redirects=False)
+    assert answer.headers["location"].startswith(f"{BASE}/notices/")
+    with psycopg.connect(database) as admin:
+        counted = admin.execute("SELECT address, openings FROM delivery WHERE kind = 'notice'").fetchall()
+    assert dict(counted) == {bruno: 1, carla: 0}
 
 
 def test_programs_are_no_readers(client: TestClient, database: str, link: str) -> None:

@@ -35,12 +35,21 @@ class Way(NamedTuple):
 
 def through(delivery: Delivery, link: str) -> str:
     """`link`, leading past us where openings are noted and it leads to us anyway."""
-    base = settings().public_url.rstrip("/")
-    if not settings().note_opened_links or delivery.kind not in NOTED or not link.startswith(f"{base}/"):
+    if not is_noted(delivery.kind, link):
         return link
+    base = _base()
     path, mark, fragment = link.removeprefix(base).partition("#")
     named = delivery.municipality_id.to_bytes(4) + delivery.id.bytes + path.encode()
     return f"{base}/l/{links.made(_PURPOSE, named)}{mark}{fragment}"
+
+
+def is_noted(kind: str, link: str) -> bool:
+    """Whether it is noted that this link of such a letter is opened."""
+    return settings().note_opened_links and kind in NOTED and link.startswith(f"{_base()}/")
+
+
+def _base() -> str:
+    return settings().public_url.rstrip("/")
 
 
 def way_of(token: str) -> Way:
