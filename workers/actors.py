@@ -95,18 +95,19 @@ def send_tidings(municipality_id: int, channel: str = "email") -> None:
     tried: list[UUID] = []
     trouble = None
     until = time.monotonic() + LONGEST_TURN_SECONDS
-    while time.monotonic() < until and (channel != "email" or mail_pace.for_many(1, until)):
-        with writing(municipality_id) as session:
-            municipality = view.fresh(session).municipalities[municipality_id]
-            sent, problem = tidings.send_next(session, municipality, channel, tried)
-        if problem and sent:
-            trouble = problem
-            tried.append(sent)
-        if sent is None or (problem and channel != "push"):
-            break
-    else:
-        with writing(municipality_id) as session:
-            journey.after_gathering(session, municipality_id, channel)
+    with mail_pace.turn(until) as turn:
+        while time.monotonic() < until and (channel != "email" or turn.wait()):
+            with writing(municipality_id) as session:
+                municipality = view.fresh(session).municipalities[municipality_id]
+                sent, problem = tidings.send_next(session, municipality, channel, tried)
+            if problem and sent:
+                trouble = problem
+                tried.append(sent)
+            if sent is None or (problem and channel != "push"):
+                break
+        else:
+            with writing(municipality_id) as session:
+                journey.after_gathering(session, municipality_id, channel)
     if trouble:
         raise Unavailable("mail.silent", problem=trouble)
 

@@ -15,7 +15,7 @@ from city.messages.letter import Letter, as_mail
 from city.messages.push import by_push
 from city.messages.staff_channels import by_staff_channel
 from city.messages.tables import Delivery
-from city.outside.mail import ReadyMail, mailer
+from city.outside.mail import ReadyMail
 from city.registry.view import MunicipalityView
 
 Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
@@ -23,15 +23,13 @@ Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 
 
 def _by_mail(_session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:
-    if delivery.kind not in mail_pace.BULK:
-        mail_pace.for_one()
     noted = replace(letter, link=opening.through(delivery, letter.link))
-    return mailer().send(as_mail(municipality, delivery, noted), sender(delivery))
+    return mail_pace.send(as_mail(municipality, delivery, noted), sender(delivery))
 
 
 def by_ready_mail(delivery: Delivery, mail: ReadyMail) -> str:
-    """As a mail that is made already, for whoever has asked the pace."""
-    return mailer().send(mail, sender(delivery))
+    """As a mail that is made already."""
+    return mail_pace.send(mail, sender(delivery))
 
 
 def _by_app_io(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, letter: Letter) -> str:

@@ -6,9 +6,9 @@ from functools import partial
 from uuid import UUID
 
 from city.database import ReadSession
+from city.messages import mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.tables import Delivery
-from city.outside.mail import mailer
 from city.registry import citizen_codes
 from city.registry.citizen_tables import CitizenCode
 from city.texts import text
@@ -30,4 +30,4 @@ def send(session: ReadSession, code_id: UUID) -> None:
         footer=say("citizen_code.footer"),
         button="",
     )
-    mailer().send(as_mail(None, Delivery(id=code_id, address=asked.email, language=asked.language), letter))
+    mail_pace.send(as_mail(None, Delivery(id=code_id, address=asked.email, language=asked.language), letter))

@@ -9,7 +9,6 @@ from city.database import ReadSession
 from city.messages import mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.tables import Delivery
-from city.outside.mail import mailer
 from city.registry import signing_in
 from city.registry.tables import PasswordReset, Person
 from city.settings import settings
@@ -34,5 +33,4 @@ def send(session: ReadSession, reset_id: UUID) -> None:
         button=say("password.button"),
     )
     delivery = Delivery(id=reset_id, address=person.email, language=person.language)
-    mail_pace.for_one()
-    mailer().send(as_mail(None, delivery, letter))
+    mail_pace.send(as_mail(None, delivery, letter))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -30,6 +30,9 @@ from city.reports import hearing
 About = Mapping[str, Any]
 """What a letter is about: ids and other short values, as a job carries them. `report_id` names its report, if any."""
 
+
+TO_MANY: Final = frozenset({"notice", "tidings"})
+"""The kinds of letters that give way to what somebody waits for."""
 
 Compose = Callable[[WriteSession, MunicipalityView, Delivery], Letter | None]
 """What a delivery says; None where there is nothing to say any more: it is then not sent."""
@@ -110,9 +113,12 @@ def deliver_again(
         .where(Delivery.municipality_id == municipality.id, Delivery.id == delivery_id, Delivery.state == "queued")
         .with_for_update()
     ).all()
-    if waiting and waiting[0].kind in mail_pace.BULK and not mail_pace.for_many(1, until=0):
-        return str(Unavailable("mail.paced"))
-    return post(session, municipality, waiting, compose[waiting[0].kind]) if waiting else None
+    if not waiting:
+        return None
+    with mail_pace.turn() as turn:
+        if waiting[0].channel == "email" and waiting[0].kind in TO_MANY and not turn.may_mail():
+            return str(Unavailable("mail.paced"))
+        return post(session, municipality, waiting, compose[waiting[0].kind])
 
 
 def _waiting(municipality: MunicipalityView, name: str, about: About) -> Select[Delivery]:

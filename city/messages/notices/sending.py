@@ -37,8 +37,8 @@ from city.registry.notice_tables import Notice
 from city.registry.view import MunicipalityView
 from city.settings import settings
 
-TAKEN_AT_ONCE: Final = 50
-"""Mails for which a worker asks the pace at once."""
+SENT_BETWEEN_LOOKS: Final = 50
+"""Letters after which a worker looks again what is most urgent."""
 MOST_FAILED: Final = 5
 """After so many failures one after the other it is the server that is away, and not an address."""
 MOST_ATTEMPTS: Final = 30
@@ -100,6 +100,7 @@ _CLAIM: Final = """
   FROM (
     SELECT * FROM delivery
     WHERE municipality_id = %(home)s AND telling_id = %(telling)s AND state = 'queued' AND due_at <= now()
+      AND (%(mails)s OR channel <> 'email')
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
   ) AS delivery
   JOIN notice_telling AS telling ON telling.municipality_id = %(home)s AND telling.id = %(telling)s
@@ -151,16 +152,21 @@ def send(municipality_id: int, until: float) -> tuple[bool, str | None]:
     Gives whether there may be more, and what keeps them from being sent.
     """
     failed = 0
-    with mailer().keeping():
-        while time.monotonic() < until and (telling_id := _going(municipality_id)) is not None:
-            for _ in range(mail_pace.for_many(TAKEN_AT_ONCE, until)):
-                found, problem = send_next(municipality_id, telling_id)
+    with mailer().keeping(), mail_pace.turn(until) as turn:
+        others = True  # what leaves by another way than mail does not wait for the pace of mail
+        while (telling_id := _going(municipality_id)) is not None and time.monotonic() < until:
+            for _ in range(SENT_BETWEEN_LOOKS):
+                mails = turn.may_mail() or (not others and turn.wait())
+                if not mails and not others:
+                    return True, None
+                found, problem = send_next(municipality_id, telling_id, mails=mails)
                 failed = failed + 1 if problem else 0
                 if failed == MOST_FAILED:
                     return True, problem
-                if not found:  # the last ones are in others' hands
+                if not found and mails:  # the last ones are in others' hands
                     time.sleep(PAUSE_SECONDS)
-                if not found or time.monotonic() > until:
+                others = others and (found or mails)
+                if (not found and mails) or time.monotonic() > until:
                     break
         return telling_id is not None, None
 
@@ -173,11 +179,14 @@ def _going(municipality_id: int) -> int | None:
         return telling_id
 
 
-def send_next(municipality_id: int, telling_id: int) -> tuple[bool, str | None]:
-    """Send one letter that nobody else is at: whether there was one, and what kept it from being sent."""
+def send_next(municipality_id: int, telling_id: int, *, mails: bool = True) -> tuple[bool, str | None]:
+    """Send one letter that nobody else is at, perhaps of those only that are no mails.
+
+    Gives whether there was one, and what kept it from being sent.
+    """
     with writing(municipality_id) as session:
         as_sender(session, municipality_id)
-        row = session.raw.execute(_CLAIM, {"home": municipality_id, "telling": telling_id}).fetchone()
+        row = session.raw.execute(_CLAIM, {"home": municipality_id, "telling": telling_id, "mails": mails}).fetchone()
         if row is None:
             return False, None
         return True, _hand_over(session, view.held().municipalities[municipality_id], _Claimed(*row))
