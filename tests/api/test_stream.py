@@ -81,7 +81,7 @@ def test_changes_are_told_in_order_without_anybodys_words(
     }
     for data in told:
         assert set(data) == SENT
-    for secret in ("Anna", "anna@", "0721", "Trieste", "Arriviamo", "Fra noi"):
+    for secret in (*REPORTER.values(), "anna@", "Bianchi", "Trieste", "Arriviamo", "Fra noi"):
         assert secret not in str(ear.heard)
 
 

@@ -76,7 +76,7 @@ def test_the_ladder_reaches_the_head(
     letter = plain(to(postbox, CLERK)[-1])
     assert "vicina alla scadenza" in letter
     assert report["number"] in letter
-    assert "anna" not in letter.lower()
+    assert "anna@example.org" not in letter.lower()
     assert "mezzo alla strada" not in letter, "a letter names the report; its words are read at the desk"
     assert not to(postbox, HEAD)
 

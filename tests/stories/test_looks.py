@@ -54,7 +54,7 @@ def test_a_list_tells_who_reported_only_when_asked_and_only_to_those_who_may(
 ) -> None:
     report = reported(client, COAST, "buca", category="pothole", contact=CONTACT)
     clerk, head, crew = signed_in(WORKS), signed_in(HEAD), signed_in("squadra.roads-coast@pesaro.example.org")
-    assert "Anna" not in client.get("/api/v1/desk/reports", headers=clerk.headers).text
+    assert "Anna Bianchi" not in client.get("/api/v1/desk/reports", headers=clerk.headers).text
     assert looks(head, report) == []
     (row,) = clerk.get("/reports", with_reporters=True)["reports"]
     assert row["reporter"] == CONTACT | {"language": "it"}
