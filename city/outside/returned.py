@@ -59,8 +59,16 @@ class Returned:
 
 
 def read(raw: bytes) -> Returned:
-    """What a mail says; never raises, whatever it holds."""
-    mail = BytesParser(policy=compat32).parsebytes(raw[:LONGEST_READ])
+    """What a mail says; never raises, whatever it holds. One nested without end, or in charsets of no name that Python
+    could look up, says nothing.
+    """
+    try:
+        return _read(BytesParser(policy=compat32).parsebytes(raw[:LONGEST_READ]))
+    except (RecursionError, LookupError, ValueError):
+        return Returned(Kind.OTHER, None, "", ())
+
+
+def _read(mail: Message) -> Returned:
     kind, bounce, status = _judged(mail)
     tokens = dict.fromkeys(token.lower() for words in _all_words(mail) for token in _TOKEN.findall(words))
     return Returned(kind, bounce, status, tuple(tokens)[:MOST_TOKENS])
@@ -107,9 +115,11 @@ def _blocks(mail: Message) -> Iterator[Message]:
     for part in mail.walk():
         if part.get_content_type() not in _STATUS_PARTS:
             continue
-        for block in part.get_payload() if part.is_multipart() else [part.get_payload()]:
-            first, *rest = str(block).strip().split("\n\n")
-            yield from (Parser(policy=compat32).parsestr(words, headersonly=True) for words in (first, *rest))
+        blocks: Any = part.get_payload() if part.is_multipart() else []
+        for block in blocks:
+            yield block
+            for words in _plain(block).split("\n\n"):
+                yield Parser(policy=compat32).parsestr(words.strip(), headersonly=True)
 
 
 def _is_by_a_server(mail: Message) -> bool:
@@ -140,12 +150,18 @@ def _all_words(mail: Message) -> Iterator[str]:
 
 
 def _words(part: Message) -> Iterator[str]:
-    """The text of a part, whatever it claims to be written in."""
+    """The text of a part, whatever it claims to be written in; of a mail within it the fields."""
     if part.is_multipart():
-        yield from (str(inner) for inner in part.get_payload() if part.get_content_maintype() == "message")
+        parts: Any = part.get_payload() if part.get_content_maintype() == "message" else []
+        yield from (f"{name}: {_unfolded(value)}" for inner in parts for name, value in inner.items())
         return
+    yield _plain(part)
+
+
+def _plain(part: Message) -> str:
+    """What stands in a part itself; of one that holds others nothing. No charset is asked: it may be anything."""
     content: Any = part.get_payload(decode=True)
-    yield (content or b"").decode("latin-1")
+    return (content or b"").decode("latin-1")
 
 
 def _unfolded(value: object) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.outside.mail_status import Bounce, judged, status_in
-from city.outside.returned import Kind, read
+from city.outside.returned import Kind, Returned, read
 from tests.trials import BOUNCES, returned
 
 ANNA: Final = "anna@example.org"
@@ -78,6 +78,19 @@ def test_a_status_is_read_from_what_a_server_says(words: str, status: str) -> No
 @pytest.mark.parametrize("status", ["5.7.1", "5.7.26", "4.7.0", "5.6.0", "5.3.4", "5.5.2", "5.1.8"])
 def test_what_is_wrong_with_us_is_not_held_against_the_address(status: str) -> None:
     assert judged(status) is Bounce.OURS
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Content-Type: message/rfc822\n\nContent-Type: text/plain; charset=nonsense\n\n\xff",
+        b"Content-Type: multipart/mixed; boundary*=a\0b'en'x\n\n--x\n\nhi\n--x--",
+        b"Content-Type: message/rfc822\n\n" * 3_000,
+    ],
+    ids=["charset", "boundary", "nested"],
+)
+def test_a_mail_that_python_cannot_read_stops_nobody(raw: bytes) -> None:
+    assert read(raw) == Returned(Kind.OTHER, None, "", ())
 
 
 @given(st.binary(max_size=600))
