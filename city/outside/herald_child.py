@@ -54,22 +54,22 @@ class Guard:
         sys.addaudithook(self._judge)
 
     def _judge(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in {"socket.connect", "socket.sendto", "socket.sendmsg"} and not self._may_call(arguments[1]):
+        if event in {"socket.connect", "socket.sendto", "socket.sendmsg"} and not self.may_call(arguments[1]):
             self.has_refused = True
             raise PermissionError(event)
         if event.startswith(_FORBIDDEN) or (event == "open" and not _is_readable(arguments[0], arguments[1])):
             raise PermissionError(event)
 
-    def _may_call(self, address: Any) -> bool:
+    def may_call(self, address: Any) -> bool:
+        """Whether a connection may be made to what a socket is told."""
         if not isinstance(address, tuple):
             return False
-        if address[:2] in self._known:
-            return True
         try:
             host = ipaddress.ip_address(str(address[0]).partition("%")[0])
         except ValueError:
             return False
-        return not self._is_plain and may_be_called(host, is_internal=False)
+        is_known = address[:2] in self._known
+        return (is_known or not self._is_plain) and may_be_called(host, is_internal=is_known)
 
 
 def _is_readable(path: Any, mode: Any) -> bool:
