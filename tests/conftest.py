@@ -238,10 +238,16 @@ def client(database: str) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="module")
-def _worker(_database: str, variable: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker_program() -> str:
+    """The module that a worker process runs."""
+    return "workers"
+
+
+@pytest.fixture(scope="module")
+def _worker(_database: str, variable: Path, worker_program: str) -> Iterator[subprocess.Popen[bytes]]:
     with (variable / "worker.log").open("wb") as log:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", sys.executable, "-P", "-m", "workers"], stderr=log, cwd=PROJECT
+            ["setpriv", "--pdeathsig", "TERM", sys.executable, "-P", "-m", worker_program], stderr=log, cwd=PROJECT
         )
         yield process
         process.terminate()

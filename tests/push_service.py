@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from city.outside import web_push
+from city.outside.strangers import Door
 from tests.trials import at_work
 
 
@@ -100,6 +102,11 @@ class PushService(ThreadingHTTPServer):
             and time.time() < claims["exp"] <= time.time() + 86_400
             and claims["sub"] == "mailto:lampione@localhost"
         )
+
+
+def door_of(browser: web_push.Browser) -> Door:
+    """As `push.door_of` gives it, but on this machine."""
+    return Door(browser.endpoint, is_internal=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -218,9 +218,7 @@ def _address(body: SubscriptionIn, municipality: MunicipalityView) -> dict[str, 
     if body.push is None:
         return {"address": body.email}
     browser = body.push.browser()
-    with reading(municipality.id) as session:
-        door = push.door_of(session, browser)
-    push.check(door, browser)
+    push.check(browser)
     return {"channel": push.CHANNEL, "address": push.address_of(browser), "sealed": push.sealed_browser(browser)}
 
 

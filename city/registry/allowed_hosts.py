@@ -1,7 +1,7 @@
 """Hosts in private networks that we may call: only the province's administrators say so.
 
-Whatever addresses people type (webhooks, push endpoints, providers of identity) are called only in the open network,
-unless their host and port stand here.
+Whatever addresses administrators type (webhooks, outside bodies, providers of identity, channels of the staff) are
+called only in the open network, unless their host and port stand here. Those of visitors never are, see `push`.
 """
 
 from __future__ import annotations

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Any, Final
 
+import psycopg
 from fastapi.testclient import TestClient
 
 from tests.stories.telling import SignIn, plain
@@ -24,10 +27,20 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
+@contextmanager
+def allowed(database: str, host: str) -> Iterator[None]:
+    """The province allows a host on this machine."""
+    with psycopg.connect(database) as admin:
+        admin.execute("INSERT INTO allowed_host (host, person_id) VALUES (%s, 1)", (host,))
+    yield
+    with psycopg.connect(database) as admin:
+        admin.execute("DELETE FROM allowed_host WHERE host = %s", (host,))
+
+
 def with_body(client: TestClient, signed_in: SignIn, slug: str = "safe-roads", **fields: Any) -> str:
     """The slug of an outside body of Pesaro (of the province where its administrator makes it)."""
     owner = fields.pop("owner", "pesaro")
-    administrator = signed_in(PROVINCE if owner == "provincia" or fields.get("is_internal") else ADMINISTRATOR)
+    administrator = signed_in(PROVINCE if owner == "provincia" else ADMINISTRATOR)
     answer = client.put(
         f"/api/v1/registry/{owner}/outside-bodies/{slug}", json=BODY | fields, headers=administrator.headers
     )

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.push_service import Browser, PushService, pushing
+from city.messages import push
+from tests.push_service import Browser, PushService, door_of, pushing
+from tests.stories.outside_world import allowed
 from tests.stories.telling import COAST, FANO, URP, counted, east_of, reported, wait_for_rest
 from tests.stories.test_notices import Desk, notice, settled
 from tests.trials import Staffer, eventually
@@ -22,14 +24,16 @@ CIRCLE: Final = {"lon": COAST.lon, "lat": COAST.lat, "metres": 300}
 pytestmark = pytest.mark.usefixtures("worker")
 
 
+@pytest.fixture(scope="module")
+def worker_program() -> str:
+    return "tests.push_worker"
+
+
 @pytest.fixture
-def service(database: str) -> Iterator[PushService]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[PushService]:
+    monkeypatch.setattr(push, "door_of", door_of)
     with pushing() as found:
-        with psycopg.connect(database) as admin:
-            admin.execute("INSERT INTO allowed_host (host, person_id) VALUES (%s, 1)", (found.host,))
         yield found
-        with psycopg.connect(database) as admin:
-            admin.execute("DELETE FROM allowed_host")
 
 
 def asked(client: TestClient, browser: Browser, **wish: Any) -> httpx.Response:
@@ -212,15 +216,11 @@ def test_what_is_too_much_for_a_push_service_is_said_in_fewer_words(
     assert told["body"].endswith("…")
 
 
-def test_nobody_makes_us_knock_at_a_door_in_our_own_network(
-    client: TestClient, service: PushService, database: str
-) -> None:
-    browser = service.browser(client.get(f"{SUBSCRIPTIONS}/push").json()["key"])
-    with psycopg.connect(database) as admin:
-        admin.execute("DELETE FROM allowed_host")
-    answer = asked(client, browser, **CIRCLE)
-    assert answer.status_code == 422
-    assert answer.json()["field"] == "push.endpoint"
+def test_nobody_makes_us_knock_at_a_door_in_our_own_network(client: TestClient, database: str) -> None:
+    with pushing() as service, allowed(database, service.host):
+        browser = service.browser(client.get(f"{SUBSCRIPTIONS}/push").json()["key"])
+        answer = asked(client, browser, **CIRCLE)
+    assert (answer.status_code, answer.json()["field"]) == (422, "push.endpoint"), "allowed to ours, not to strangers"
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"keys": {"p256dh": "BAAA", "auth": browser.subscription["keys"]["auth"]}}, "push.keys.p256dh"),
         ({"keys": {"p256dh": browser.subscription["keys"]["p256dh"], "auth": "c2hvcnQ"}}, "push.keys.auth"),
