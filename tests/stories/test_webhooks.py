@@ -281,6 +281,8 @@ def test_an_endpoint_that_is_gone_or_fails_for_days_is_switched_off_and_its_admi
     assert "410" in plain(letter)
     reported(client, COAST, "un altro lampione spento", category="lamp-out")
 
+    for path, body in (("/resend", {"since": LONG_AGO}), (f"/{hook.log()[0]['id']}/resend", None)):
+        hook.call("POST", f"/deliveries{path}", 409, json=body)
     receiver.status = 500
     hook.call("PUT", "", json=hook.fields)
     reported(client, COAST, "un terzo lampione spento", category="lamp-out")

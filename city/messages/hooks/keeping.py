@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
-from city.errors import InvalidInput, NotFound
+from city.errors import Conflict, InvalidInput, NotFound
 from city.messages.hooks.events import REPORT_EVENTS
 from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.messages.hooks.tables import HookDelivery, HookPosition, Webhook
@@ -105,6 +105,12 @@ def switch_off(session: WriteSession, hook: Webhook, reason: str | None) -> None
         .values(state="dead", problem=SWITCHED_OFF)
         .execution_options(synchronize_session=False)
     )
+
+
+def needs_active(hook: Webhook) -> None:
+    """Raises Conflict where it is switched off: what would be sent to it would wait for nobody."""
+    if not hook.is_active:
+        raise Conflict("hooks.is_off")
 
 
 def rotate(hook: Webhook, now: datetime) -> str:

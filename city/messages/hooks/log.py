@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
+from city.messages.hooks import keeping
 from city.messages.hooks.tables import HookDelivery, Webhook
 
 KEPT_DAYS: Final = 30
@@ -63,7 +64,8 @@ def page(
 
 
 def resend(session: WriteSession, hook: Webhook, delivery_id: int) -> None:
-    """Send one event again, whatever became of it. Raises NotFound."""
+    """Send one event again, whatever became of it. Raises NotFound, Conflict."""
+    keeping.needs_active(hook)
     delivery = session.get(HookDelivery, (hook.municipality_id, delivery_id), with_for_update=True)
     if delivery is None or delivery.webhook_id != hook.id:
         raise NotFound("hooks.no_delivery", value=delivery_id)
@@ -71,7 +73,8 @@ def resend(session: WriteSession, hook: Webhook, delivery_id: int) -> None:
 
 
 def resend_dead(session: WriteSession, hook: Webhook, since: datetime) -> int:
-    """Send all dead letters again of what has happened since then; how many."""
+    """Send all dead letters again of what has happened since then; how many. Raises Conflict."""
+    keeping.needs_active(hook)
     revived = session.execute(
         update(HookDelivery)
         .where(

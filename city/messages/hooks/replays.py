@@ -19,6 +19,7 @@ from city.errors import Conflict, InvalidInput, NotFound
 from city.messages.hooks import noticing
 from city.messages.hooks.events import COLUMNS, JOINED, Happening
 from city.messages.hooks.following import note_notices, write_down
+from city.messages.hooks.keeping import needs_active
 from city.messages.hooks.tables import HookDelivery, HookReplay, Webhook
 from city.registry.view import Registry
 from city.reports.identity import new_id
@@ -53,8 +54,7 @@ def begin(session: WriteSession, registry: Registry, hook: Webhook, since: datet
     """Tell it again what has happened since then. Needs `provincial()`. Raises InvalidInput, Conflict."""
     if since > datetime.now(UTC):
         raise InvalidInput("hooks.future", field="since", value=since.isoformat())
-    if not hook.is_active:
-        raise Conflict("hooks.is_off")
+    needs_active(hook)
     if session.scalar(select(HookReplay.id).where(HookReplay.webhook_id == hook.id, HookReplay.state == "running")):
         raise Conflict("hooks.replaying")
     last = session.raw.execute(_LAST, {"owner": hook.municipality_id}).fetchone()
