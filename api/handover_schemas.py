@@ -132,7 +132,6 @@ class BodyPut(Strict):
     secret: Annotated[Line, StringConstraints(max_length=200)] | None = None
     language: Literal["it", "en"] = "it"
     needs_check: bool = False
-    is_internal: bool = False
     is_active: bool = True
 
 
@@ -149,6 +148,5 @@ class BodyListed(BaseModel):
     has_secret: bool
     language: str
     needs_check: bool
-    is_internal: bool
     is_active: bool
     is_inherited: bool

@@ -27,6 +27,12 @@ class Services:
     """What came in, and how to answer; `url` is where it listens."""
 
     url: str = ""
+
+    @property
+    def host(self) -> str:
+        """Its name and port."""
+        return self.url.partition("://")[2]
+
     requests: dict[str, dict[str, str]] = field(default_factory=dict)
     """Open311 requests by their number."""
     status: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -8,9 +8,7 @@ from api.access import Signed
 from api.handover_schemas import BodyListed, BodyPut
 from api.routes.administration import administering
 from api.schemas import Named, Slug
-from city.database import PROVINCE
-from city.errors import Forbidden
-from city.registry import outside_bodies
+from city.registry import allowed_hosts, outside_bodies
 from city.registry.outside_bodies import BodyFields
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/outside-bodies", tags=["administration"])
@@ -32,7 +30,6 @@ def list_bodies(owner: Slug, staff: Signed) -> list[BodyListed]:
                 has_secret=body.secret is not None,
                 language=body.language,
                 needs_check=body.needs_check,
-                is_internal=body.is_internal,
                 is_active=body.is_active,
                 is_inherited=body.municipality_id != home.id,
             )
@@ -44,12 +41,10 @@ def list_bodies(owner: Slug, staff: Signed) -> list[BodyListed]:
 def put_body(owner: Slug, slug: Slug, body: BodyPut, staff: Signed) -> None:
     """Make or change an outside body; of the province, one that every municipality may choose.
 
-    Only the province's administrators may let one stand in a private network (`is_internal`).
+    Its service may stand in a private network only where the province allows its host (`allowed-hosts`).
     """
-    if body.is_internal and staff.home_id != PROVINCE:
-        raise Forbidden("bodies.internal", field="is_internal")
-    with administering(staff, owner):
-        pass  # before anything is asked of the network
+    with administering(staff, owner) as (session, _):
+        door = allowed_hosts.door(session, body.address)
     fields = BodyFields(
         slug=slug,
         name_it=body.name.it,
@@ -62,9 +57,8 @@ def put_body(owner: Slug, slug: Slug, body: BodyPut, staff: Signed) -> None:
         secret=body.secret,
         language=body.language,
         needs_check=body.needs_check,
-        is_internal=body.is_internal,
         is_active=body.is_active,
     )
-    outside_bodies.check_address(fields)
+    outside_bodies.check_address(fields, door)
     with administering(staff, owner) as (session, home):
         outside_bodies.put_body(session, home.id, fields)

@@ -43,7 +43,5 @@ class OutsideBody(Base):
     language: Mapped[str] = mapped_column(server_default="it")
     needs_check: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether the office looks before a report that they call done is solved."""
-    is_internal: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether its service may stand in a private network: only the province's administrators may say so."""
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

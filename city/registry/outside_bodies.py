@@ -36,17 +36,16 @@ class BodyFields:
     secret: str | None = None
     language: str = "it"
     needs_check: bool = False
-    is_internal: bool = False
     is_active: bool = True
 
 
-def check_address(fields: BodyFields) -> None:
+def check_address(fields: BodyFields, door: Door) -> None:
     """Raises InvalidInput (field `address`) for an address of another kind, or a service that we never call.
 
     Names are resolved here: to be asked outside of any transaction.
     """
     if fields.channel != "mail":
-        check_door(Door(fields.address, fields.is_internal))
+        check_door(door)
     elif not MAIL.fullmatch(fields.address):
         raise InvalidInput("bodies.not_mail", field="address", value=fields.address)
 
@@ -73,8 +72,7 @@ def put_body(session: WriteSession, owner_id: int, fields: BodyFields) -> None:
     body.channel, body.address, body.contact = fields.channel, fields.address, fields.contact
     body.jurisdiction, body.services = fields.jurisdiction, dict(fields.services)
     body.language, body.needs_check = fields.language, fields.needs_check
-    body.is_internal, body.is_active = fields.is_internal, fields.is_active
-    body.changed_at = datetime.now(UTC)
+    body.is_active, body.changed_at = fields.is_active, datetime.now(UTC)
 
 
 def secret_of(body: OutsideBody) -> str | None:

@@ -16,7 +16,7 @@ from api.app import create_app
 from city.settings import PROJECT, settings
 from tests.hook_receiver import receiving
 from tests.outside_services import KEY, Services, serving
-from tests.stories.outside_world import BODY, PROVINCE
+from tests.stories.outside_world import BODY, PROVINCE, allowed
 from tests.stories.telling import COAST, URP, reported
 from tests.trials import PASSWORD, Staffer, eventually
 
@@ -28,8 +28,8 @@ def visitor(own_registry: str) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as there:
+def services(own_registry: str) -> Iterator[Services]:
+    with serving() as there, allowed(own_registry, there.host):
         yield there
         there.goes_on.set()
 
@@ -69,7 +69,6 @@ def test_what_was_taken_when_the_worker_died_is_known_again(
         "address": services.url + path,
         "services": {"*": "X"},
         "secret": KEY,
-        "is_internal": True,
     }
     made = visitor.put(
         "/api/v1/registry/pesaro/outside-bodies/there", json=body, headers=signed(visitor, PROVINCE).headers

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from city.database import provincial
 from city.jobs import promise
 from tests.outside_services import KEY, Services, serving
-from tests.stories.outside_world import ADMINISTRATOR, ANNA, CONTACT, HEAD, hand_over, with_body
+from tests.stories.outside_world import ADMINISTRATOR, ANNA, CONTACT, HEAD, allowed, hand_over, with_body
 from tests.stories.telling import COAST, URP, SignIn, as_holder, plain, reported, wait_for_receipt, wait_for_rest
 from tests.trials import Postbox, Staffer, eventually
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 
 @pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as there:
+def services(database: str) -> Iterator[Services]:
+    with serving() as there, allowed(database, there.host):
         yield there
 
 
@@ -43,14 +43,13 @@ def utility(client: TestClient, signed_in: SignIn, services: Services, **more: A
         "jurisdiction": "utility.example.org",
         "services": {"lamp-out": "L1", "*": "X9"},
         "secret": KEY,
-        "is_internal": True,
     }
     return with_body(client, signed_in, slug="utility", **fields | more)
 
 
 def hook(client: TestClient, signed_in: SignIn, services: Services) -> str:
     url = f"{services.url}/hook"
-    return with_body(client, signed_in, slug="hook", channel="webhook", address=url, secret=KEY, is_internal=True)
+    return with_body(client, signed_in, slug="hook", channel="webhook", address=url, secret=KEY)
 
 
 def the_handover(clerk: Staffer, report: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +225,7 @@ def test_a_service_in_our_own_house_is_refused_when_typed_in_and_when_its_name_l
         "https://[::1]/hook",
         "https://10.0.0.1/hook",
         "https://169.254.169.254/latest",
-        services.url,
+        "http://127.0.0.1:1/hook",
     ):
         answer = client.put(url, json=fields | {"address": address}, headers=administrator.headers)
         assert (answer.status_code, answer.json()["field"]) == (422, "address"), address
@@ -238,7 +237,7 @@ def test_a_service_in_our_own_house_is_refused_when_typed_in_and_when_its_name_l
     body = hook(client, signed_in, services)
     with psycopg.connect(database) as admin:
         # As a name would that led elsewhere when it was typed in.
-        admin.execute("UPDATE outside_body SET is_internal = false, address = 'https://localhost/hook'")
+        admin.execute("UPDATE outside_body SET address = 'https://localhost/hook'")
     report = lamp(client, postbox, database)
     clerk = signed_in(URP)
     hand_over(clerk, report, body)
@@ -246,6 +245,21 @@ def test_a_service_in_our_own_house_is_refused_when_typed_in_and_when_its_name_l
     now = clerk.get(f"/reports/{report['id']}")
     assert (now["state"], now["handovers"][0]["state"]) == ("triage", "failed")
     assert services.hooks == []
+
+
+def test_a_service_in_a_private_network_is_called_only_while_its_host_is_allowed(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn, services: Services
+) -> None:
+    bodies = [utility(client, signed_in, services), hook(client, signed_in, services)]
+    with psycopg.connect(database) as admin:
+        admin.execute("DELETE FROM allowed_host")
+    clerk = signed_in(URP)
+    for body in bodies:
+        report = lamp(client, postbox, database)
+        hand_over(clerk, report, body)
+        wait_for_rest(database)
+        assert the_handover(clerk, report)["state"] == "failed"
+    assert (services.requests, services.hooks) == ({}, [])
 
 
 def test_the_secret_of_a_service_is_sealed(

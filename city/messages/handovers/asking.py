@@ -113,7 +113,7 @@ def question(session: ReadSession, municipality: MunicipalityView, handover_id: 
     if handover.body_owner_id is None or handover.body_id is None:
         return None
     body = body_of(session, handover.body_owner_id, handover.body_id)
-    return Question(service_of(body), handover.reference, handover.reference_token)
+    return Question(service_of(session, body), handover.reference, handover.reference_token)
 
 
 def asked(put: Question) -> Heard:

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import Unavailable
 from city.outside import open311, webhook
-from city.outside.strangers import Door, NotAllowed
+from city.outside.strangers import NotAllowed
+from city.registry.allowed_hosts import door
 from city.registry.body_tables import OutsideBody
 from city.registry.outside_bodies import secret_of
 from city.registry.view import MunicipalityView
@@ -28,9 +29,9 @@ class Refused(Exception):
     """They will never take it; the words say what they answered, without a word of theirs."""
 
 
-def service_of(body: OutsideBody) -> open311.Service:
+def service_of(session: ReadSession, body: OutsideBody) -> open311.Service:
     """How to speak with an Open311 body."""
-    return open311.Service(Door(body.address, body.is_internal), body.jurisdiction, secret_of(body))
+    return open311.Service(door(session, body.address), body.jurisdiction, secret_of(body))
 
 
 def open_there(session: ReadSession, municipality: MunicipalityView, handover: Handover, body: OutsideBody) -> None:
@@ -44,7 +45,7 @@ def open_there(session: ReadSession, municipality: MunicipalityView, handover: H
     code = services.get(category.slug) or services.get(category.group.slug) or services.get(ANY)
     if code is None:
         raise Refused(f"no service_code for {category.slug}")
-    service = service_of(body)
+    service = service_of(session, body)
     try:
         if handover.attempts > 1 and handover.tried_at is not None:
             # The worker may have been killed between their answer and our note of it.
@@ -99,7 +100,7 @@ def post_there(session: ReadSession, municipality: MunicipalityView, handover: H
     report = session.get_one(Report, (municipality.id, handover.report_id))
     payload = _payload(session, municipality, handover, report)
     try:
-        answer = webhook.post(Door(body.address, body.is_internal), [secret_of(body) or ""], str(handover.id), payload)
+        answer = webhook.post(door(session, body.address), [secret_of(body) or ""], str(handover.id), payload)
     except NotAllowed as error:
         raise Refused(error.sentence("en")) from error
     if answer.is_final:
