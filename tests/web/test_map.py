@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from city.settings import PROJECT
+from tests.web.browsing import Watched, faults, on_both_screens
 
-AXE: Final = PROJECT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
-PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
 PESARO: Final = (12.9132, 43.9101)
-FLAGS: Final = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-domain-reliability",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-pings",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-]
 DRAWN: Final = "layer => lampione.map.queryRenderedFeatures({layers: [layer]}).map(feature => feature.properties)"
 SPOTS: Final = """
 () => {
@@ -47,68 +29,6 @@ HOT: Final = """
 () => lampione.map.querySourceFeatures("heat", {sourceLayer: "heat"})
   .reduce((sum, {properties}) => sum + properties.count, 0)
 """
-
-
-class Watched:
-    """A page, with what it asked of other machines and what it complained of."""
-
-    def __init__(self, context: BrowserContext, served: str) -> None:
-        self.foreign: list[str] = []
-        self.complaints: list[str] = []
-        self.served = served
-        self.page = context.new_page()
-        self.page.on("request", self._request)
-        self.page.on("console", lambda said: self._console(said.type, said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _request(self, request: Any) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.served).netloc and not request.url.startswith("data:"):
-            self.foreign.append(request.url)
-
-    def _console(self, kind: str, sentence: str) -> None:
-        # The software renderer tells of its own slowness when a screenshot or the map reads pixels back.
-        if kind in {"error", "warning"} and "GPU stall due to ReadPixels" not in sentence:
-            self.complaints.append(sentence)
-
-    def open(self, path: str) -> Page:
-        """Load a map view and wait until it is drawn and the list is read."""
-        self.page.goto(self.served + path)
-        self.page.wait_for_selector("#map[data-state=idle]")
-        self.page.wait_for_function("() => document.getElementById('list-count').textContent")
-        return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=program, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-on_both_screens = pytest.mark.parametrize("watched", [DESKTOP, PHONE], indirect=True, ids=["desktop", "phone"])
-
-
-@pytest.fixture
-def watched(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    screen: ViewportSize = getattr(request, "param", DESKTOP)
-    context = browser.new_context(viewport=screen, locale="it-IT")
-    context.set_default_timeout(30_000)
-    made = Watched(context, served)
-    yield made
-    context.close()
-    assert made.foreign == []
-    assert made.complaints == []
-
-
-def faults(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text("utf-8"))
-    # Preloading would fetch and inline style sheets, which the page's own policy forbids.
-    found = page.evaluate("() => axe.run({preload: false, resultTypes: ['violations']})")
-    return [f"{fault['id']}: {node['html'][:120]}" for fault in found["violations"] for node in fault["nodes"]]
 
 
 @on_both_screens
