@@ -61,6 +61,8 @@ def error_page(request: Request, error: LampioneError) -> Response:
         title=text(f"problem.{NAMES[status].replace('-', '_')}", language=language),
         sentence=error.sentence(language),
         language=language,
+        may_turn=request.method == "GET",
+        **other_language(request, language),
         t=partial(text, language=language),
     )
     return html(shown, status)
