@@ -39,4 +39,5 @@ def note_of(session: ReadSession, entry: TimelineEntry, language: str) -> str | 
 def _words(notice: Notice, what: str, language: str) -> str:
     is_withdrawn = what == "promise_taken_back" and notice.state == "withdrawn"
     key = "notices.undated" if is_withdrawn else _SAYS[what]
-    return text(key, language=language, number=notice.number, title=title(notice, language), link=page_of(notice))
+    link = page_of(notice.number, language)
+    return text(key, language=language, number=notice.number, title=title(notice, language), link=link)

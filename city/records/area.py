@@ -41,8 +41,8 @@ def area_of(
 
 
 def _zone(municipality: MunicipalityView, name: str) -> BaseGeometry:
-    found = municipality.zones_named(name)
-    area = municipality.index.area(found[-1].id) if found else None
+    zone = municipality.zone_in_force(name, municipality.today())
+    area = municipality.index.area(zone.id) if zone is not None else None
     if area is None:
         raise InvalidInput("subscriptions.no_zone", field="zone", value=name)
     return area

@@ -7,16 +7,14 @@ has released: no more.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from shapely.geometry.base import BaseGeometry
 
+from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
 from city.records import search
@@ -200,17 +198,13 @@ def photo_is_public(session: ReadSession, photo_id: UUID) -> int:
 
 def make_cursor(row: dict[str, Any]) -> str:
     """Where the next page begins, for `created_at` and `id` of the last row shown."""
-    return base64.urlsafe_b64encode(orjson.dumps([row["created_at"], row["id"]])).decode().rstrip("=")
+    return cursors.made(row["created_at"], row["id"])
 
 
 def read_cursor(cursor: str) -> tuple[datetime, UUID]:
     """The moment and id a cursor stands for. Raises InvalidInput."""
-    try:
-        at, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        moment = datetime.fromisoformat(at)
-        return moment.astimezone(UTC), UUID(key)
-    except (ValueError, TypeError, OverflowError, binascii.Error, AttributeError) as error:
-        raise InvalidInput("reports.bad_cursor", field="cursor") from error
+    at, key = cursors.read(cursor, cursors.moment, UUID)
+    return at, key
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:

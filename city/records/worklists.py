@@ -6,19 +6,17 @@ index of states begins with them; the late ones say the looser bound too, which 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import orjson
 from psycopg.errors import QueryCanceled
 from pydantic import TypeAdapter, ValidationError
 
+from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records import search
@@ -310,16 +308,11 @@ def _listings(of: Condition, order: Order, start: _Start | None, columns: str) -
 
 def _make_cursor(row: dict[str, Any], order: Order) -> str:
     at = row["created_at"] if order is Order.NEWEST else row["deadline_at"]
-    place = [order.value, at, row["id"], row["is_emergency"]]
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+    return cursors.made(order.value, at, row["id"], row["is_emergency"])
 
 
 def _read_cursor(cursor: str, order: Order) -> _Start:
-    try:
-        of, at, key, is_emergency = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        start = _Start(datetime.fromisoformat(at).astimezone(UTC), UUID(key), is_emergency is True)
-    except (ValueError, TypeError, OverflowError, binascii.Error, AttributeError) as error:
-        raise InvalidInput("reports.bad_cursor", field="cursor") from error
+    of, *start = cursors.read(cursor, str, cursors.moment, UUID, bool)
     if of != order.value:
         raise InvalidInput("reports.bad_cursor", field="cursor")
-    return start
+    return _Start(*start)

@@ -13,6 +13,11 @@ from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape
 
 
+def both(it: str, en: str) -> dict[str, str]:
+    """A notice's words in both languages: where one is missing, the other."""
+    return {"it": it or en, "en": en or it}
+
+
 @dataclass(frozen=True, slots=True)
 class NoticeView:
     """A published notice, without its shape."""
@@ -36,7 +41,7 @@ class NoticeView:
         return {
             "number": self.number,
             "kind": self.kind,
-            "title": {"it": self.title_it or self.title_en, "en": self.title_en or self.title_it},
+            "title": both(self.title_it, self.title_en),
             "starts_at": self.starts_at.isoformat(),
             "ends_at": self.ends_at.isoformat() if self.ends_at else None,
         }

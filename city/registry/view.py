@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,12 +17,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from city.database import PROVINCE, ReadSession, Writing, provincial
 from city.errors import InvalidInput, NotFound, OutsideTerritory
 from city.registry.ladder import STANDARD_LADDER, Ladder, ladder_of
 from city.registry.notice_view import Notices, notices_of
 from city.registry.working_time import STANDARD_WEEK, Patron, Span, WorkingTime, week_of
+from geo.meeting import meets
 from geo.place import Place
 from geo.zones import ZoneIndex, ZoneShape, area_of, box_around
 
@@ -219,6 +221,21 @@ class MunicipalityView:
         """The zones `layer/code` of all times, the one in force last at the end."""
         return sorted((zone for zone in self.zones.values() if zone.path == path), key=lambda zone: zone.valid_from)
 
+    def zone_in_force(self, path: str, day: date) -> ZoneView | None:
+        """The zone `layer/code` that counts on `day`, whose area is known; None: there is none."""
+        counting = (zone for zone in self.zones_named(path) if zone.counts_on(day))
+        return next((zone for zone in counting if self.index.area(zone.id) is not None), None)
+
+    def zone_name(self, path: str) -> str:
+        """What the zone `layer/code` is or was called last; the path itself where nobody knows."""
+        found = self.zones_named(path)
+        return found[-1].name if found else path
+
+    def zones_met(self, area: BaseGeometry, day: date) -> list[ZoneView]:
+        """The zones in force on `day` that share more than a border with `area`."""
+        counting = [zone for zone in self.zones.values() if zone.counts_on(day)]
+        return [zone for zone in counting if (own := self.index.area(zone.id)) is not None and meets(own, area)]
+
     def zones_at(self, place: Place, day: date) -> list[ZoneView]:
         """The zones in force on `day` that hold `place`; of a layer that forgives, else the nearest in its reach."""
         held = [zone for key in self.index.holding(place) if (zone := self.zones[key]).counts_on(day)]
@@ -228,6 +245,10 @@ class MunicipalityView:
                 near = self.index.just_outside(place, reach)
                 held += [] if near is None else [self.zones[near]]
         return held
+
+    def today(self) -> date:
+        """The day by the municipality's clock."""
+        return self.local(datetime.now(UTC)).date()
 
     def local(self, moment: datetime) -> datetime:
         """The municipality's wall-clock time."""

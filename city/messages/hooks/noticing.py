@@ -11,10 +11,10 @@ from sqlalchemy import Select, select
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.messages.hooks.tables import Webhook
 from city.registry.notice_tables import Notice, NoticeTelling
+from city.registry.notice_view import both
 from city.registry.view import MunicipalityView
 from city.settings import settings
 from geo.columns import read_shape
-from geo.meeting import meets
 
 NOTICE_EVENTS: Final[dict[str, str]] = {
     "notice.published": "a notice was published",
@@ -93,16 +93,9 @@ def wants(hook: Webhook, one: Told, municipality: MunicipalityView) -> bool:
 def _zones(notice: Notice, municipality: MunicipalityView) -> list[str]:
     """As `layer/code` the zones that its area names or meets."""
     shape = read_shape(notice.shape)
-    day = municipality.local(notice.starts_at).date()
-    met = {
-        zone.path
-        for key, zone in municipality.zones.items()
-        if shape is not None
-        and zone.counts_on(day)
-        and (area := municipality.index.area(key)) is not None
-        and meets(area, shape)
-    }
-    return sorted(met.union(notice.zones))
+    assert shape is not None
+    met = municipality.zones_met(shape, municipality.local(notice.starts_at).date())
+    return sorted({*(zone.path for zone in met), *notice.zones})
 
 
 def payload(one: Told, municipality: MunicipalityView, *, is_replay: bool) -> dict[str, Any]:
@@ -121,7 +114,7 @@ def payload(one: Told, municipality: MunicipalityView, *, is_replay: bool) -> di
                 "kind": notice.kind,
                 "state": notice.state,
                 "version": notice.version,
-                "title": {"it": notice.title_it or notice.title_en, "en": notice.title_en or notice.title_it},
+                "title": both(notice.title_it, notice.title_en),
                 "department": municipality.by_id[notice.department_id].slug,
                 "groups": notice.groups,
                 "zones": _zones(notice, municipality),

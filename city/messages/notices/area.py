@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 import orjson
@@ -20,7 +20,7 @@ from city.registry.address_tables import HouseNumber, Street
 from city.registry.street_names import words_of
 from city.registry.view import MunicipalityView, Registry
 from geo.columns import read_shape
-from geo.meeting import joined, meets, simplified
+from geo.meeting import joined, simplified
 from geo.zones import corridor
 
 MOST_PARTS: Final = 50
@@ -94,13 +94,8 @@ def shape_of(session: ReadSession, registry: Registry, municipality: Municipalit
 
 def numbers_of(municipality: MunicipalityView, shape: BaseGeometry, zones: Iterable[str], day: date) -> list[int]:
     """The numbers under which subscriptions stand that meet the area for sure: of its zones, and of everything."""
-    named = [zone_number(one) for one in zones]
-    met = [
-        zone_number(zone.path)
-        for key, zone in municipality.zones.items()
-        if zone.counts_on(day) and (area := municipality.index.area(key)) is not None and meets(area, shape)
-    ]
-    return sorted({EVERYWHERE, *named, *met})
+    met = [zone.path for zone in municipality.zones_met(shape, day)]
+    return sorted({EVERYWHERE, *(zone_number(path) for path in (*zones, *met))})
 
 
 def _drawn(part: DrawnPart) -> BaseGeometry:
@@ -117,12 +112,11 @@ def _drawn(part: DrawnPart) -> BaseGeometry:
 
 
 def _zone(municipality: MunicipalityView, path: str) -> BaseGeometry:
-    today = municipality.local(datetime.now(UTC)).date()
-    for zone in municipality.zones_named(path):
-        area = municipality.index.area(zone.id)
-        if zone.counts_on(today) and area is not None:
-            return area
-    raise InvalidInput("notices.no_zone", field="area.zones", value=path)
+    zone = municipality.zone_in_force(path, municipality.today())
+    area = municipality.index.area(zone.id) if zone is not None else None
+    if area is None:
+        raise InvalidInput("notices.no_zone", field="area.zones", value=path)
+    return area
 
 
 def _street(session: ReadSession, municipality: MunicipalityView, part: StreetPart) -> BaseGeometry:

@@ -12,6 +12,7 @@ from city import links
 from city.messages.letter import Letter
 from city.messages.tables import Delivery
 from city.registry.notice_tables import Notice
+from city.registry.notice_view import both
 from city.registry.view import MunicipalityView
 from city.settings import settings
 from city.texts import text
@@ -30,17 +31,17 @@ class News:
 
 def title(notice: Notice, language: str) -> str:
     """The title, in the other language where this one is missing."""
-    return (notice.title_en or notice.title_it) if language == "en" else (notice.title_it or notice.title_en)
+    return both(notice.title_it, notice.title_en)[language]
 
 
 def words(notice: Notice, language: str) -> str:
     """The text, likewise."""
-    return (notice.text_en or notice.text_it) if language == "en" else (notice.text_it or notice.text_en)
+    return both(notice.text_it, notice.text_en)[language]
 
 
-def page_of(notice: Notice) -> str:
-    """Where everybody reads the notice."""
-    return f"{settings().public_url.rstrip('/')}/notices/{notice.number}"
+def page_of(number: str, language: str) -> str:
+    """Where everybody reads the notice of that number."""
+    return f"{settings().public_url.rstrip('/')}/notices/{number}?language={language}"
 
 
 def letter(municipality: MunicipalityView, notice: Notice, news: News, language: str) -> Letter:
@@ -64,7 +65,7 @@ def letter(municipality: MunicipalityView, notice: Notice, news: News, language:
         happened=[*([news.words] if news.words else []), *words(notice, language).splitlines()],
         next_step=say(f"notices.next.{news.what}", **named) if news.what != "announced" else "",
         facts=facts,
-        link=page_of(notice),
+        link=page_of(notice.number, language),
         footer=say("notices.footer", municipality=municipality.name, link=THEIR_PAGE),
         button=say("notices.button"),
         topic=str(notice.id),

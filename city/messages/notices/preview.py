@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,8 +11,9 @@ import orjson
 import shapely
 from sqlalchemy import func, select
 
+from city import cursors
 from city.database import ReadSession
-from city.errors import InvalidInput, NotFound
+from city.errors import NotFound
 from city.messages.notices import dates, queue
 from city.messages.notices import letter as notice_letter
 from city.messages.notices.letter import THEIR_PAGE, News
@@ -42,21 +41,14 @@ def listed(
     if state is not None:
         wanted = wanted.where(Notice.state == state)
     if cursor is not None:
-        wanted = wanted.where(Notice.id < _read(cursor))
+        wanted = wanted.where(Notice.id < cursors.read(cursor, UUID)[0])
     found = session.scalars(wanted.limit(limit + 1)).all()
     is_more = len(found) > limit
     page = found[:limit]
     return {
         "notices": [_line(municipality, notice) for notice in page],
-        "next": base64.urlsafe_b64encode(page[-1].id.bytes).decode().rstrip("=") if is_more else None,
+        "next": cursors.made(page[-1].id) if is_more else None,
     }
-
-
-def _read(cursor: str) -> UUID:
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("reports.bad_cursor", field="cursor") from error
 
 
 def as_json(session: ReadSession, municipality: MunicipalityView, notice: Notice) -> dict[str, Any]:

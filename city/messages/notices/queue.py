@@ -217,8 +217,7 @@ def _statement(notice: Notice, telling: NoticeTelling) -> str:
 def _values(municipality: MunicipalityView, notice: Notice, after: UUID) -> dict[str, Any]:
     shape = read_shape(notice.shape)
     assert shape is not None
-    today = municipality.local(datetime.now(UTC)).date()
-    numbers = numbers_of(municipality, shape, notice.zones, today)
+    numbers = numbers_of(municipality, shape, notice.zones, municipality.today())
     return {
         **meeting_values(shape, numbers),
         "municipality_id": municipality.id,

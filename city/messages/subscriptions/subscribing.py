@@ -154,7 +154,7 @@ def _checked(session: ReadSession, municipality: MunicipalityView, wish: Wish) -
             raise NotFound("reports.not_found", value=wish.report)
         return _Found("report", report_id=report_id)
     if wish.zone is not None:
-        if not municipality.zones_named(wish.zone):
+        if municipality.zone_in_force(wish.zone, municipality.today()) is None:
             raise InvalidInput("subscriptions.no_zone", field="zone", value=wish.zone)
         return _Found("zone")
     if wish.polygon is not None:
@@ -335,7 +335,7 @@ def described(municipality: MunicipalityView, subscription: Subscription, number
         "things": say(f"subscriptions.what_{_things(subscription)}"),
         "municipality": municipality.name,
         "metres": round(subscription.metres or 0),
-        "zone": _zone_name(municipality, subscription.zone or ""),
+        "zone": municipality.zone_name(subscription.zone or ""),
     }
     line = say(f"subscriptions.{subscription.kind}", **values)
     if subscription.groups:
@@ -347,11 +347,6 @@ def _things(subscription: Subscription) -> str:
     if subscription.reports and subscription.notices:
         return "both"
     return "reports" if subscription.reports else "notices"
-
-
-def _zone_name(municipality: MunicipalityView, path: str) -> str:
-    found = municipality.zones_named(path)
-    return found[-1].name if found else path
 
 
 def _asked(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:
