@@ -33,6 +33,11 @@ SHAPE_MEETS_SQL: Final = "ST_Intersects({0}, %(area)s::geometry)"
 """Whether the shape in column `{0}` meets the area."""
 MEETS_BOX_SQL: Final = f"{{0}} && ST_MakeEnvelope(%(west)s, %(south)s, %(east)s, %(north)s, {WGS84})"
 """Whether the box around column `{0}` meets a box."""
+MEETS_AREA_SQL: Final = f"""
+  (ST_Intersects({{0}}, %(area)s::geometry) AND ST_Area(ST_Intersection({{0}}, %(area)s::geometry))
+   > {LEAST_SHARE} * least(ST_Area({{0}}), ST_Area(%(area)s::geometry)))
+"""
+"""Whether the area in column `{0}` shares more than a border with another one, as `meets` says it."""
 AS_GEOJSON_SQL: Final = "ST_AsGeoJSON({0}, 6)::json"
 MIDDLE_SQL: Final = "ST_X(ST_PointOnSurface({0})) AS lon, ST_Y(ST_PointOnSurface({0})) AS lat"
 """Longitude and latitude of a point inside column `{0}`."""

@@ -3,75 +3,116 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api import notice_feeds
+from api import feeds, notice_feeds
+from api.feeds import Atom, Calendar, Feed, Rss, address_of, titled
 from api.notice_schemas import Kind, NoticePage, PublicNoticeWithArea
 from api.problems import language_of
-from api.routes.reports import Atom, Calendar
-from api.schemas import Slug
+from api.schemas import Line, Slug
+from api.viewing import Language
 from city.database import public
+from city.errors import InvalidInput
 from city.records import notices
-from city.records.notices import LARGEST_PAGE, NoticeFilter
+from city.records.area import area_of
+from city.records.notices import LARGEST_PAGE, NoticeFilter, Order
 from city.registry import view
 from city.reports.checks import box
+from city.texts import text
 
 router = APIRouter(prefix="/api/v1", tags=["notices"])
 
 Number = Annotated[str, Path(max_length=60)]
 
 
-class _Filters:
-    """The query of public lists of notices."""
+class _Chosen:
+    """Which notices are asked for."""
 
     def __init__(
         self,
         municipality: Annotated[Slug | None, Query()] = None,
         bbox: Annotated[str | None, Query(description="west,south,east,north in degrees", max_length=120)] = None,
+        zone: Annotated[Line | None, Query(description="`layer/code` of a zone of the municipality")] = None,
         kind: Annotated[Kind | None, Query()] = None,
+        group: Annotated[Slug | None, Query(description="About this group of categories, or for everybody")] = None,
         past: Annotated[bool, Query(description="Those that have ended or were withdrawn")] = False,
-        limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50,
-        cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> None:
-        self.limit, self.cursor = limit, cursor
-        self.chosen = NoticeFilter(
+        self._zone = zone
+        groups = view.newest().groups
+        if group is not None and group not in groups:
+            raise InvalidInput("registry.unknown_group", field="group", value=group, known=", ".join(sorted(groups)))
+        home = view.found(lambda registry: registry.municipality(municipality)) if municipality else None
+        self.of = NoticeFilter(
             past=past,
-            municipality=view.found(lambda registry: registry.municipality(municipality)) if municipality else None,
+            municipality=home,
             bounds=box(bbox),
+            area=area_of(home, zone=zone),
             kind=kind,
+            group=group,
         )
 
-    def page(self, *, for_calendar: bool = False) -> dict[str, Any]:
-        chosen = replace(self.chosen, lately_over_too=for_calendar)
+    def lately(self, order: Order, *, limit: int) -> dict[str, Any]:
+        chosen = replace(self.of, lately_over_too=order is Order.CALENDAR)
         with public() as session:
-            return notices.page(session, view.fresh(session), chosen, limit=self.limit, cursor=self.cursor)
+            return notices.lately(session, view.fresh(session), chosen, order, limit=limit)
+
+    def feed(self, request: Request, language: str, limit: int) -> Feed:
+        found = notice_feeds.entries(self.lately(Order.NEWS, limit=limit), language)
+        return Feed(self.title(language), language, address_of(request), [*found])
+
+    def title(self, language: str) -> str:
+        """What is listed, and of what: as far as it is asked for by name."""
+        say = partial(text, language=language)
+        home, kind = self.of.municipality, self.of.kind
+        group = view.newest().groups[self.of.group] if self.of.group else None
+        names = [
+            say("notices.title"),
+            home.name if home else None,
+            home.zone_name(self._zone) if home and self._zone else None,
+            say(f"notices.kind.{kind}") if kind else None,
+            group.name(language) if group else None,
+            say("notices.past") if self.of.past else None,
+        ]
+        return titled(names)
 
 
-Filters = Annotated[_Filters, Depends()]
+Chosen = Annotated[_Chosen, Depends()]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
 
 
 @router.get("/notices", response_model=NoticePage)
-def list_notices(filters: Filters) -> Response:
+def list_notices(
+    chosen: Chosen, limit: Limit = 50, cursor: Annotated[str | None, Query(max_length=200)] = None
+) -> Response:
     """Notices that hold now or are to come, in the order they begin; or (`past`) those that are over, last first."""
-    return _json(filters.page())
+    with public() as session:
+        return _json(notices.page(session, view.fresh(session), chosen.of, limit=limit, cursor=cursor))
 
 
 @router.get("/notices.atom", response_class=Atom)
-def list_news(request: Request, filters: Filters) -> Response:
-    """The same as an Atom feed with places (GeoRSS), in the language asked for."""
-    language = language_of(request)
-    query = f"?{request.url.query}" if request.url.query else ""
-    return Atom(notice_feeds.atom(filters.page(), language, request.url.path + query), headers=_spoken(language))
+def list_news(request: Request, chosen: Chosen, limit: Limit = LARGEST_PAGE, language: Language = None) -> Response:
+    """The same as an Atom feed with places (GeoRSS), what has changed last first, in the language asked for."""
+    return feeds.atom(chosen.feed(request, language or language_of(request), limit))
+
+
+@router.get("/notices.rss", response_class=Rss)
+def list_news_as_rss(
+    request: Request, chosen: Chosen, limit: Limit = LARGEST_PAGE, language: Language = None
+) -> Response:
+    """The same as an RSS 2.0 feed."""
+    return feeds.rss(chosen.feed(request, language or language_of(request), limit))
 
 
 @router.get("/notices.ics", response_class=Calendar)
-def list_events(request: Request, filters: Filters) -> Response:
-    """The same as a calendar to subscribe to; those taken back lately are in it as cancelled."""
-    language = language_of(request)
-    return Calendar(notice_feeds.calendar(filters.page(for_calendar=True), language), headers=_spoken(language))
+def list_events(request: Request, chosen: Chosen, limit: Limit = LARGEST_PAGE, language: Language = None) -> Response:
+    """The same as a calendar to subscribe to; those taken back or ended lately are in it too."""
+    spoken = language or language_of(request)
+    events = notice_feeds.events(chosen.lately(Order.CALENDAR, limit=limit), spoken)
+    return feeds.calendar(chosen.title(spoken), spoken, [*events])
 
 
 @router.get("/notices/{number}", response_model=PublicNoticeWithArea)
@@ -79,10 +120,6 @@ def show_notice(number: Number) -> Response:
     """One notice with its area."""
     with public() as session:
         return _json(notices.one(session, view.fresh(session), number))
-
-
-def _spoken(language: str) -> dict[str, str]:
-    return {"Cache-Control": "no-cache", "Content-Language": language}
 
 
 def _json(value: Any) -> Response:

@@ -14,8 +14,9 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from api import feeds, visitor
+from api import feeds, report_feeds, visitor
 from api.access import ReportKey, citizen_of
+from api.feeds import Atom, Calendar, Feed, Rss, address_of, titled
 from api.limits import LARGEST_JSON
 from api.problems import language_of
 from api.schemas import (
@@ -33,6 +34,7 @@ from api.schemas import (
     SuggestionsOut,
 )
 from api.search_schemas import SOUGHT
+from api.viewing import Language
 from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError
 from city.pacing import Sparing
@@ -61,24 +63,6 @@ class GeoJson(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The bytes of the answer."""
         return orjson.dumps(content)
-
-
-class Atom(Response):
-    """RFC 4287, under its own name."""
-
-    media_type = feeds.ATOM_TYPE
-
-
-class Rss(Response):
-    """RSS 2.0, under its usual name."""
-
-    media_type = feeds.RSS_TYPE
-
-
-class Calendar(Response):
-    """RFC 5545, under its own name."""
-
-    media_type = feeds.CALENDAR_TYPE
 
 
 async def _handed_in(request: Request) -> tuple[ReportIn, list[bytes]]:
@@ -240,7 +224,7 @@ class _Filters:
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> None:
-        self.limit, self.cursor = limit, cursor
+        self.limit, self.cursor, self._zone, self._metres = limit, cursor, zone, metres
         home = view.found(lambda registry: registry.municipality(municipality)) if municipality else None
         self.chosen = PublicFilter(
             bounds=box(bbox),
@@ -260,9 +244,29 @@ class _Filters:
         with public() as session:
             return publication.page(session, chosen, limit=self.limit, cursor=self.cursor)
 
-    def feed(self, request: Request, *, is_promised: bool = False) -> feeds.Feed:
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return feeds.Feed(self.page(is_promised=is_promised), view.newest(), language_of(request), path)
+    def feed(self, request: Request, language: str) -> Feed:
+        found = report_feeds.entries(self.page(), view.newest(), language)
+        return Feed(self.title("feeds.reports", language), language, address_of(request), [*found])
+
+    def title(self, key: str, language: str) -> str:
+        """What is listed, and of what: as far as it is asked for by name."""
+        chosen, registry = self.chosen, view.newest()
+        home, words = chosen.municipality, chosen.words
+        towns = [home] if home else registry.municipalities.values()
+        categories = (town.categories.get(chosen.category or "") for town in towns)
+        category = next(filter(None, categories), None)
+        group = registry.groups.get(chosen.group or "")
+        names = [
+            text(key, language=language),
+            home.name if home else None,
+            home.zone_name(self._zone) if home and self._zone else None,
+            text("feeds.circle", language=language, metres=round(self._metres)) if self._metres else None,
+            group.name(language) if group else None,
+            category.name(language) if category else None,
+            text(f"state.{chosen.state.value}", language=language) if chosen.state else None,
+            f"«{words}»" if words else None,
+        ]
+        return titled(names)
 
 
 Filters = Annotated[_Filters, Depends()]
@@ -281,25 +285,23 @@ def list_features(filters: Filters) -> Response:
 
 
 @router.get("/reports.atom", response_class=Atom)
-def list_news(request: Request, filters: Filters) -> Response:
+def list_news(request: Request, filters: Filters, language: Language = None) -> Response:
     """Public reports as an Atom feed with places (GeoRSS), newest first, in the language asked for."""
-    return Atom(feeds.atom(filters.feed(request)), headers=_spoken(request))
+    return feeds.atom(filters.feed(request, language or language_of(request)))
 
 
 @router.get("/reports.rss", response_class=Rss)
-def list_news_as_rss(request: Request, filters: Filters) -> Response:
+def list_news_as_rss(request: Request, filters: Filters, language: Language = None) -> Response:
     """The same as an RSS 2.0 feed."""
-    return Rss(feeds.rss(filters.feed(request)), headers=_spoken(request))
+    return feeds.rss(filters.feed(request, language or language_of(request)))
 
 
 @router.get("/reports.ics", response_class=Calendar)
-def list_planned(request: Request, filters: Filters) -> Response:
+def list_planned(request: Request, filters: Filters, language: Language = None) -> Response:
     """Public reports for which a day was promised, as a calendar to subscribe to (iCalendar)."""
-    return Calendar(feeds.planned(filters.feed(request, is_promised=True)), headers=_spoken(request))
-
-
-def _spoken(request: Request) -> dict[str, str]:
-    return {"Cache-Control": "no-cache", "Content-Language": language_of(request)}
+    spoken = language or language_of(request)
+    events = report_feeds.events(filters.page(is_promised=True), view.newest(), spoken)
+    return feeds.calendar(filters.title("feeds.planned_title", spoken), spoken, [*events])
 
 
 @router.get("/reports/{number}", response_model=PublicReportWithTimeline)

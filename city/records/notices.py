@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
+from shapely.geometry.base import BaseGeometry
 
+from city import cursors
 from city.database import ReadSession
-from city.errors import InvalidInput, NotFound
+from city.errors import NotFound
+from city.registry.notice_view import both
 from city.registry.view import MunicipalityView, Registry
 from city.texts import LANGUAGES, text
 from geo.cells import Bounds
-from geo.meeting import AS_GEOJSON_SQL, MEETS_BOX_SQL, MIDDLE_SQL
+from geo.meeting import AS_GEOJSON_SQL, MEETS_AREA_SQL, MEETS_BOX_SQL, MIDDLE_SQL
+from geo.nearby import extended_wkb
 
 LARGEST_PAGE: Final = 200
 
@@ -27,6 +30,18 @@ _COLUMNS: Final = f"""
 """
 
 
+class Order(StrEnum):
+    """In which order notices are told."""
+
+    LIST = "starts_at, id"
+    PAST = "starts_at DESC, id DESC"
+    """The last one first."""
+    NEWS = "updated_at DESC, id DESC"
+    """What has changed last comes first, so that a reader misses nothing of a long list."""
+    CALENDAR = "state <> 'published', starts_at DESC, id DESC"
+    """What is over, or begins first, gives way."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoticeFilter:
     """Which notices: current and coming ones, or (`past`) those that are over; None: any."""
@@ -34,7 +49,11 @@ class NoticeFilter:
     past: bool = False
     municipality: MunicipalityView | None = None
     bounds: Bounds | None = None
+    area: BaseGeometry | None = None
+    """Of this area they share more than the border."""
     kind: str | None = None
+    group: str | None = None
+    """About this group of categories, or everybody's concern."""
     lately_over_too: bool = False
     """Also those taken back or ended lately: who keeps a calendar is to be told."""
 
@@ -50,9 +69,15 @@ class NoticeFilter:
         if self.kind is not None:
             clauses.append("kind = %(kind)s")
             values["kind"] = self.kind
+        if self.group is not None:
+            clauses.append("(groups IS NULL OR %(group)s = ANY (groups))")
+            values["group"] = self.group
         if self.bounds is not None:
             clauses.append(MEETS_BOX_SQL.format("shape"))
             values |= self.bounds._asdict()
+        if self.area is not None:
+            clauses.append(MEETS_AREA_SQL.format("shape"))
+            values["area"] = extended_wkb(self.area)
         return clauses, values
 
 
@@ -64,21 +89,34 @@ def page(
     Raises InvalidInput for a cursor that is not ours.
     """
     clauses, values = chosen.clauses()
-    compare, order = ("<", "DESC") if chosen.past else (">", "ASC")
     if cursor is not None:
-        values["after_at"], values["after_id"] = _read_cursor(cursor)
-        clauses.append(f"(starts_at, id) {compare} (%(after_at)s, %(after_id)s)")
-    found = _rows(
-        session,
-        f"SELECT {_COLUMNS} FROM notice WHERE {' AND '.join(clauses)}"  # noqa: S608
-        f" ORDER BY starts_at {order}, id {order} LIMIT {limit + 1}",
-        values,
-    )
+        values["after_at"], values["after_id"] = cursors.read(cursor, cursors.moment, UUID)
+        clauses.append(f"(starts_at, id) {'<' if chosen.past else '>'} (%(after_at)s, %(after_id)s)")
+    found = _found(session, clauses, values, Order.PAST if chosen.past else Order.LIST, limit + 1)
     shown = found[:limit]
     return {
-        "notices": [_as_json(row, registry) for row in shown if row["municipality_id"] in registry.municipalities],
-        "next": _cursor(shown[-1]) if len(found) > limit else None,
+        "notices": _shown(shown, registry),
+        "next": cursors.made(shown[-1]["starts_at"], shown[-1]["id"]) if len(found) > limit else None,
     }
+
+
+def lately(
+    session: ReadSession, registry: Registry, chosen: NoticeFilter, order: Order, *, limit: int
+) -> dict[str, Any]:
+    """Notices for whoever looks again and again and at no more than this: the most important of them."""
+    clauses, values = chosen.clauses()
+    return {"notices": _shown(_found(session, clauses, values, order, limit), registry)}
+
+
+def _shown(rows: Sequence[dict[str, Any]], registry: Registry) -> list[dict[str, Any]]:
+    return [_as_json(row, registry) for row in rows if row["municipality_id"] in registry.municipalities]
+
+
+def _found(
+    session: ReadSession, clauses: Sequence[str], values: dict[str, Any], order: Order, most: int
+) -> list[dict[str, Any]]:
+    query = f"SELECT {_COLUMNS} FROM notice WHERE {' AND '.join(clauses)} ORDER BY {order.value} LIMIT {most}"  # noqa: S608
+    return _rows(session, query, values)
 
 
 def one(session: ReadSession, registry: Registry, number: str) -> dict[str, Any]:
@@ -106,8 +144,8 @@ def _as_json(row: dict[str, Any], registry: Registry) -> dict[str, Any]:
         "municipality": home.slug,
         "is_running": row["state"] == "published" and is_begun,
         "kind_name": {language: text(f"notices.kind.{row['kind']}", language=language) for language in LANGUAGES},
-        "title": _both(row, "title"),
-        "text": _both(row, "text"),
+        "title": both(row["title_it"], row["title_en"]),
+        "text": both(row["text_it"], row["text_en"]),
         "everywhere": row["is_everywhere"],
         "middle": {"lon": row["lon"], "lat": row["lat"]},
         "department": home.by_id[row["department_id"]].slug,
@@ -116,21 +154,3 @@ def _as_json(row: dict[str, Any], registry: Registry) -> dict[str, Any]:
             for name in ("starts_at", "ends_at", "published_at", "updated_at")
         },
     }
-
-
-def _both(row: dict[str, Any], name: str) -> dict[str, str]:
-    """The words in both languages: where one is missing, the other."""
-    it, en = row[f"{name}_it"], row[f"{name}_en"]
-    return {"it": it or en, "en": en or it}
-
-
-def _cursor(row: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([row["starts_at"], row["id"]])).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        at, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return datetime.fromisoformat(at).astimezone(UTC), UUID(key)
-    except (ValueError, TypeError, OverflowError, binascii.Error, AttributeError) as error:
-        raise InvalidInput("reports.bad_cursor", field="cursor") from error

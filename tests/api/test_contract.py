@@ -409,7 +409,7 @@ def visit_notices(call: Callable[..., httpx.Response], staff: dict[str, str]) ->
     call("PUT", f"{desk}/{{notice_id}}/sending", at=at, headers=staff, json={"is_paused": True})
     call("GET", "/api/v1/notices", params={"bbox": "12,43,13,44"})
     call("GET", "/api/v1/notices", params={"cursor": "x"}, expected=422)
-    for feed in ("atom", "ics"):
+    for feed in ("atom", "rss", "ics"):
         call("GET", f"/api/v1/notices.{feed}", params={"municipality": "pesaro"})
     call("GET", "/api/v1/notices/{number}", at=at)
     call("GET", "/api/v1/notices/{number}", at={"number": "X"}, expected=404)

@@ -41,6 +41,26 @@ def test_a_feed_tells_what_is_public_with_its_place(client: TestClient, signed_i
     assert ET.fromstring(empty.content).findtext(f"{ATOM}updated") == "1970-01-01T00:00:00Z"  # noqa: S314
 
 
+def test_a_feed_is_called_after_what_is_asked_for(client: TestClient) -> None:
+    pesaro = view.newest().slugs["pesaro"]
+    zone = pesaro.zones_at(COAST, pesaro.today())[0]
+    for asked, name in (
+        ({}, "Segnalazioni"),
+        ({"municipality": "pesaro", "category": "lamp-out"}, "Segnalazioni – Pesaro – Lampione spento"),
+        ({"municipality": "pesaro", "zone": zone.path}, f"Segnalazioni – Pesaro – {zone.name}"),
+        ({"category": "lamp-out", "state": "received"}, "Segnalazioni – Lampione spento – Ricevuta"),
+        ({"lon": COAST.lon, "lat": COAST.lat, "metres": 300}, "Segnalazioni – entro 300 m"),
+    ):
+        asked_for = {key: str(value) for key, value in asked.items()} | {"language": "it"}
+        news, items = (
+            ET.fromstring(client.get(f"/api/v1/reports.{kind}", params=asked_for).content)  # noqa: S314  (our own)
+            for kind in ("atom", "rss")
+        )
+        assert (news.findtext(f"{ATOM}title"), items.findtext("channel/title")) == (name, name)
+        days = icalendar.Calendar.from_ical(client.get("/api/v1/reports.ics", params=asked_for).content)
+        assert str(days["x-wr-calname"]) == name.replace("Segnalazioni", "Interventi previsti")
+
+
 def titles(client: TestClient, **asked: object) -> list[str]:
     answer = client.get("/api/v1/reports.rss", params={key: str(value) for key, value in asked.items()})
     assert answer.status_code == 200, answer.text

@@ -12,6 +12,7 @@ import mapbox_vector_tile
 import pytest
 from fastapi.testclient import TestClient
 
+from city.registry import view
 from geo.tiles import Tile
 from tests.stories.telling import COAST, INLAND, URP
 from tests.stories.test_notices import Desk, around, notice
@@ -85,6 +86,97 @@ def test_news_readers_and_calendars_hear_of_changes_and_withdrawals(client: Test
     last = event()
     assert (last["uid"], str(last["status"])) == (before["uid"], "CANCELLED")
     assert client.get("/api/v1/notices.atom").text.count("<entry>") == 0
+
+
+def entries(client: TestClient, **asked: Any) -> list[str]:
+    """The titles in the Atom feed, which are those in the RSS feed too."""
+    answers = [client.get(f"/api/v1/notices.{kind}", params=asked) for kind in ("atom", "rss")]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    news, items = (ET.fromstring(answer.content) for answer in answers)  # noqa: S314  (our own answers)
+    found = [str(entry.findtext(f"{ATOM}title")) for entry in news.iter(f"{ATOM}entry")]
+    assert found == [item.findtext("title") for item in items.iter("item")]
+    assert news.findtext(f"{ATOM}title") == items.findtext("channel/title")
+    return found
+
+
+def events(client: TestClient, **asked: Any) -> list[str]:
+    answer = client.get("/api/v1/notices.ics", params=asked)
+    assert answer.status_code == 200, answer.text
+    return [str(one["summary"]) for one in icalendar.Calendar.from_ical(answer.content).walk("VEVENT")]
+
+
+def test_a_short_feed_holds_what_has_changed_last_and_a_short_calendar_what_holds_now(
+    client: TestClient, desk: Desk
+) -> None:
+    over = desk.published(title={"it": "Finito"}, starts_at=in_days(2), ends_at=in_days(3))
+    desk.act(over, "end")
+    first = desk.published(title={"it": "Primo"}, starts_at=in_days(-2))
+    desk.published(title={"it": "Secondo"}, starts_at=in_days(-1))
+    assert entries(client, limit=1) == ["Secondo"]
+    assert events(client) == ["Secondo", "Primo", "Finito"], "what is over gives way to what holds"
+    desk.done("PUT", f"/{first['id']}", first["version"], **notice(title={"it": "Primo bis"}, starts_at=in_days(-2)))
+    assert entries(client, limit=1) == ["Primo bis"]
+    assert entries(client) == ["Primo bis", "Secondo"]
+
+
+def test_feeds_and_lists_of_a_zone_hold_what_meets_it_by_more_than_a_border(client: TestClient, desk: Desk) -> None:
+    mine, path = {"layer": "pesaro-districts", "code": "centro-mare"}, "pesaro-districts/centro-mare"
+    desk.published(title={"it": "Qui"}, area={"zones": [mine]}, groups=["lighting"])
+    desk.published(title={"it": "In collina"}, area={"drawn": [{"geometry": around(*INLAND)}]})
+    pesaro = view.newest().slugs["pesaro"]
+    ours = pesaro.zone_in_force(path, pesaro.today())
+    assert ours is not None
+    area = pesaro.index.area(ours.id)
+    assert area is not None
+    neighbours = [
+        zone
+        for zone in pesaro.zones.values()
+        if zone.layer == ours.layer and zone.id != ours.id and area.touches(pesaro.index.area(zone.id))
+    ]
+    asked = {"municipality": "pesaro", "zone": path}
+    assert (entries(client, **asked), events(client, **asked)) == (["Qui"], ["Qui"])
+    assert len(numbers(client, **asked)) == 1
+    for zone in neighbours:
+        assert "Qui" not in entries(client, **asked | {"zone": zone.path})
+    assert entries(client, **asked, group="green") == []
+    assert entries(client, group="green") == ["In collina"], "what is about no group is everybody's concern"
+    for wrong, field in (
+        ({"zone": path}, "municipality"),
+        ({**asked, "zone": "x/y"}, "zone"),
+        ({"group": "x"}, "group"),
+    ):
+        for kind in ("", ".atom", ".rss", ".ics"):
+            answer = client.get(f"/api/v1/notices{kind}", params=wrong)
+            assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_a_feed_says_of_what_it_is_in_the_language_asked_for(client: TestClient, desk: Desk) -> None:
+    desk.published(title={"it": "Lavori", "en": "Works"})
+    asked = {"municipality": "pesaro", "kind": "works", "language": "it", "zone": "pesaro-districts/centro-mare"}
+    feed = ET.fromstring(client.get("/api/v1/notices.atom", params=asked).content)  # noqa: S314  (our own answer)
+    zone = view.newest().slugs["pesaro"].zone_name("pesaro-districts/centro-mare")
+    assert feed.findtext(f"{ATOM}title") == f"Avvisi – Pesaro – {zone} – Lavori"
+    assert [entry.findtext(f"{ATOM}title") for entry in feed.findall(f"{ATOM}entry")] == ["Lavori"]
+    assert entries(client) == ["Works"]
+    assert (events(client, language="it"), events(client, language="en")) == (["Lavori"], ["Works"])
+    rss = ET.fromstring(client.get("/api/v1/notices.rss").content)  # noqa: S314  (our own answer)
+    item = rss.find("channel/item")
+    assert item is not None
+    link, guid = str(item.findtext("link")), item.find("guid")
+    assert "Works" in client.get(link.removeprefix("http://lampione.test"), headers={"Accept-Language": "it"}).text
+    assert guid is not None
+    assert guid.get("isPermaLink") == "false", "there a program reads it, and people at the link"
+    assert item.findtext(POINT)
+
+
+def test_calendars_are_whole_by_themselves(client: TestClient, desk: Desk) -> None:
+    for kind in ("notices", "reports"):
+        empty = icalendar.Calendar.from_ical(client.get(f"/api/v1/{kind}.ics").content)
+        assert [one.name for one in empty.subcomponents] == ["VTIMEZONE"], "a calendar holds one component at least"
+    desk.published(starts_at="2026-07-01T09:00", ends_at=in_days(400))
+    answer = client.get("/api/v1/notices.ics").text
+    assert "DTSTART:20260701T070000Z" in answer
+    assert "TZID" not in answer
 
 
 def test_the_map_shows_a_notice_at_once_and_no_longer_than_it_holds(client: TestClient, desk: Desk) -> None:
