@@ -160,10 +160,18 @@ def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: 
     May come twice, also at once. What is no longer true is not told.
     """
     session.raw.execute("SET LOCAL statement_timeout = '10min'")
-    telling = _first_unqueued(session, municipality.id, telling_id)
+    notice_id = session.scalar(
+        select(NoticeTelling.notice_id).where(
+            NoticeTelling.municipality_id == municipality.id, NoticeTelling.id == telling_id
+        )
+    )
+    if notice_id is None:
+        return False
+    # Before its telling, as whoever changes the notice locks them: the other way round two would wait for each other.
+    notice = session.get_one(Notice, (municipality.id, notice_id), with_for_update={"read": True})
+    telling = _first_unqueued(session, notice, telling_id)
     if telling is None:
         return False
-    notice = session.get_one(Notice, (municipality.id, telling.notice_id), with_for_update={"read": True})
     if notice.state != ("withdrawn" if telling.what == "withdrawn" else "published"):
         telling.queued_at = datetime.now(UTC)
         return True
@@ -185,16 +193,13 @@ def put_down(session: WriteSession, municipality: MunicipalityView, telling_id: 
     return True
 
 
-def _first_unqueued(session: WriteSession, municipality_id: int, telling_id: int) -> NoticeTelling | None:
-    """Of the tellings of one notice up to this one, the first that is not wholly put down; locked."""
-    notice_id = select(NoticeTelling.notice_id).where(
-        NoticeTelling.municipality_id == municipality_id, NoticeTelling.id == telling_id
-    )
+def _first_unqueued(session: WriteSession, notice: Notice, telling_id: int) -> NoticeTelling | None:
+    """Of the tellings of a notice up to this one, the first that is not wholly put down; locked."""
     return session.scalar(
         select(NoticeTelling)
         .where(
-            NoticeTelling.municipality_id == municipality_id,
-            NoticeTelling.notice_id == notice_id.scalar_subquery(),
+            NoticeTelling.municipality_id == notice.municipality_id,
+            NoticeTelling.notice_id == notice.id,
             NoticeTelling.id <= telling_id,
             NoticeTelling.queued_at.is_(None),
         )

@@ -272,3 +272,23 @@ def test_a_withdrawal_stops_what_is_not_put_down_yet(database: str, town: Munici
     with psycopg.connect(database) as admin:
         states = admin.execute("SELECT state, count(*) FROM delivery WHERE kind = 'notice' GROUP BY 1").fetchall()
     assert dict(states) == {"sent": 1, "dropped": 2, "queued": 1}
+
+
+def test_whoever_changes_a_notice_and_its_tellings_never_waits_for_a_job_that_waits_for_them(
+    database: str, town: MunicipalityView
+) -> None:
+    published(town)
+    (telling_id,) = tellings(town)
+
+    def waits() -> bool:
+        with psycopg.connect(database) as admin:
+            held_up = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            return admin.execute(held_up).fetchone() is not None
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database) as admin:
+        admin.execute("SELECT FROM notice FOR UPDATE")
+        job = pool.submit(put_down, town, telling_id)
+        eventually(waits)
+        admin.execute("SET lock_timeout = '2s'; UPDATE notice_telling SET paused_at = now()")
+        admin.rollback()
+        assert job.result(PATIENCE_SECONDS)
