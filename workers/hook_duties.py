@@ -34,6 +34,6 @@ def forget_hook_deliveries() -> None:
 
 
 HOOK_CHORES: Final = (
-    Chore("follow_timeline", 1, follow_timeline),
+    Chore("follow_timeline", 1, follow_timeline, rung_seconds=0.1),
     Chore("forget_hook_deliveries", 60, forget_hook_deliveries),
 )

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
+from city.jobs import CHANNEL
 from workers import chores
 from workers.chores import Chore, Housekeeping
 
@@ -58,6 +59,20 @@ def test_chores_keep_to_their_pace(url: str) -> None:
     time.sleep(0.4)
     house.end(within_seconds=5)
     assert len(done) == 1
+
+
+def test_a_chore_that_listens_is_done_when_the_bell_rings_and_no_other_is(
+    url: str, look: psycopg.Connection, wait_until: Wait
+) -> None:
+    done: list[str] = []
+    listening = Chore("listening", 60, lambda: done.append("listening"), rung_seconds=0.01)
+    house = Housekeeping(url, [listening, Chore("deaf", 60, lambda: done.append("deaf"))])
+    house.start()
+    for times in range(1, 4):
+        wait_until(lambda times=times: done.count("listening") == times)
+        look.execute(f"NOTIFY {CHANNEL}")
+    house.end(within_seconds=5)
+    assert done.count("deaf") == 1
 
 
 def test_chores_survive_the_loss_of_their_connection(url: str, look: psycopg.Connection, wait_until: Wait) -> None:
