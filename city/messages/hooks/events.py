@@ -15,7 +15,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from city.database import ReadSession
+from city.database import PROVINCE, ReadSession
 from city.messages.hooks.tables import HookDelivery, Webhook
 from city.registry.view import MunicipalityView
 from city.settings import settings
@@ -150,14 +150,20 @@ def happenings(session: ReadSession, municipality_id: int, entry_ids: list[int])
         return cursor.execute(_SOME, [municipality_id, entry_ids]).fetchall()
 
 
+def may_hear(hook: Webhook, what: Happening) -> bool:
+    """Whether an endpoint may be told of it, as the endpoint and the report are now: asked when it is written down, and
+    again when it is sent.
+    """
+    is_for_all = what.is_public and what.is_shown
+    return hook.municipality_id in {PROVINCE, what.municipality_id} and (is_for_all or not hook.is_public_only)
+
+
 def wants(hook: Webhook, what: Happening, municipality: MunicipalityView) -> bool:
     """Whether an endpoint is told of it."""
-    if hook.municipality_id not in {0, what.municipality_id} or what.event is None:
-        return False
-    if hook.is_public_only and not (what.is_public and what.is_shown):
-        return False
     return (
-        _lets(hook.events, what.event)
+        what.event is not None
+        and may_hear(hook, what)
+        and _lets(hook.events, what.event)
         and _lets(hook.groups, what.group_slug)
         and _lets(hook.departments, municipality.by_id[what.department_id].slug)
         and _lets(hook.states, what.to_state or what.state)

@@ -145,7 +145,7 @@ def _due(session: WriteSession, hook: Webhook) -> Sequence[HookDelivery]:
 def _told(
     session: WriteSession, registry: Registry, hook: Webhook, due: Sequence[HookDelivery]
 ) -> dict[int, dict[str, Any]]:
-    """By the delivery's id what is said of each now; those whose report is gone or hidden are missing."""
+    """By the delivery's id what is said of each now; missing is what it may not hear of, and what is gone."""
     told: dict[int, dict[str, Any]] = {}
     for about_id in {delivery.about_id for delivery in due} & registry.municipalities.keys():
         municipality = registry.municipalities[about_id]
@@ -159,7 +159,7 @@ def _told(
             if events.is_of_notice(delivery):
                 if one := tellings.get(delivery.entry_id):
                     told[delivery.id] = noticing.payload(one, municipality, is_replay=delivery.is_replay)
-            elif (what := happened.get(delivery.entry_id)) and (what.is_shown or not hook.is_public_only):
+            elif (what := happened.get(delivery.entry_id)) and events.may_hear(hook, what):
                 told[delivery.id] = events.payload(hook, what, municipality, is_replay=delivery.is_replay)
     session.enter(hook.municipality_id)
     return told

@@ -21,6 +21,7 @@ from city.outside.strangers import Answer
 from city.registry import view
 from city.registry.tables import AllowedHost
 from tests.hook_receiver import Receiver, receiving
+from tests.city.messages.test_hook_following import ENTRY
 from tests.stories.telling import COAST, reported
 
 
@@ -148,6 +149,42 @@ def test_what_has_been_hidden_meanwhile_is_not_told(
     send_all(hook)
     assert receiver.calls == []
     assert admin.execute("SELECT DISTINCT state FROM hook_delivery").fetchall() == [("dropped",)]
+
+
+def test_what_is_written_down_is_not_told_to_a_webhook_that_may_not_hear_it_any_more(
+    client: TestClient, receiver: Receiver, hook: UUID, admin: psycopg.Connection[Any]
+) -> None:
+    def change(*, is_public_only: bool) -> None:
+        with provincial() as session:
+            made = session.get_one(Webhook, (pesaro(), hook))
+            fields = HookFields(made.address, events=["report.noted"], is_public_only=is_public_only)
+            keeping.change(session, view.fresh(session), made, fields)
+
+    change(is_public_only=False)
+    number = lamp(client, "a")
+    admin.execute(ENTRY, [number])
+    with provincial() as session:
+        following.follow(session, view.fresh(session))
+    change(is_public_only=True)
+    send_all(hook)
+    assert receiver.calls == []
+    assert admin.execute("SELECT event, state FROM hook_delivery").fetchall() == [("report.noted", "dropped")]
+
+
+def test_who_answers_again_gets_at_once_what_was_put_off_but_not_what_it_refused(
+    client: TestClient, receiver: Receiver, hook: UUID, admin: psycopg.Connection[Any]
+) -> None:
+    receiver.refusing.add(lamp(client, "a"))
+    send_all(hook)
+    receiver.status = 503
+    numbers = [lamp(client, name) for name in "bcd"]
+    send_all(hook)
+    assert len(receiver.calls) == sending.PATIENCE
+    receiver.status = 200
+    admin.execute("UPDATE webhook SET rests_until = now()")
+    send_all(hook)
+    assert sorted(number for _, number in receiver.told()) == sorted(2 * numbers)
+    assert admin.execute("SELECT failures, failing_since FROM webhook").fetchone() == (0, None)
 
 
 def test_what_is_over_is_forgotten_after_a_month(
