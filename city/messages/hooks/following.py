@@ -47,9 +47,8 @@ ORDER BY told.transaction <> %(own)s, told.transaction, told.entry_id
 
 _WRITE: Final = """
 INSERT INTO hook_delivery
-  (municipality_id, webhook_id, event, about_id, subject_id, entry_id, happened_at, replay_id, is_replay)
-SELECT municipality_id, webhook_id, event, about_id, subject_id, entry_id, happened_at, %(replay_id)s,
-       %(replay_id)s::uuid IS NOT NULL
+  (municipality_id, webhook_id, event, about_id, subject_id, entry_id, happened_at, replay_id)
+SELECT municipality_id, webhook_id, event, about_id, subject_id, entry_id, happened_at, %(replay_id)s
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS row
   (municipality_id integer, webhook_id uuid, event text, about_id integer, subject_id uuid, entry_id bigint,
    happened_at timestamptz)

@@ -6,7 +6,6 @@ what is new, which goes before it, nor anybody else, and goes on where it was af
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -26,16 +25,19 @@ from city.reports.identity import new_id
 
 PIECE: Final = 500
 """Entries read at once; fewer waiting, and the next piece is read."""
+LAST_MUNICIPALITY: Final = 2**31 - 1
 
-_LAST: Final = """
-SELECT coalesce(max((SELECT max(id) FROM timeline_entry WHERE municipality_id = municipality.id)), 0)
+_SPAN: Final = """
+SELECT coalesce(min((
+         SELECT min(id) FROM timeline_entry WHERE municipality_id = municipality.id AND at >= %(since)s)), 0),
+       coalesce(max((SELECT max(id) FROM timeline_entry WHERE municipality_id = municipality.id)), 0)
 FROM municipality WHERE %(owner)s IN (0, id)
 """
 _PIECE: Final = f"""
 WITH entry AS MATERIALIZED (
   SELECT * FROM timeline_entry
-  WHERE (municipality_id, id) > (%(about_id)s, %(entry_id)s) AND %(owner)s IN (0, municipality_id)
-    AND id <= %(last)s
+  WHERE (municipality_id, id) > (%(about_id)s, %(entry_id)s) AND municipality_id <= %(until)s
+    AND id BETWEEN %(first)s AND %(last)s AND at >= %(since)s
   ORDER BY municipality_id, id LIMIT {PIECE}
 )
 SELECT {COLUMNS} FROM entry {JOINED} ORDER BY entry.municipality_id, entry.id
@@ -57,14 +59,16 @@ def begin(session: WriteSession, registry: Registry, hook: Webhook, since: datet
     needs_active(hook)
     if session.scalar(select(HookReplay.id).where(HookReplay.webhook_id == hook.id, HookReplay.state == "running")):
         raise Conflict("hooks.replaying")
-    last = session.raw.execute(_LAST, {"owner": hook.municipality_id}).fetchone()
+    span = session.raw.execute(_SPAN, {"owner": hook.municipality_id, "since": since}).fetchone()
+    assert span is not None
     replay = HookReplay(
         municipality_id=hook.municipality_id,
         id=new_id(),
         webhook_id=hook.id,
         since=since,
         about_id=hook.municipality_id,
-        last_entry_id=last[0] if last else 0,
+        first_entry_id=span[0],
+        last_entry_id=span[1],
     )
     session.add(replay)
     session.flush()
@@ -123,7 +127,7 @@ def _advance(session: WriteSession, registry: Registry, replay: HookReplay) -> b
     if _waiting(session, replay) >= PIECE:
         return False
     piece = _piece(session, replay)
-    replay.queued += write_down(session, registry, [hook], _since(replay.since, piece), replay.id)
+    replay.queued += write_down(session, registry, [hook], piece, replay.id)
     replay.examined += len(piece)
     if piece:
         replay.about_id, replay.entry_id = piece[-1].municipality_id, piece[-1].entry_id
@@ -136,15 +140,13 @@ def _piece(session: ReadSession, replay: HookReplay) -> list[Happening]:
     asked: dict[str, Any] = {
         "about_id": replay.about_id,
         "entry_id": replay.entry_id,
-        "owner": replay.municipality_id,
+        "until": replay.municipality_id or LAST_MUNICIPALITY,
+        "first": replay.first_entry_id,
         "last": replay.last_entry_id,
+        "since": replay.since,
     }
     with session.raw.cursor(row_factory=class_row(Happening)) as cursor:
         return cursor.execute(_PIECE, asked).fetchall()
-
-
-def _since(moment: datetime, piece: Iterable[Happening]) -> Iterable[Happening]:
-    return (what for what in piece if what.at >= moment)
 
 
 def _waiting(session: ReadSession, replay: HookReplay) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -111,7 +112,7 @@ class HookDelivery(Base):
     milliseconds: Mapped[int | None]
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     replay_id: Mapped[UUID | None]
-    is_replay: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_replay: Mapped[bool] = mapped_column(Computed("(replay_id IS NOT NULL)", persisted=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -131,6 +132,8 @@ class HookReplay(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     webhook_id: Mapped[UUID]
     since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    first_entry_id: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The oldest entry since then: what came in before is not read."""
     last_entry_id: Mapped[int] = mapped_column(BigInteger)
     """The newest entry there was when it began: what came later is told anyway."""
     about_id: Mapped[int] = mapped_column(server_default="0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -186,6 +187,26 @@ def test_a_replay_goes_piece_by_piece_from_where_it_was(
     with provincial() as session:
         shown = replays.listed(session, session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook)))
         assert [(one.replay.state, one.replay.queued, one.replay.examined) for one in shown] == [("done", 7, 7)]
+
+
+def test_a_replay_reads_nothing_of_what_was_before_its_moment(
+    database: str, hook: UUID, number: str, admin: psycopg.Connection[Any]
+) -> None:
+    before = told(database)
+    admin.execute("SET LOCAL session_replication_role = replica")  # the timeline is append-only
+    admin.execute("UPDATE timeline_entry SET at = at - interval '2 days'")
+    wanted = [write(admin, number), write(admin, number)]
+    imported = write(admin, number)
+    admin.execute("UPDATE timeline_entry SET at = now() - interval '1 year' WHERE id = %s", [imported])
+    admin.commit()
+    follow()
+    with provincial() as session:
+        made = session.get_one(Webhook, (view.held().slugs["pesaro"].id, hook))
+        begun = replays.begin(session, view.fresh(session), made, datetime.now(UTC) - timedelta(days=1))
+        assert begun.first_entry_id == wanted[0]
+        assert replays.advance(session, view.fresh(session))
+        assert (begun.examined, begun.queued, begun.state) == (2, 2, "done")
+    assert told(database) == [*before, *wanted, imported, *wanted]
 
 
 def test_a_notice_is_told_in_order_whichever_job_comes_first_and_once(hook: UUID, database: str) -> None:

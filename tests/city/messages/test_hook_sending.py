@@ -20,8 +20,8 @@ from city.messages.hooks.tables import Webhook
 from city.outside.strangers import Answer
 from city.registry import view
 from city.registry.tables import AllowedHost
-from tests.hook_receiver import Receiver, receiving
 from tests.city.messages.test_hook_following import ENTRY
+from tests.hook_receiver import Receiver, receiving
 from tests.stories.telling import COAST, reported
 
 
