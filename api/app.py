@@ -59,7 +59,7 @@ from api.routes.outside import ROUTERS
 from api.schemas import Problem, ReportIn
 from api.stopping import when_asked_to_end
 from api.streaming import Streams
-from api.tile_front import TileFront
+from api.tile_front import KnownTiles, TileFront
 from api.tile_keeping import TileKeeper
 from api.viewing import MOST_KEPT
 from city.database import check_roles, overseeing, watching
@@ -124,7 +124,8 @@ def _take_over_the_servers_log() -> None:
 
 
 @asynccontextmanager
-async def _life(app: FastAPI) -> AsyncIterator[None]:
+async def _life(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    """What is held while it is served stands in `request.state`: an application served again begins with nothing."""
     write_logs()
     _take_over_the_servers_log()
     chosen = settings().check()
@@ -132,15 +133,15 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = chosen.threads
     view.load()
     trained.classifier()
-    app.state.tiles = TileKeeper(watching, chosen.tile_cache_megabytes)
-    app.state.streams = Streams(overseeing, stream.over, chosen.streams)
-    when_asked_to_end(app.state.streams.close)
+    tiles_kept = TileKeeper(watching, chosen.tile_cache_megabytes)
+    streams = Streams(overseeing, stream.over, chosen.streams)
+    when_asked_to_end(streams.close)
     # What is there now stays: a full collection that walks through all of it would hold up every request meanwhile.
     gc.collect()
     gc.freeze()
-    yield
-    await app.state.streams.finish()
-    await app.state.tiles.close()
+    yield {"tiles": tiles_kept, "known_tiles": KnownTiles(), "streams": streams, "figures": Kept(MOST_KEPT)}
+    await streams.finish()
+    await tiles_kept.close()
 
 
 def create_app() -> FastAPI:
@@ -161,7 +162,6 @@ def create_app() -> FastAPI:
         },
         separate_input_output_schemas=False,
     )
-    app.state.figures = Kept(MOST_KEPT)
     desks = (
         session,
         worklists,

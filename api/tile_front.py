@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Hashable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import psycopg
@@ -83,12 +84,32 @@ def is_known(sent: str, tag: str) -> bool:
     return any(known.strip().removeprefix("W/") in {tag, "*"} for known in sent.split(","))
 
 
+class KnownTiles:
+    """Which tile each path and query means, and the registry's version at which that was found out."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], tuple[int, Asked]] = {}
+
+    def __contains__(self, place: tuple[str, bytes]) -> bool:
+        return place in self._known
+
+    def at(self, version: int, place: tuple[str, bytes]) -> Asked | None:
+        """The tile meant, if it was found out at that version."""
+        known_at, asked = self._known.get(place, (-1, None))
+        return asked if known_at == version else None
+
+    def learn(self, place: tuple[str, bytes], version: int, asked: Asked) -> None:
+        """Remember what was found out."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[place] = version, asked
+
+
 class TileFront:
-    """Answers what it knows and what is kept ready; all else goes on to the routes."""
+    """Answers what is known and what is kept ready; all else goes on to the routes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._known: dict[tuple[str, bytes], tuple[int, Asked]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
@@ -96,12 +117,11 @@ class TileFront:
             await self.app(scope, receive, send)
             return
         place = scope["path"], scope["query_string"]
-        found = await self._ready(scope["app"].state.tiles, place)
+        held = scope["state"]
+        known: KnownTiles = held["known_tiles"]
+        found = await _ready(held["tiles"], known, place)
         if found is None:
-            scope["state"] = {
-                **scope.get("state", {}),
-                "learn": lambda version, asked: self._learn(place, version, asked),
-            }
+            scope["state"] = {**held, "learn": partial(known.learn, place)}
             await self.app(scope, receive, send)
             return
         given = dict(scope["headers"])
@@ -109,20 +129,14 @@ class TileFront:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _ready(self, keeper: TileKeeper, place: tuple[str, bytes]) -> tuple[str, Kept] | None:
-        if place not in self._known:
-            return None
-        try:
-            seen = await keeper.catch_up()
-        except (psycopg.Error, OSError):
-            return None  # the route will meet the same trouble, and say so
-        version, asked = self._known.get(place, (-1, None))
-        if asked is None or version != seen.registry_version:
-            return None
-        kept = keeper.ready(asked.key(seen))
-        return None if kept is None else (asked.layer, kept)
 
-    def _learn(self, place: tuple[str, bytes], version: int, asked: Asked) -> None:
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[place] = version, asked
+async def _ready(keeper: TileKeeper, known: KnownTiles, place: tuple[str, bytes]) -> tuple[str, Kept] | None:
+    if place not in known:
+        return None
+    try:
+        seen = await keeper.catch_up()
+    except (psycopg.Error, OSError):
+        return None  # the route will meet the same trouble, and say so
+    asked = known.at(seen.registry_version, place)
+    kept = asked and keeper.ready(asked.key(seen))
+    return (asked.layer, kept) if asked and kept else None

@@ -123,7 +123,7 @@ def answer(
 ) -> Response:
     """The answer, made anew only where something has happened since it was made last; `finish` needs no database."""
     scope = viewer.scope()
-    figures_kept: Kept[Ready] = request.app.state.figures
+    figures_kept: Kept[Ready] = request.state.figures
     # What is looked at is never older than the version it is kept under.
     version = kept.version(scope.municipality.id if scope.municipality else None)
 

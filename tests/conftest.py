@@ -23,7 +23,6 @@ import pytest
 from aiosmtpd.controller import Controller
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from city.database import forget_engines
 from city.outside import app_io, mail
 from city.registry import view
@@ -33,7 +32,7 @@ from commands import migrating, seeding
 from commands.cluster import Cluster
 from commands.serving import HOST
 from tests.listening import served_live
-from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
+from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually, visiting
 
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 REPORT_TABLES = (
@@ -233,7 +232,7 @@ def own_registry(
 @pytest.fixture
 def client(database: str) -> Iterator[TestClient]:
     """A visitor without any session, English-speaking so that sentences are easy to compare."""
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as visitor:
+    with visiting() as visitor:
         yield visitor
 
 

@@ -58,7 +58,7 @@ async def listen(
     ticket and come back). The id of the last event leads on from there, for ten minutes.
     """
     admission = await to_thread.run_sync(_admitted, request, ticket, municipality, topic)
-    return StreamAnswer(request.app.state.streams, admission, last_event_id_header or last_event_id, seconds)
+    return StreamAnswer(request.state.streams, admission, last_event_id_header or last_event_id, seconds)
 
 
 def _admitted(request: Request, ticket: str | None, municipality: str | None, topic: Topic) -> Admission:

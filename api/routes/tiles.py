@@ -157,7 +157,7 @@ async def tile(request: Request, layer: Layer, z: int, x: int, y: int, wanted: F
     there = Tile(z, x, y)
     if not there.exists:
         raise NotFound("tiles.no_such_tile", z=z, x=x, y=y, deepest=DEEPEST_ZOOM)
-    keeper: TileKeeper = request.app.state.tiles
+    keeper: TileKeeper = request.state.tiles
     seen = await keeper.catch_up()
     choice = await _found(wanted.choice)
     asked = Asked(layer, there, choice)

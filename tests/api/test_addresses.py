@@ -14,7 +14,6 @@ import shapely
 from fastapi.testclient import TestClient
 
 from api.address_schemas import AddressAtOut, AddressesOut
-from api.app import create_app
 from city.database import writing
 from city.outside import address_finder
 from city.registry import view
@@ -26,6 +25,7 @@ from commands.address_import import Plan, import_addresses
 from commands.creation import create
 from geo.place import Place
 from tests.geocoder import Geocoder, geocoding
+from tests.trials import visiting
 
 PESARO = Place(12.9135, 43.9098)
 STREETS = [
@@ -71,7 +71,7 @@ def fill(municipality_id: int, origin: Place = PESARO) -> None:
 def town(own_registry: str) -> Iterator[TestClient]:
     """A visitor of an installation whose Pesaro has a register of addresses."""
     fill(view.load().municipality("pesaro").id)
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as visitor:
+    with visiting() as visitor:
         yield visitor
     assert own_registry
 
@@ -237,7 +237,7 @@ def test_real_addresses_are_found_though_mistyped(own_registry: str, shared_data
         ).fetchall()
     chance = random.Random(20_261)
     first = among = 0
-    with TestClient(create_app(), base_url="http://lampione.test") as visitor:
+    with visiting() as visitor:
         for kind, name, label, written in chance.sample(known, 250):
             typed = mistyped(kind, name, written, chance)
             labels = [answer["label"] for answer in found(visitor, typed, municipality="alessandria")]

@@ -38,7 +38,7 @@ from city.registry.citizen_tables import CitizenCode
 from city.settings import PROJECT
 from city.texts import catalogue
 from tests.stories.telling import COAST, photo_taken_at
-from tests.trials import PASSWORD, Staffer
+from tests.trials import PASSWORD, Staffer, visiting
 
 CONTRACT: Final = PROJECT / "openapi" / "lampione.json"
 CREW: Final = "squadra.roads-coast@pesaro.example.org"
@@ -792,7 +792,7 @@ def test_the_fuzzer_finds_no_server_error(served: str, document: dict[str, Any],
 
 def test_the_fuzzer_finds_no_server_error_for_citizens(database: str, document: dict[str, Any]) -> None:
     assert database
-    with TestClient(create_app(), base_url="http://lampione.test", raise_server_exceptions=False) as client:
+    with visiting(raise_server_exceptions=False) as client:
 
         def call(case: schemathesis.Case) -> httpx.Response:
             if "municipality" in (case.path_parameters or {}):
@@ -810,7 +810,7 @@ def test_the_fuzzer_finds_no_server_error_for_citizens(database: str, document: 
 
 def test_the_fuzzer_finds_no_server_error_in_the_registry(own_registry: str, document: dict[str, Any]) -> None:
     assert own_registry
-    with TestClient(create_app(), base_url="http://lampione.test", raise_server_exceptions=False) as client:
+    with visiting(raise_server_exceptions=False) as client:
         answer = client.post("/api/v1/session", json={"email": ADMINISTRATOR, "password": PASSWORD})
         headers = {"Authorization": f"Bearer {answer.json()['token']}"}
         schema = schemathesis.openapi.from_dict(document)

@@ -17,7 +17,6 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from api.routes import tiles
 from api.tile_keeping import Order, TileKeeper
 from city.database import provincial, watching
@@ -27,6 +26,7 @@ from geo import map_changes, pyramid
 from geo.place import Place
 from geo.tile_shelf import OVERHEAD, Kept, TileShelf, packed, square_of
 from geo.tiles import Tile
+from tests.trials import visiting
 
 HERE = Place(12.9135, 43.9098)
 ELSEWHERE = Place(11.8768, 45.4064)
@@ -214,7 +214,7 @@ def test_a_category_that_is_coarse_is_shown_by_cells_only(
 ) -> None:
     with psycopg.connect(own_registry) as admin:
         admin.execute("UPDATE category SET privacy = 'coarse' WHERE slug = 'lamp-out'")
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as visitor:
+    with visiting() as visitor:
         sent = send(visitor)
         assert sent["is_public"] is False
         assert visitor.get(f"/api/v1/reports/{sent['number']}").status_code == 404

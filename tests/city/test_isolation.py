@@ -17,6 +17,7 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege, RaiseException
 from api.app import create_app
 from city.registry import view
 from city.settings import settings
+from tests.trials import visiting
 
 SHARED = {"tile_cell", "tile_delta", "tile_fold", "pace"}
 """Numbers of what is public already, and how often somebody unnamed has tried: no tenant's secret."""
@@ -608,7 +609,7 @@ def test_a_database_error_leaves_no_word_of_the_reporter_in_the_log(
     with psycopg.connect(database) as admin:
         admin.execute("ALTER TABLE reporter ADD CONSTRAINT trial CHECK (email <> 'anna@example.org') NOT VALID")
     try:
-        with TestClient(create_app()) as visitor:
+        with visiting() as visitor:
             answer = visitor.post("/api/v1/reports", json={"lon": 12.9135, "lat": 43.9098, **words, "contact": contact})
     finally:
         with psycopg.connect(database) as admin:

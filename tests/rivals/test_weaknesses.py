@@ -35,7 +35,6 @@ from aiosmtpd.controller import Controller
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from api.app import create_app
 from city.database import DirectTransaction, Prepared, provincial, reading, writing
 from city.registry import territory, view
 from city.registry.territory import ZoneFields
@@ -45,7 +44,7 @@ from city.reports.rules import RuleFields, save_rule
 from city.settings import PROJECT, settings
 from commands.serving import HOST
 from geo.place import Place
-from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually
+from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually, visiting
 
 COAST: Final = Place(12.9135, 43.9098)
 """In Pesaro's centre."""
@@ -80,7 +79,7 @@ def clerk_of(client: TestClient) -> Staffer:
 @pytest.fixture
 def visitor(own_registry: str) -> Iterator[TestClient]:
     """A visitor of a house whose registry the test may change; nobody works in it yet."""
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+    with visiting() as client:
         yield client
 
 
@@ -606,7 +605,7 @@ def test_a_classifier_that_is_missing_or_broken_refuses_no_report(bare_house: Pa
     whole = (PROJECT / "var" / "test" / "classifier.npz").read_bytes()
     BROKEN[harm](bare_house, whole)
     trained.forget()
-    with TestClient(create_app(), headers={"Accept-Language": "en"}) as client:
+    with visiting() as client:
         ready = client.get("/health/ready")
         assert (ready.status_code, ready.json()["classifier"]) == (200, False)
         report = reported(client)
@@ -624,7 +623,7 @@ def test_a_classifier_that_is_missing_or_broken_refuses_no_report(bare_house: Pa
 
 
 def test_a_classifier_that_comes_back_is_used_without_a_restart(bare_house: Path) -> None:
-    with TestClient(create_app()) as client:
+    with visiting() as client:
         assert reported(client)["state"] == "triage"
         bare_house.write_bytes((PROJECT / "var" / "test" / "classifier.npz").read_bytes())
         found = eventually(lambda: (seen := reported(client))["state"] == "assigned" and seen, seconds=5)

@@ -13,10 +13,9 @@ from typing import Any, Final
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from city.settings import PROJECT
 from tests.stories.telling import COAST, FANO, ROME, URP, numbers_on_the_map, on_the_map, reported, wait_for_rest
-from tests.trials import PASSWORD
+from tests.trials import PASSWORD, visiting
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
 PROVINCE: Final = "amministratore@provincia.example.org"
@@ -26,7 +25,7 @@ PESARO: Final = "/api/v1/registry/pesaro"
 @pytest.fixture
 def visitor(own_registry: str) -> Iterator[TestClient]:
     """A visitor of a house whose registry the test may change."""
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+    with visiting() as client:
         yield client
 
 

@@ -12,18 +12,17 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from city.settings import PROJECT, settings
 from tests.hook_receiver import receiving
 from tests.outside_services import KEY, Services, serving
 from tests.stories.outside_world import BODY, PROVINCE, allowed
 from tests.stories.telling import COAST, URP, reported
-from tests.trials import PASSWORD, Staffer, eventually
+from tests.trials import PASSWORD, Staffer, eventually, visiting
 
 
 @pytest.fixture
 def visitor(own_registry: str) -> Iterator[TestClient]:
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+    with visiting() as client:
         yield client
 
 

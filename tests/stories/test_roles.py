@@ -11,12 +11,11 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from city.records.worklists import Order, Worklist
 from city.reports.lifecycle import State
 from tests.stories.telling import COAST, FANO, INLAND, east_of, plain, reported, wait_for_rest
 from tests.stories.test_administrator import ADMINISTRATOR, PESARO, PROVINCE, own_worker, signed  # noqa: F401
-from tests.trials import PASSWORD, Postbox, Staffer
+from tests.trials import PASSWORD, Postbox, Staffer, visiting
 
 GREEN_DOWNTOWN: Final = {"groups": ["green"], "zones": ["pesaro-districts/centro-mare"]}
 
@@ -24,7 +23,7 @@ GREEN_DOWNTOWN: Final = {"groups": ["green"], "zones": ["pesaro-districts/centro
 @pytest.fixture
 def visitor(own_registry: str) -> Iterator[TestClient]:
     """A visitor of a house whose registry the test may change."""
-    with TestClient(create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}) as client:
+    with visiting() as client:
         yield client
 
 

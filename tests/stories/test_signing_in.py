@@ -12,12 +12,11 @@ import pyotp
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from city import pacing
 from city.errors import TooManyRequests
 from city.settings import settings
 from tests.stories.telling import COAST
-from tests.trials import PASSWORD, Postbox, Staffer, eventually
+from tests.trials import PASSWORD, Postbox, Staffer, eventually, visiting
 
 CLERK: Final = "operatore.urp@pesaro.example.org"
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
@@ -26,9 +25,7 @@ SESSION: Final = "/api/v1/session"
 
 def from_afar(address: str) -> TestClient:
     """A visitor from another machine."""
-    return TestClient(
-        create_app(), base_url="http://lampione.test", headers={"Accept-Language": "en"}, client=(address, 4711)
-    )
+    return visiting(client=(address, 4711))
 
 
 def try_in(client: TestClient, password: str = PASSWORD, code: str | None = None, who: str = CLERK) -> Any:

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from api.app import create_app
 from city.database import provincial, public, reading, writing
 from city.errors import InvalidInput
 from city.records import search, search_index
 from city.records.search import Listing, Search, understood
 from city.records.search_words import SHORTEST_MISSPELT, stemmed
 from city.registry import view
+from tests.trials import visiting
 from workers.duties import index_words
 
 PESARO = {"lon": 12.9135, "lat": 43.9098}
@@ -238,7 +238,7 @@ def test_who_spells_well_finds_who_does_not_behind_the_others(client: TestClient
 
 @pytest.mark.usefixtures("own_registry")
 def test_reports_are_found_by_the_new_name_of_their_category() -> None:
-    with TestClient(create_app()) as client:
+    with visiting() as client:
         here, there = reported(client, "aiuto"), reported(client, "aiuto", PADOVA)
     index_words()
     assert ids("animale morto") == [here]
