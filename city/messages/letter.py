@@ -64,7 +64,7 @@ class Letter:
             lines += [self.next_step, ""]
         lines += [f"{name}: {value}" for name, value in self.facts]
         if self.link:
-            lines += ["", self.link]
+            lines += ["", f"{self.button}:", self.link]
         if self.choices:
             lines += ["", self.choices_line, *(f"{name}: {link}" for name, link in self.choices)]
         foot = [self.footer, *([f"{self.unsubscribe_line}: {self.unsubscribe}"] if self.unsubscribe_line else [])]

@@ -24,6 +24,9 @@ from city.texts import catalogue, text
 
 OUTCOMES: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
 """Where a report's way ends with an answer."""
+_NAMED: Final = frozenset({"answered", "asked", "promised"})
+"""What has a subject of its own, if it is the last that happened."""
+_DATED: Final = frozenset({"next.assigned", "next.planned"})
 
 
 def compose(
@@ -45,7 +48,7 @@ def compose(
         until = municipality.local(question.due_at).strftime("%d/%m/%Y")
         comes = text("next.asked", language=language, until=until)
     else:
-        comes = text(next_step(state, told_at, datetime.now(UTC)), language=language, **values)
+        comes = text(_next_step(report, state, entries), language=language, **values)
     letter = Letter(
         subject=subject(report, entries, language),
         heading=text("mail.heading", language=language, number=report.number, **values),
@@ -65,8 +68,10 @@ def subject(report: Report, entries: list[TimelineEntry], language: str) -> str:
     """The subject of the letter that tells of `entries`."""
     if entries[0].what == "received":
         return text("mail.subject_received", language=language, number=report.number)
-    if entries[-1].what == "asked":
-        return text("mail.subject_asked", language=language, number=report.number)
+    last = entries[-1]
+    if last.what in _NAMED:
+        until = _day(last.details["until"]) if "until" in last.details else ""
+        return text(f"mail.subject_{last.what}", language=language, number=report.number, until=until)
     if moves := [entry.to_state for entry in entries if entry.to_state]:
         state = text(f"state.{moves[-1]}", language=language)
         return text("mail.subject_state", language=language, number=report.number, state=state.lower())
@@ -118,7 +123,7 @@ def report_facts(
                 Report.municipality_id == report.municipality_id, Report.id == report.master_id
             )
         ).one()
-        said.append(("joined", f"{number}: {text(f'state.{master_state}', language=language).lower()}"))
+        said.append(("joined", f"{number} ({text(f'state.{master_state}', language=language).lower()})"))
     if people > 1:
         said.append(("people", text("mail.people_number", language=language, people=people)))
     return [(text(f"mail.{name}", language=language), value) for name, value in said]
@@ -136,6 +141,17 @@ def _state_then(report: Report, entries: list[TimelineEntry]) -> State:
     """The report's state when the last of `entries` was written: it may have moved on since, and that is told next."""
     own = [entry.to_state for entry in entries if entry.to_state and not entry.what.startswith("master_")]
     return State(own[-1] if own else report.state)
+
+
+def _next_step(report: Report, state: State, entries: list[TimelineEntry]) -> str:
+    """What comes next, by its name in the catalogue; the date that was just promised is not said twice."""
+    told_at = report.promised_at or report.deadline_at
+    step = next_step(state, told_at, datetime.now(UTC))
+    return "next.promised" if entries[-1].what == "promised" and step in _DATED else step
+
+
+def _day(iso: str) -> str:
+    return date.fromisoformat(iso).strftime("%d/%m/%Y")
 
 
 def _asked(session: ReadSession, report: Report, entries: list[TimelineEntry]) -> Question | None:
@@ -172,14 +188,15 @@ def _happened(
     state = text(f"state.{entry.to_state}", language=language).lower() if entry.to_state else ""
     filled = values | {"master": entry.details.get("master", ""), "state": state}
     if until := entry.details.get("until"):
-        filled["until"] = date.fromisoformat(until).strftime("%d/%m/%Y")
+        filled["until"] = _day(until)
     filled["body"] = entry.details.get("body", {}).get(language, "")
     if entry.what == "master_news":
         of_master = _values(municipality, entry.details["category_id"], entry.details["department_id"], language)
         what = entry.details["what"]
         key = f"of_master.{what}" if f"of_master.{what}" in catalogue() else f"happened.{what}"
         filled["news"] = text(key, language=language, **filled | of_master)
-    lines = [text(f"happened.{entry.what}", language=language, **filled)]
+    key = f"happened.{entry.what}_{entry.to_state}"
+    lines = [text(key if key in catalogue() else f"happened.{entry.what}", language=language, **filled)]
     if entry.what == "asked":
         question = session.get_one(Question, (entry.municipality_id, entry.details["question"]))
         lines.append(quoted(question.words, language))

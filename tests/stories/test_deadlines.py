@@ -128,6 +128,8 @@ def test_a_promised_date_is_public_and_in_the_mail(
     assert f"promette di risolvere entro il {spoken(until)}" in mail
     assert "«L'asfalto arriva a fine mese.»" in mail
     assert f"Data promessa: {spoken(until)}" in mail
+    assert mail.count(spoken(until)) == 2, "what comes next does not say it once more"
+    assert str(postbox.to("anna@example.org")[-1]["Subject"]).endswith(f"data promessa {spoken(until)}")
     page = client.get(f"/r/{report['number']}", params={"token": report["receipt_token"]}).text
     assert spoken(until) in page
 

@@ -65,7 +65,7 @@ def test_seventeen_people_each_hear_every_change_once(
     assert heard(postbox, "Cavo sotto la strada.") == once
     assert heard(postbox, DONE) == once
     [mail] = [m for m in postbox.to(crowd[7]) if "Cavo sotto la strada." in plain(m)]
-    assert f"Della segnalazione {master['number']}, a cui la Sua è unita: La segnalazione è passata" in plain(mail)
+    assert f"Novità sulla segnalazione {master['number']}, a cui la Sua è unita: è passata" in plain(mail)
     assert "17 persone" in plain(mail)
     assert "Settore Lavori Pubblici" in plain(mail)
     twice = as_holder(client, others[14])
