@@ -54,7 +54,7 @@ def check(*, fix: bool) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """All tests, on as many processes as there are cores. pytest's exit code."""
-    workers = [] if any(given.startswith("-n") for given in arguments) else ["-n", "auto"]
+    workers = [] if any(given.startswith("-n") for given in arguments) else ["-n", "auto", "--dist", "worksteal"]
     return subprocess.call(
         [sys.executable, "-P", "-m", "pytest", *workers, *arguments],
         cwd=PROJECT,
