@@ -52,6 +52,15 @@ OUTSIDE_TABLES = (
     ", hook_replay, hook_delivery, webhook"
 )
 
+EMPTYING = ";".join(
+    (
+        "UPDATE municipality SET has_subscribers = false, heard = '{}' WHERE has_subscribers OR heard <> '{}'",
+        "SET session_replication_role = replica",
+        *(f"DELETE FROM {table}" for table in f"{OUTSIDE_TABLES}, {REPORT_TABLES}".split(", ")),
+    )
+)
+"""All in one message: of many small tables, most of them empty, the way to and fro takes longer than the work."""
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -206,12 +215,7 @@ def database(_database: str) -> Iterator[str]:
     """The superuser's URL of a database with the demo's registry and no reports."""
     yield _database
     with psycopg.connect(_database) as admin:
-        admin.execute(
-            "UPDATE municipality SET has_subscribers = false, heard = '{}' WHERE has_subscribers OR heard <> '{}'"
-        )
-        admin.execute("SET session_replication_role = replica")
-        for table in (*OUTSIDE_TABLES.split(", "), *REPORT_TABLES.split(", ")):
-            admin.execute(f"DELETE FROM {table}")
+        admin.execute(EMPTYING)
 
 
 @pytest.fixture
@@ -249,8 +253,8 @@ def _worker(_database: str, variable: Path, worker_program: str) -> Iterator[sub
             ["setpriv", "--pdeathsig", "TERM", sys.executable, "-P", "-m", worker_program], stderr=log, cwd=PROJECT
         )
         yield process
-        process.terminate()
-        process.wait(45)
+        process.kill()  # an orderly end takes two seconds; tests/workers looks at those
+        process.wait()
 
 
 @pytest.fixture
@@ -260,7 +264,7 @@ def worker(_worker: subprocess.Popen[bytes], database: str) -> subprocess.Popen[
     return _worker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _live(_database: str, variable: Path) -> Iterator[str]:
     with served_live(variable / "live.log") as (address, _):
         yield address
