@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from city.database import provincial
 from city.jobs import promise
-from tests.stories.telling import COAST, URP, SignIn, counted, reported, wait_for_rest
+from tests.stories.telling import COAST, URP, SignIn, counted, receipt, reported, wait_for_rest
 from tests.stories.test_subscriptions import BRUNO, subscribed
 from tests.trials import Postbox, eventually
 from workers.mail_duties import forget_messages
@@ -65,3 +65,23 @@ def test_addresses_are_forgotten_and_nobody_hears_twice(
     assert target is not None
     assert client.post(target[1], data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert counted(database, "subscriber") == 0, "one click works after all is forgotten"
+
+
+def test_what_was_not_to_be_heard_stays_unheard_after_its_letter_is_forgotten(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+) -> None:
+    report = reported(client, COAST, "lampione spento", category="lamp-out", email=ANNA)
+    wait_for_rest(database)
+    url = f"/api/v1/reports/{report['number']}/receipt/messages"
+    manner = {"language": "it", "rhythm": "at_once"}
+    assert client.put(url, headers=receipt(report), json=manner | {"is_muted": True}).status_code == 200
+    update = {"text": "Arriviamo domani.", "is_public": True}
+    signed_in(URP).change("POST", report["id"], "updates", update)
+    wait_for_rest(database)
+    assert counted(database, "delivery WHERE dropped_for = 'muted' AND address <> ''") == 1
+    years_pass(database)
+    forget_messages()
+    assert counted(database, "delivery WHERE address <> ''") == 0
+    assert client.put(url, headers=receipt(report), json=manner).status_code == 200
+    wait_for_rest(database)
+    assert len(postbox.to(ANNA)) == 1, "the receipt"

@@ -275,3 +275,22 @@ def test_nobody_is_asked_who_wants_no_more_messages(
     refused = client.post(f"{url}/questions", json={"text": "Quale palo?"}, headers=headers)
     assert refused.status_code == 409
     assert "wants no more messages" in refused.json()["detail"]
+
+
+def test_the_preview_and_the_count_know_who_would_not_hear(
+    client: TestClient, postbox: Postbox, database: str, clerk: Staffer
+) -> None:
+    reports = [received(client, postbox), received(client, postbox)]
+    wish(client, reports[0], is_muted=True)
+    wait_for_rest(database)
+    url = f"/api/v1/desk/reports/{reports[0]['id']}/preview"
+    resolved = {"to": "resolved", "reason": "Lampada cambiata."}
+    update = client.post(url, json={"update": {"text": "Arriviamo."}}, headers=clerk.headers).json()
+    outcome = client.post(url, json={"move": resolved}, headers=clerk.headers).json()
+    assert update["mail"] is None
+    assert "Lampada cambiata." in outcome["mail"]["text"]
+    named = [{"id": report["id"]} for report in reports]
+    for move, letters in (({"to": "in_progress"}, 1), (resolved, 2)):
+        body = {"reports": named, "action": {"do": "move"} | move, "preview": True}
+        tried = client.post("/api/v1/desk/bulk", json=body, headers=clerk.headers).json()
+        assert tried["told"]["letters"] == letters

@@ -108,7 +108,7 @@ def test_the_worker_says_yes_by_itself_shows_the_news_and_leads_there(
     phone.gets(question)
     [yes] = eventually(phone.shown)
     assert yes["title"] == "✓"
-    assert "entro 300 m" in yes["body"], "what it has said yes to"
+    assert yes["body"].startswith("Le segnalazioni e gli avvisi entro 300 m"), "what it has said yes to"
 
     report = reported(client, COAST, "lampione spento", category="lamp-out")
     told = eventually(lambda: browser.messages[1:])[0]

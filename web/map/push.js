@@ -9,7 +9,7 @@ async function confirmed(token) {
 async function show(told) {
   const says = told.confirm && (await confirmed(told.confirm).catch(() => null))
   await self.registration.showNotification(says ? "✓" : told.title, {
-    body: says || told.body,
+    body: says ? says[0].toUpperCase() + says.slice(1) : told.body,
     tag: told.tag || undefined,
     lang: told.language,
     icon: "/static/lampione.svg",

@@ -151,8 +151,7 @@ def _reader_now(desk: Desk, old: Delivery) -> Recipient | None:
     """Where its reader is reached by now; None where that is not known any more, or takes no mail."""
     to: Recipient | None = Recipient(old.address, old.language, old.person_id, old.channel) if old.address else None
     if old.kind in pausing.TO_REPORTERS:
-        who = desk.session.get(Reporter, (old.municipality_id, old.report_id))
-        to = reporter(desk.municipality, who) if who is not None and who.muted_at is None else None
+        to = reporter(desk.municipality, desk.session.get(Reporter, (old.municipality_id, old.report_id)))
     elif old.person_id is not None:
         to = next(iter(people(desk.session, desk.municipality, [old.person_id])), None)
     if to is not None and to.channel == "email" and pausing.paused(desk.session, old.municipality_id, to.address):
