@@ -19,9 +19,9 @@ from city.errors import InvalidInput
 from city.messages import app_io, push
 from city.messages.fates import pausing
 from city.messages.subscriptions import subscribing
+from city.messages.subscriptions.own_links import key_of
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscriber, Subscription
-from city.messages.subscriptions.tidings import key_of
 from city.outside import web_push
 from city.outside.strangers import LONGEST_ADDRESS
 from city.outside.web_push import Browser
@@ -237,7 +237,7 @@ def confirm(token: Key) -> SubscriptionConfirmed:
         subscription = subscribing.confirm(session, municipality_id, subscription_id)
         subscriber = session.get_one(Subscriber, (municipality_id, subscription.subscriber_id))
         said = listed(session, municipality, subscription, subscriber.language)
-        return SubscriptionConfirmed(**said.model_dump(), key=key_of(subscriber))
+        return SubscriptionConfirmed(**said.model_dump(), key=key_of(subscriber.municipality_id, subscriber.id))
 
 
 @router.get("/{token}")

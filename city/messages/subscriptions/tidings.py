@@ -17,13 +17,13 @@ from sqlalchemy import select
 from sqlalchemy import text as statement
 from sqlalchemy.dialects.postgresql import insert
 
-from city import links
 from city.database import ReadSession, WriteSession
 from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.mentions import note_of
 from city.messages.posting import post
 from city.messages.quiet import DAILY_AT, DUE_SQL
+from city.messages.subscriptions import own_links
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.tables import ReportTold, Subscriber, Subscription
 from city.messages.tables import Delivery
@@ -200,8 +200,7 @@ def compose(session: WriteSession, municipality: MunicipalityView, delivery: Del
     if letter is None:
         return None
     delivery.about = {**delivery.about, "subscriptions": sorted(still)}
-    token = links.made("unsubscribe", delivery.id.bytes + municipality.id.to_bytes(4) + subscriber.id.bytes)
-    return replace(letter, unsubscribe=f"{settings().public_url.rstrip('/')}/unsubscribe/{token}")
+    return replace(letter, unsubscribe=own_links.end_of(municipality.id, delivery.id, subscriber.id))
 
 
 def _letter(
@@ -223,6 +222,7 @@ def _letter(
     more = len(lines) - MOST_LINES
     base = settings().public_url.rstrip("/")
     one = len(lines) == 1
+    theirs = own_links.page_of(municipality.id, subscriber.id)
     return Letter(
         subject=say("tidings.subject_one", number=last.number) if one else say("tidings.subject", count=len(lines)),
         heading=say("tidings.heading", municipality=municipality.name),
@@ -230,7 +230,7 @@ def _letter(
         next_step="",
         facts=[],
         link=f"{base}/#17/{last.lat:.6f}/{last.lon:.6f}" if one else f"{base}/",
-        footer=say("tidings.footer", municipality=municipality.name, link=f"{base}/subscriptions/{key_of(subscriber)}"),
+        footer=say("tidings.footer", municipality=municipality.name, link=theirs),
         button=say("tidings.button"),
         topic=str(last.id) if one else "",
     )
@@ -273,8 +273,3 @@ def _said(session: ReadSession, entry: TimelineEntry, language: str) -> list[str
     if entry.actor == "staff" and (note := note_of(session, entry, language)):
         said.append(note)
     return said
-
-
-def key_of(subscriber: Subscriber) -> str:
-    """What opens the page on which a subscriber keeps the subscriptions."""
-    return links.made("subscriber", subscriber.municipality_id.to_bytes(4) + subscriber.id.bytes)
