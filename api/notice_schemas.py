@@ -170,6 +170,8 @@ class PublicNotice(BaseModel):
     kind_name: Named
     title: Named
     text: Named
+    where: Named
+    """In words; empty where it stands on the map only."""
     everywhere: bool
     middle: PlaceOut
     """A place inside its area."""

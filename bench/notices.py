@@ -232,7 +232,8 @@ def _mails(ground: Ground, telling_id: int) -> Iterator[EmailMessage]:
             address=f"n{number}@example.org",
             language="it",
         )
-        yield as_mail(ground.town, delivery, letter.addressed(plain, delivery, "https://example.org/" + "x" * 60))
+        own = "https://example.org/" + "x" * 60
+        yield as_mail(ground.town, delivery, letter.addressed(plain, own, own))
 
 
 def _notice_of(session: ReadSession | WriteSession, home: int, telling_id: int) -> Notice:

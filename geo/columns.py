@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geoalchemy2 import Geometry
 from geoalchemy2.shape import to_shape
+from shapely import from_wkb
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Computed
 
@@ -51,5 +52,7 @@ def plain_area_column() -> Geometry:
 
 
 def read_shape(value: object) -> BaseGeometry | None:
-    """The shape of a row's column; None where it is empty."""
+    """The shape of a row's column, as it was read or is about to be written; None where it is empty."""
+    if isinstance(value, str):
+        return from_wkb(value)
     return None if value is None else to_shape(value)  # type: ignore[arg-type]  # what the driver gives

@@ -20,6 +20,7 @@ from geo.place import METRES_PER_DEGREE, PYRAMID_LEVEL, WGS84
 MOST_CELLS: Final = 64
 LEAST_SHARE: Final = 0.01
 """Two areas that share less than this of the smaller one only touch: borders are drawn twice, and never the same."""
+SLACK_METRES: Final = 5.0
 _LEVEL_SHIFT: Final = 2 * PYRAMID_LEVEL
 
 RANGES_SQL: Final = (
@@ -94,6 +95,12 @@ def meets(one: BaseGeometry, other: BaseGeometry) -> bool:
         return False
     shared = shapely.area(shapely.intersection(one, other))
     return bool(shared > LEAST_SHARE * min(shapely.area(one), shapely.area(other)))
+
+
+def lies_in(area: BaseGeometry, others: Sequence[BaseGeometry]) -> bool:
+    """Whether `area` lies wholly in the others together; by a few metres it may stick out, as borders do."""
+    ground = shapely.buffer(shapely.union_all(list(others)), SLACK_METRES / METRES_PER_DEGREE)
+    return bool(shapely.covers(ground, area))
 
 
 def joined(areas: Sequence[BaseGeometry]) -> BaseGeometry:

@@ -24,7 +24,8 @@ from geo.nearby import extended_wkb
 LARGEST_PAGE: Final = 200
 
 _COLUMNS: Final = f"""
-  municipality_id, id, number, state, version, kind, title_it, title_en, text_it, text_en, is_everywhere,
+  municipality_id, id, number, state, version, kind, title_it, title_en, text_it, text_en, where_it, where_en,
+  is_everywhere,
   {MIDDLE_SQL.format("shape")}, groups, starts_at, ends_at, expected_on, link, department_id, is_urgent, reason,
   published_at, updated_at
 """
@@ -146,6 +147,7 @@ def _as_json(row: dict[str, Any], registry: Registry) -> dict[str, Any]:
         "kind_name": {language: text(f"notices.kind.{row['kind']}", language=language) for language in LANGUAGES},
         "title": both(row["title_it"], row["title_en"]),
         "text": both(row["text_it"], row["text_en"]),
+        "where": both(row["where_it"], row["where_en"]),
         "everywhere": row["is_everywhere"],
         "middle": {"lon": row["lon"], "lat": row["lat"]},
         "department": home.by_id[row["department_id"]].slug,

@@ -54,6 +54,9 @@ class Notice(Base):
     """Where one language is missing, the other is shown."""
     area: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """How the area was described: for whoever goes on writing. What counts is `shape`."""
+    where_it: Mapped[str] = mapped_column(server_default="")
+    where_en: Mapped[str] = mapped_column(server_default="")
+    """The same for everybody, in words."""
     is_everywhere: Mapped[bool]
     shape: Mapped[Any] = mapped_column(plain_area_column())
     zones: Mapped[list[str]] = mapped_column(ARRAY(TEXT))

@@ -29,8 +29,8 @@ from city import errors
 from city.database import provincial, reading, writing
 from city.messages.fates import pausing
 from city.messages.subscriptions import subscribing
-from city.messages.subscriptions.tables import Subscriber, Subscription
-from city.messages.subscriptions.tidings import key_of
+from city.messages.subscriptions.own_links import key_of
+from city.messages.subscriptions.tables import Subscription
 from city.messages.tables import Delivery
 from city.outside.mail_status import Bounce
 from city.registry import citizen_codes, citizens, view
@@ -531,7 +531,7 @@ def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, A
     home = view.newest().slugs["pesaro"].id
     with reading(home) as session:
         asked = session.scalars(select(Subscription)).one()
-        key = key_of(session.get_one(Subscriber, (home, asked.subscriber_id)))
+        key = key_of(home, asked.subscriber_id)
     token = {"token": subscribing.confirmation(home, asked.id)}
     call("PUT", f"{base}/confirmations/{{token}}", at=token)
     call("PUT", f"{base}/confirmations/{{token}}", at={"token": "x"}, expected=404)

@@ -217,6 +217,12 @@ def test_the_page_says_what_the_letter_said_and_no_more_than_is_public(client: T
     assert "Lavori in viale Trieste" in page.text
     assert "<script>alert" not in page.text
     assert "https://example.org/lavori" in page.text
+    assert "<dt>Dove</dt><dd>L&#39;area segnata sulla mappa</dd>" in page.text
+    assert 'href="?language=en"' in page.text
+    english = client.get(f"/notices/{public['number']}?language=en", headers={"Accept-Language": "it"}).text
+    assert ('<html lang="en">' in english, "/?language=en#15/" in english) == (True, True)
+    shown = client.get(f"/api/v1/notices/{public['number']}").json()
+    assert shown["where"] == {"it": "L'area segnata sulla mappa", "en": "The area marked on the map"}
     desk.act(public, "withdrawal", reason="Non si fanno più.")
     gone = client.get(f"/notices/{public['number']}", headers={"Accept-Language": "it"}).text
     assert "Questo avviso non vale più." in gone

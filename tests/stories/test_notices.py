@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -115,7 +116,11 @@ def test_street_works_are_announced_once_to_those_who_asked(
     assert len(postbox.messages) == 1, "nobody else asked for notices of lighting there"
     mail = postbox.messages[0]
     assert "Si rifanno i lampioni." in plain(mail), "where there is no English, the Italian is shown"
-    assert f"/notices/{public['number']}" in plain(mail)
+    assert f"/notices/{public['number']}?language=en" in plain(mail)
+    assert "Where: The area marked on the map" in plain(mail).splitlines()
+    place = re.search(r"On the map: http://lampione\.test/\?language=en#15/([\d.]+)/([\d.]+)", plain(mail))
+    assert place is not None
+    assert (abs(float(place[1]) - COAST.lat) < 0.01, abs(float(place[2]) - COAST.lon) < 0.01) == (True, True)
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     page = client.get(link(mail, "/subscriptions/"))
     assert page.status_code == 200
@@ -204,7 +209,7 @@ def test_who_was_told_hears_of_changes_and_of_the_withdrawal_once_each(
     )
     settled(desk, changed, 2)
     assert told(postbox, BRUNO)[1:] == ["Notice changed: Lavori in viale Trieste"]
-    assert "I lavori toccano anche la collina." in plain(postbox.to(BRUNO)[1])
+    assert "This notice has changed: I lavori toccano anche la collina." in plain(postbox.to(BRUNO)[1])
     assert told(postbox, CARLA) == ["Notice: Lavori in viale Trieste"], "to her it is new"
     subscribed_later = "dino@example.org"
     messages = [*postbox.messages]
@@ -217,7 +222,12 @@ def test_who_was_told_hears_of_changes_and_of_the_withdrawal_once_each(
     wait_for_rest(database)
     for address in (BRUNO, CARLA):
         assert told(postbox, address)[-1] == "Notice withdrawn: Lavori in viale Trieste"
-        assert "I lavori non si fanno più." in plain(postbox.to(address)[-1])
+        first, second, *rest = [line for line in plain(postbox.to(address)[-1]).splitlines() if line]
+        assert first == "Notice withdrawn: Lavori in viale Trieste"
+        assert second == (
+            "This notice no longer holds. It was withdrawn for this reason: I lavori non si fanno più."
+        ), "what became of it, and why, before what it said"
+        assert rest[:2] == ["The notice said:", "Si rifanno i lampioni."]
     assert (len(told(postbox, BRUNO)), len(told(postbox, CARLA))) == (3, 2)
     assert told(postbox, subscribed_later) == [], "who was not told of it need not hear that it is gone"
     assert client.get("/api/v1/notices").json()["notices"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -19,6 +20,7 @@ from city.messages.subscriptions.matching import EVERYWHERE, zone_number
 from city.registry.address_tables import HouseNumber, Street
 from city.registry.street_names import words_of
 from city.registry.view import MunicipalityView, Registry
+from city.texts import text
 from geo.columns import read_shape
 from geo.meeting import joined, simplified
 from geo.zones import corridor
@@ -90,6 +92,24 @@ def shape_of(session: ReadSession, registry: Registry, municipality: Municipalit
     if home is not None and not whole.intersects(home):
         raise InvalidInput("notices.elsewhere", field="area", municipality=municipality.name)
     return whole
+
+
+def said(municipality: MunicipalityView, area: Area, language: str) -> str:
+    """Where it is, for people: zones and streets by their names."""
+    say = partial(text, language=language)
+    if area.everywhere:
+        return say("notices.where.everywhere", municipality=municipality.name)
+    zones = [municipality.zone_name(f"{layer}/{code}") for layer, code in area.zones]
+    streets = [_stretch_said(part, language) for part in area.streets]
+    return "; ".join([*zones, *streets, *([say("notices.where.drawn")] if area.drawn else [])])
+
+
+def _stretch_said(part: StreetPart, language: str) -> str:
+    first, last = part.first, part.last
+    if first is None and last is None:
+        return part.name
+    how = "onwards" if last is None else "until" if first is None else "house" if first == last else "between"
+    return text(f"notices.where.{how}", language=language, street=part.name, first=first, last=last)
 
 
 def numbers_of(municipality: MunicipalityView, shape: BaseGeometry, zones: Iterable[str], day: date) -> list[int]:

@@ -16,19 +16,24 @@ from datetime import UTC, date, datetime
 from typing import Final
 from uuid import UUID
 
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import select
 from sqlalchemy import text as statement
 
 from city.database import WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionRequired, VersionConflict
-from city.messages.notices.area import Area, shape_of
+from city.messages.notices.area import Area, said, shape_of
 from city.registry import view
 from city.registry.notice_tables import KINDS, Notice, NoticeTelling
 from city.registry.people import Right
+from city.registry.rights import Stretch
+from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk
 from city.reports.checks import cleaned
 from city.reports.identity import new_id
+from geo.columns import read_shape
+from geo.meeting import lies_in
 from geo.nearby import extended_wkb
 
 WRITE: Final = Right.DESK
@@ -102,8 +107,8 @@ def change(
     notice = opened(desk, notice_id, version)
     if notice.state not in OPEN_STATES:
         raise Conflict("notices.over", number=notice.number)
-    said = cleaned(words, field="what_changed", longest=LONGEST_TEXT)
-    if tell and said is None:
+    told = cleaned(words, field="what_changed", longest=LONGEST_TEXT)
+    if tell and told is None:
         raise InvalidInput("notices.say_what_changed", field="what_changed")
     now, was_urgent = datetime.now(UTC), notice.is_urgent
     _fill(desk, notice, fields)
@@ -116,7 +121,7 @@ def change(
         _let_appear(desk.session, notice, now)
     elif notice.state == "published":
         if tell:
-            _tell(desk.session, notice, "changed", said)
+            _tell(desk.session, notice, "changed", told)
         journey.after_dating(desk.session, notice.municipality_id, notice.id)
     return notice
 
@@ -233,7 +238,9 @@ def opened(desk: Desk, notice_id: UUID, version: int | None, *, for_version: boo
     notice = desk.session.get(Notice, (desk.municipality.id, notice_id), with_for_update=True)
     if notice is None:
         raise NotFound("notices.not_found", value=str(notice_id))
-    _check_department(desk, notice.department_id)
+    shape = read_shape(notice.shape)
+    assert shape is not None
+    _check_reach(desk, notice.department_id, notice.groups, shape)
     if for_version and version is None:
         raise PreconditionRequired("notices.if_match_needed", field="If-Match")
     if for_version and notice.version != version:
@@ -277,12 +284,13 @@ def _fill(desk: Desk, notice: Notice, fields: NoticeFields) -> None:
     notice.title_it, notice.title_en = _both("title", fields.title_it, fields.title_en, LONGEST_TITLE)
     notice.text_it, notice.text_en = _both("text", fields.text_it, fields.text_en, LONGEST_TEXT)
     notice.department_id = municipality.department(fields.department).id
-    _check_department(desk, notice.department_id)
     notice.groups = municipality.known_groups(fields.groups)
     notice.area, notice.is_everywhere = fields.area.as_json(), fields.area.everywhere
+    notice.where_it, notice.where_en = (said(municipality, fields.area, language) for language in ("it", "en"))
     notice.zones = [f"{layer}/{code}" for layer, code in fields.area.zones]
     shape = shape_of(desk.session, view.fresh(desk.session), municipality, fields.area)
     notice.shape = extended_wkb(shape)
+    _check_reach(desk, notice.department_id, notice.groups, shape)
     notice.starts_at, notice.ends_at, notice.expected_on = fields.starts_at, fields.ends_at, fields.expected_on
     notice.publish_at, notice.expires_at, notice.link = fields.publish_at, fields.expires_at, fields.link
     notice.is_urgent, notice.applies_to_reports = fields.is_urgent, fields.applies_to_reports
@@ -302,12 +310,25 @@ def _both(name: str, italian: str | None, english: str | None, longest: int) -> 
     return both[0] or "", both[1] or ""
 
 
-def _check_department(desk: Desk, department_id: int) -> None:
-    """Raises Forbidden where they may not write for all of that department: who works on some zones only may not."""
+def _check_reach(desk: Desk, department_id: int, groups: Sequence[str] | None, shape: BaseGeometry) -> None:
+    """Raises Forbidden where they may not write for that department, or not for all that the notice is about."""
     desk.staff.needs(WRITE)
-    covered = desk.staff.sight(WRITE, desk.municipality).stretches
-    if not any(one.has(department_id, None) and not one.is_narrowed for one in covered):
+    covered = [one for one in desk.staff.sight(WRITE, desk.municipality).stretches if one.has(department_id, None)]
+    if not covered:
         raise Forbidden("notices.not_this_department", field="department")
+    if not any(_holds(desk.municipality, one, groups, shape) for one in covered):
+        raise Forbidden("notices.not_within", field="area")
+
+
+def _holds(municipality: MunicipalityView, stretch: Stretch, groups: Sequence[str] | None, shape: BaseGeometry) -> bool:
+    """Whether a notice about these groups and this ground lies wholly within what somebody works on."""
+    if stretch.groups is not None and (groups is None or not stretch.groups.issuperset(groups)):
+        return False
+    if stretch.zones is None:
+        return True
+    today = municipality.today()
+    zones = [key for key in stretch.zones if municipality.zones[key].counts_on(today)]
+    return lies_in(shape, [area for key in zones if (area := municipality.index.area(key)) is not None])
 
 
 def _touch(notice: Notice) -> None:

@@ -27,15 +27,13 @@ from city.messages.notices import letter as notice_letter
 from city.messages.notices.letter import News
 from city.messages.notices.mould import Mould
 from city.messages.notices.queue import KIND, as_sender
-from city.messages.subscriptions.tables import Subscriber
-from city.messages.subscriptions.tidings import key_of
+from city.messages.subscriptions import own_links
 from city.messages.tables import Delivery
 from city.outside.mail import mailer
 from city.outside.mail_status import judged
 from city.registry import view
 from city.registry.notice_tables import Notice
 from city.registry.view import MunicipalityView
-from city.settings import settings
 
 SENT_BETWEEN_LOOKS: Final = 50
 """Letters after which a worker looks again what is most urgent."""
@@ -211,7 +209,7 @@ def _hand_over(session: WriteSession, municipality: MunicipalityView, claimed: _
     delivery.subject, receipt = made.plain.subject, message_id(delivery)
     note("sent", receipt=receipt)
     try:
-        given = _carry(session, municipality, delivery, made, _page(municipality, claimed))
+        given = _carry(session, municipality, delivery, made)
     except Refused as error:
         note("refused", problem=str(error))
         if status := error.values.get("status"):
@@ -265,11 +263,6 @@ class _Note:
         )
 
 
-def _page(municipality: MunicipalityView, claimed: _Claimed) -> str:
-    key = key_of(Subscriber(municipality_id=municipality.id, id=UUID(claimed.about["subscriber"])))
-    return f"{settings().public_url.rstrip('/')}/subscriptions/{key}"
-
-
 class _Made(NamedTuple):
     """A letter but for what is its reader's own, the mould of its mails, and the municipality as both know it."""
 
@@ -282,9 +275,11 @@ _composed: Final[dict[tuple[Any, ...], _Made]] = {}
 """By what decides what they say; a thread may find that another has cleared it meanwhile, or made it anew."""
 
 
-def _carry(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, made: _Made, page: str) -> str:
+def _carry(session: WriteSession, municipality: MunicipalityView, delivery: Delivery, made: _Made) -> str:
     """Take the letter to its reader; gives the receipt. Raises Unavailable, Refused."""
-    letter = notice_letter.addressed(made.plain, delivery, page)
+    subscriber_id = UUID(delivery.about["subscriber"])
+    page = own_links.page_of(municipality.id, subscriber_id)
+    letter = notice_letter.addressed(made.plain, page, own_links.end_of(municipality.id, delivery.id, subscriber_id))
     if delivery.channel == "email" and (mail := made.mould.cast(delivery, page, letter.unsubscribe)) is not None:
         return by_ready_mail(delivery, mail)
     return CHANNELS[delivery.channel](session, municipality, delivery, letter)

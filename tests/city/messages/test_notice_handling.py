@@ -11,13 +11,16 @@ import pytest
 from city.database import writing
 from city.errors import Conflict, Forbidden, InvalidInput
 from city.messages.notices import handling
+from city.messages.notices.area import Area, DrawnPart, StreetPart, said
 from city.registry import view
 from city.registry.notice_tables import Notice
 from city.registry.people import Right, Staff
-from city.registry.rights import Post
+from city.registry.rights import Narrowing, Post
 from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from tests.city.messages.test_notice_queue import STAFF, fields, tellings
+from tests.stories.telling import COAST, INLAND
+from tests.stories.test_notices import around
 
 TOMORROW = timedelta(days=1)
 CLERK = replace(STAFF, posts=(Post("clerk", frozenset(Right) - {Right.OVERSEE}),))
@@ -97,6 +100,61 @@ def test_a_moment_that_was_slept_through_is_not_made_up_for_when_all_is_over(tow
         slept = session.get_one(Notice, (town.id, planned.id))
         assert (slept.state, slept.published_at) == ("ended", None)
     assert tellings(town) == []
+
+
+SEA, HILLS = "pesaro-districts/centro-mare", Area(drawn=[DrawnPart(around(*INLAND))])
+
+
+def within(**narrowing: frozenset[str]) -> Staff:
+    return replace(STAFF, posts=(Post("clerk", frozenset(Right), within=Narrowing(**narrowing)),))
+
+
+def test_whoever_works_on_some_zones_writes_of_what_lies_wholly_inside_them(town: MunicipalityView) -> None:
+    there = within(zones=frozenset({SEA}))
+    sea = Area(zones=[("pesaro-districts", "centro-mare")])
+    mine = written(town, there, area=sea)
+    inside = Area(drawn=[DrawnPart(around(COAST.lon, COAST.lat))])
+    assert written(town, there, area=inside).where_it == "L'area segnata sulla mappa"
+    for elsewhere in (Area(everywhere=True), HILLS, replace(sea, drawn=HILLS.drawn)):
+        with pytest.raises(Forbidden) as refused:
+            written(town, there, area=elsewhere)
+        assert refused.value.field == "area"
+        with pytest.raises(Forbidden):
+            altered(town, mine, staff=there, area=elsewhere)
+        others = written(town, area=elsewhere)
+        with pytest.raises(Forbidden), writing(town.id) as session:
+            handling.opened(Desk(session, town, there), others.id, others.version)
+    assert altered(town, mine, staff=there, area=inside).version == 2
+
+
+def test_whoever_works_on_some_groups_writes_about_these(town: MunicipalityView) -> None:
+    lamps = within(groups=frozenset({"lighting", "green"}))
+    assert written(town, lamps, groups=["lighting"]).groups == ["lighting"]
+    for groups in (None, ["lighting", "waste"]):
+        with pytest.raises(Forbidden):
+            written(town, lamps, groups=groups)
+    with pytest.raises(Forbidden):
+        written(town, within(categories=frozenset({"lamp-out"})), groups=["lighting"])
+
+
+def test_a_notice_says_in_words_where_it_holds(town: MunicipalityView) -> None:
+    assert written(town).where_en == "All of the municipality of Pesaro"
+    streets = [
+        StreetPart("via Uno"),
+        StreetPart("via Due", 3, 9),
+        StreetPart("via Tre", 5),
+        StreetPart("via Quattro", last=7),
+    ]
+    area = Area(zones=[("pesaro-districts", "centro-mare")], streets=[*streets, StreetPart("via Cinque", 1, 1)])
+    names = [
+        town.zone_name(SEA),
+        "via Uno",
+        "via Due dal n. 3 al n. 9",
+        "via Tre dal n. 5 in poi",
+        "via Quattro fino al n. 7",
+        "via Cinque n. 1",
+    ]
+    assert said(town, area, "it") == "; ".join(names)
 
 
 def test_what_is_refused_takes_no_number(town: MunicipalityView) -> None:

@@ -236,7 +236,7 @@ def test_a_letter_is_made_of_what_is_known_now_whatever_other_threads_forget(
 
     said: list[str] = []
 
-    def kept(_session: object, _town: object, _delivery: object, made: Any, _page: str) -> str:
+    def kept(_session: object, _town: object, _delivery: object, made: Any) -> str:
         said.append(made.plain.footer)
         return "taken"
 
