@@ -24,6 +24,10 @@ Italian or English to whoever meets it. `api.problems` maps every class to a sta
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
 from city.texts import text
 
 
@@ -38,7 +42,11 @@ class LampioneError(Exception):
 
     def sentence(self, language: str = "it") -> str:
         """The sentence a person reads, in `language`."""
-        return text(self.key, language=language, **self.values)
+        return sentence_of(self.kept(), language) or ""
+
+    def kept(self) -> str:
+        """The error as it is kept in a column, to be read later in anybody's language by `sentence_of`."""
+        return orjson.dumps(_plain(self), default=str).decode()
 
     def __str__(self) -> str:
         return self.sentence("en")
@@ -106,3 +114,21 @@ class Refused(LampioneError):
 
 class SettingsError(LampioneError):
     """Wrong or contradictory settings; said at start with the setting's name and the remedy."""
+
+
+def sentence_of(kept: str | None, language: str) -> str | None:
+    """What `kept` gave, as a sentence; what was kept as a sentence stays as it is."""
+    if kept is None or not kept.startswith("{"):
+        return kept
+    return _sentence(orjson.loads(kept), language)
+
+
+def _plain(error: LampioneError) -> dict[str, object]:
+    """Key and values; an error among the values goes the same way."""
+    values = {name: _plain(one) if isinstance(one, LampioneError) else one for name, one in error.values.items()}
+    return {"key": error.key, "values": values}
+
+
+def _sentence(kept: dict[str, Any], language: str) -> str:
+    values = {name: _sentence(one, language) if isinstance(one, dict) else one for name, one in kept["values"].items()}
+    return text(kept["key"], language=language, **values)

@@ -69,7 +69,7 @@ def resend(work: Workplace, delivery_id: UUID) -> Response:
     """Send a message that did not arrive once more, to where its reader is reached now; each only once."""
     with work.desk() as desk:
         new = resending.resend(desk, delivery_id)
-        seen = deliveries.one(desk.session, desk.municipality, new.id)
+        seen = deliveries.one(desk.session, desk.municipality, new.id, desk.staff.language)
     return _json(seen, 201)
 
 

@@ -29,21 +29,26 @@ ScheduleId = Annotated[int, Path(ge=1, lt=2**31)]
 def list_schedules(owner: Slug, staff: Signed) -> list[ScheduleOut]:
     """Who gets the monthly report, when the next one is due, and what became of the last letters."""
     with administering(staff, owner) as (session, home):
-        return [_shown(session, home, schedule) for schedule in schedules.listed(session, home)]
+        return [_shown(session, home, schedule, staff.language) for schedule in schedules.listed(session, home)]
 
 
 @router.post("", status_code=201)
 def add_schedule(owner: Slug, body: SchedulePut, staff: Signed) -> ScheduleOut:
     """Send the monthly report from the next of the days named on."""
     with administering(staff, owner) as (session, home):
-        return _shown(session, home, schedules.add(session, home, body.fields(), datetime.now(UTC)))
+        return _shown(session, home, schedules.add(session, home, body.fields(), datetime.now(UTC)), staff.language)
 
 
 @router.put("/{schedule_id}")
 def change_schedule(owner: Slug, schedule_id: ScheduleId, body: SchedulePut, staff: Signed) -> ScheduleOut:
     """Change a schedule; a month that was sent is not sent again."""
     with administering(staff, owner) as (session, home):
-        return _shown(session, home, schedules.change(session, home, schedule_id, body.fields(), datetime.now(UTC)))
+        return _shown(
+            session,
+            home,
+            schedules.change(session, home, schedule_id, body.fields(), datetime.now(UTC)),
+            staff.language,
+        )
 
 
 @router.delete("/{schedule_id}", status_code=204)
@@ -67,9 +72,9 @@ def try_schedule(owner: Slug, schedule_id: ScheduleId, staff: Signed) -> TrialOu
         return TrialOut(month=f"{month:%Y-%m}", address=staff.email)
 
 
-def _shown(session: ReadSession, home: Municipality, schedule: ReportSchedule) -> ScheduleOut:
+def _shown(session: ReadSession, home: Municipality, schedule: ReportSchedule, language: str) -> ScheduleOut:
     here = schedules.colleagues(session, home.id, schedule.recipients)
-    letters = monthly.fates(session, home.id, schedule.id, schedule.noted_month, schedule.recipients)
+    letters = monthly.fates(session, schedule, language)
     return ScheduleOut(
         id=schedule.id,
         name=schedule.name,

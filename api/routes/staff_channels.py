@@ -14,7 +14,7 @@ from api.access import Signed
 from api.routes.administration import administering
 from api.schemas import Line, Slug, Strict
 from city.database import PROVINCE, ReadSession
-from city.errors import NotFound
+from city.errors import NotFound, sentence_of
 from city.outside.herald import LONGEST_ADDRESS
 from city.registry import staff_channels
 from city.registry.channel_tables import StaffChannel
@@ -75,7 +75,7 @@ class StaffChannelMade(BaseModel):
 def list_staff_channels(owner: Slug, staff: Signed) -> list[StaffChannelListed]:
     """The channels, and whether the last message to each was taken."""
     with administering(staff, owner) as (session, home):
-        return [_listed(session, one) for one in staff_channels.listed(session, home.id)]
+        return [_listed(session, one, staff.language) for one in staff_channels.listed(session, home.id)]
 
 
 @router.post("", status_code=201)
@@ -117,7 +117,7 @@ def _slug(session: ReadSession, table: type[Department | Crew], municipality_id:
     return session.scalar(select(table.slug).where(table.municipality_id == municipality_id, table.id == key))
 
 
-def _listed(session: ReadSession, one: StaffChannel) -> StaffChannelListed:
+def _listed(session: ReadSession, one: StaffChannel, language: str) -> StaffChannelListed:
     return StaffChannelListed.model_validate(
         {
             "id": one.id,
@@ -130,6 +130,6 @@ def _listed(session: ReadSession, one: StaffChannel) -> StaffChannelListed:
             "is_active": one.is_active,
             "changed_at": one.changed_at,
             "tried_at": one.tried_at,
-            "problem": one.problem,
+            "problem": sentence_of(one.problem, language),
         }
     )

@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 from sqlalchemy import select
 
 from city.database import ReadSession
+from city.errors import sentence_of
 from city.messages.letter import Attachment, Letter
 from city.messages.posting import once
 from city.messages.tables import Delivery
+from city.registry.schedule_tables import ReportSchedule
 from city.registry.view import MunicipalityView
 from city.settings import settings
 from city.texts import text
@@ -51,14 +53,12 @@ def letter(
     )
 
 
-def fates(
-    session: ReadSession, municipality_id: int, schedule_id: int, month: date, addresses: list[str]
-) -> list[dict[str, Any]]:
-    """What became of the letters of a schedule's month."""
-    names = [once(KIND, about(schedule_id, month), address) for address in addresses]
+def fates(session: ReadSession, schedule: ReportSchedule, language: str) -> list[dict[str, Any]]:
+    """What became of the letters of a schedule's last month."""
+    names = [once(KIND, about(schedule.id, schedule.noted_month), address) for address in schedule.recipients]
     found = session.scalars(
         select(Delivery)
-        .where(Delivery.municipality_id == municipality_id, Delivery.once.in_(names))
+        .where(Delivery.municipality_id == schedule.municipality_id, Delivery.once.in_(names))
         .order_by(Delivery.address)
     )
     return [
@@ -66,7 +66,7 @@ def fates(
             "address": delivery.address,
             "state": delivery.state,
             "attempts": delivery.attempts,
-            "problem": delivery.problem,
+            "problem": sentence_of(delivery.problem, language),
             "sent_at": delivery.sent_at,
         }
         for delivery in found

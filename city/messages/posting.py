@@ -164,12 +164,12 @@ def post(
             delivery.receipt = CHANNELS[delivery.channel](session, municipality, delivery, letter)
         except Refused as error:
             delivery.state, delivery.sent_at, delivery.receipt = "refused", None, None
-            delivery.problem = str(error)
+            delivery.problem = error.kept()
             if status := error.values.get("status"):
                 pausing.note(session, delivery, judged(str(status)), str(status))
         except Unavailable as error:
             delivery.state, delivery.sent_at, delivery.receipt = "queued", None, None
-            problem = delivery.problem = str(error)
+            problem = delivery.problem = error.kept()
     return problem
 
 

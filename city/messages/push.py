@@ -77,7 +77,7 @@ def by_push(session: WriteSession, municipality: MunicipalityView, delivery: Del
     try:
         answer = _post(browser, letter, found)
     except NotAllowed as error:
-        raise Refused("push.refused", problem=error.key) from error
+        raise Refused("push.refused", problem=error) from error
     if answer.status in _GONE:
         session.execute(
             delete(Subscriber).where(Subscriber.municipality_id == municipality.id, Subscriber.id == found.id)

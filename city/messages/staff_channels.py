@@ -43,9 +43,9 @@ def by_staff_channel(session: WriteSession, municipality: MunicipalityView, deli
     try:
         receipt = herald.send(staff_channels.address_of(channel), letter.subject, body, allowed)
     except (Refused, Unavailable) as error:
-        staff_channels.note(session, municipality.id, channel.id, str(error))
+        staff_channels.note(session, municipality.id, channel.id, error.kept())
         if isinstance(error, Unavailable) and delivery.attempts >= MOST_ATTEMPTS:
-            raise Refused("staff_channels.given_up", problem=str(error)) from error
+            raise Refused("staff_channels.given_up", problem=error) from error
         raise
     staff_channels.note(session, municipality.id, channel.id, None)
     return receipt

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     DateTime,
     ForeignKeyConstraint,
     Identity,
     Index,
     SmallInteger,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from city.database import Base
+
+FAILED: Final = ("bounced", "refused")
 
 
 class Delivery(Base):
@@ -53,6 +58,14 @@ class Delivery(Base):
             postgresql_where=text("resends IS NOT NULL"),
         ),
         Index("delivery_log_index", "municipality_id", "created_at", "id"),
+        Index(
+            "delivery_address_index",
+            "municipality_id",
+            text("lower(address)"),
+            "created_at",
+            "id",
+            postgresql_where=text("address <> ''"),
+        ),
         Index("delivery_bounced_index", "municipality_id", "bounced_at", postgresql_where=text("bounce IS NOT NULL")),
         Index("delivery_known_index", "created_at", postgresql_where=text("address <> ''")),
         Index(
@@ -101,7 +114,7 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(server_default="queued")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     problem: Mapped[str | None]
-    """What the mail server said last, without the address."""
+    """What kept it from being sent, without the address, as `errors.sentence_of` reads it."""
     receipt: Mapped[str | None]
     """Message-ID, or the local twin's file."""
     dropped_for: Mapped[str | None]
@@ -119,6 +132,16 @@ class Delivery(Base):
     """The delivery that this one repeats."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    @hybrid_property
+    def has_failed(self) -> bool:
+        """Whether its reader has not got it and will not, as things are."""
+        return self.state in FAILED or self.dropped_for == "paused"
+
+    @has_failed.inplace.expression
+    @classmethod
+    def _has_failed(cls) -> ColumnElement[bool]:
+        return or_(cls.state.in_(FAILED), cls.dropped_for == "paused")
 
 
 class PausedAddress(Base):

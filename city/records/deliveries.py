@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from city.database import ReadSession
+from city.errors import sentence_of
 from city.records.publication import make_cursor, read_cursor
 from city.registry.rights import Right, Staff
 from city.registry.view import MunicipalityView
@@ -35,29 +36,32 @@ FATE: Final = (
 )
 
 
-def of_report(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
+def of_report(
+    session: ReadSession, municipality: MunicipalityView, report_id: UUID, language: str
+) -> list[dict[str, Any]]:
     """The fate of every message about a report; no address is repeated here."""
     rows = session.raw.execute(
         f"SELECT {', '.join(FATE)} FROM delivery"  # noqa: S608
         " WHERE municipality_id = %s AND report_id = %s ORDER BY created_at, entry_id",
         (municipality.id, report_id),
     )
-    return [told(row) for row in rows]
+    return [told(row, language) for row in rows]
 
 
-def one(session: ReadSession, municipality: MunicipalityView, delivery_id: UUID) -> dict[str, Any]:
+def one(session: ReadSession, municipality: MunicipalityView, delivery_id: UUID, language: str) -> dict[str, Any]:
     """The fate of one message."""
     row = session.raw.execute(
         f"SELECT {', '.join(FATE)} FROM delivery WHERE municipality_id = %s AND id = %s",  # noqa: S608
         (municipality.id, delivery_id),
     ).fetchone()
     assert row is not None
-    return told(row)
+    return told(row, language)
 
 
-def told(row: tuple[Any, ...]) -> dict[str, Any]:
-    """The columns of FATE as JSON values."""
-    return {name: _plain(value) for name, value in zip(FATE, row, strict=True)}
+def told(row: tuple[Any, ...], language: str) -> dict[str, Any]:
+    """The columns of FATE as JSON values, for somebody who reads that language."""
+    fate = {name: _plain(value) for name, value in zip(FATE, row, strict=True)}
+    return fate | {"problem": sentence_of(row[FATE.index("problem")], language)}
 
 
 def _plain(value: object) -> object:
@@ -130,7 +134,7 @@ def log(
     last = {"created_at": shown[-1][FATE.index("created_at")], "id": shown[-1][0]} if len(rows) > limit else None
     return {
         "deliveries": [
-            told(row[:-3])
+            told(row[:-3], staff.language)
             | {
                 "address": _address(row[-3]),
                 "report": {"id": str(row[-2]), "number": row[-1]} if row[-2] else None,
@@ -169,16 +173,16 @@ def condition(municipality: MunicipalityView, staff: Staff, chosen: LogFilter) -
     values["municipality_id"] = municipality.id
     if chosen.address is not None:
         staff.needs(Right.CONTACT)
-        known, more = staff.sight(Right.CONTACT, municipality).clause()
-        clauses.append(known.replace("%(sight", "%(contact"))
-        values |= {name.replace("sight", "contact", 1): value for name, value in more.items()}
+        clause, more = staff.sight(Right.CONTACT, municipality).clause("contact")
+        clauses.append(clause)
+        values |= more
     for clause, name, value in (
         ("delivery.state = %(state)s", "state", chosen.state),
         ("delivery.bounce = %(bounce)s", "bounce", chosen.bounce),
         ("delivery.kind = %(kind)s", "kind", chosen.kind),
         ("delivery.channel = %(channel)s", "channel", chosen.channel),
         ("report.number = %(number)s", "number", chosen.report),
-        ("lower(delivery.address) = lower(%(address)s)", "address", chosen.address),
+        ("delivery.address <> '' AND lower(delivery.address) = lower(%(address)s)", "address", chosen.address),
         ("delivery.created_at >= %(since)s", "since", chosen.since),
         ("delivery.created_at < %(until)s", "until", chosen.until),
     ):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession
-from city.errors import NotFound
+from city.errors import NotFound, sentence_of
 from city.registry.outside_bodies import bodies_of
 from city.registry.view import MunicipalityView
 from city.reports.contracting import Opened, check_live
@@ -19,7 +19,7 @@ from city.reports.tables import Photo, Report, TimelineEntry
 from city.settings import settings
 
 
-def of_report(session: ReadSession, municipality_id: int, report_id: UUID) -> list[dict[str, Any]]:
+def of_report(session: ReadSession, municipality_id: int, report_id: UUID, language: str) -> list[dict[str, Any]]:
     """The hand-overs of a report as JSON values, newest first; no link's secret is among it."""
     found = session.scalars(
         select(Handover)
@@ -40,7 +40,7 @@ def of_report(session: ReadSession, municipality_id: int, report_id: UUID) -> li
             "reference": one.reference,
             "their_state": one.their_state,
             "attempts": one.attempts,
-            "problem": one.problem,
+            "problem": sentence_of(one.problem, language),
             "created_at": _iso(one.created_at),
             "sent_at": _iso(one.sent_at),
             "accepted_at": _iso(one.accepted_at),

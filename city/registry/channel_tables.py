@@ -58,5 +58,5 @@ class StaffChannel(Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     tried_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     problem: Mapped[str | None]
-    """What the trouble was when a message was last brought there; none: it was taken."""
+    """What the trouble was when a message was last brought there (`errors.sentence_of`); none: it was taken."""
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

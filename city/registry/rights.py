@@ -207,12 +207,12 @@ class Sight:
         """Whether they cover this report of the municipality."""
         return any(stretch.holds(report) for stretch in self.stretches)
 
-    def clause(self) -> tuple[str, dict[str, Any]]:
-        """The same as a condition on `report`, and its values."""
+    def clause(self, name: str = "sight") -> tuple[str, dict[str, Any]]:
+        """The same as a condition on `report`, and its values, named after `name`."""
         if self.is_whole:
             return "true", {}
-        said = [stretch.clause(f"sight{number}") for number, stretch in enumerate(self.stretches)]
-        values = {name: value for _, own in said for name, value in own.items()}
+        said = [stretch.clause(f"{name}{number}") for number, stretch in enumerate(self.stretches)]
+        values = {key: value for _, own in said for key, value in own.items()}
         return f"({' OR '.join(clause for clause, _ in said) or 'false'})", values
 
     def of_all_departments(self) -> Self:

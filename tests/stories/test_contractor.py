@@ -34,6 +34,7 @@ from tests.stories.telling import (
     wait_for_receipt,
     wait_for_rest,
 )
+from tests.stories.test_bounces import read_mail
 from tests.trials import Postbox, eventually
 
 WORDS = "buca profonda davanti al civico 12"
@@ -278,6 +279,46 @@ def test_a_body_whose_address_is_refused_gives_the_report_back(
     [handover] = now["handovers"]
     assert (handover["state"], "550" in handover["problem"], ROADS in handover["problem"]) == ("failed", True, False)
     assert [entry["what"] for entry in now["timeline"] if not entry["is_public"]][-1] == "handover_failed"
+
+
+def test_a_letter_that_comes_back_later_gives_the_report_back_and_tells_the_office_and_who_handed_it_over(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+) -> None:
+    body = with_body(client, signed_in)
+    report = pothole(client, postbox, database)
+    clerk = signed_in(HEAD)
+    postbox.bouncing[ROADS] = "postfix-unknown"
+    hand_over(clerk, report, body)
+    wait_for_rest(database)
+    assert clerk.get(f"/reports/{report['id']}")["state"] == "forwarded"
+    read_mail(database)
+    now = clerk.get(f"/reports/{report['id']}")
+    assert (now["state"], now["triage_reason"]) == ("triage", "triage.handover_failed")
+    assert now["handovers"][0]["state"] == "failed"
+    problem = "La lettera è tornata indietro (codice 5.1.1): quell'indirizzo non la riceve."
+    assert now["handovers"][0]["problem"] == problem
+    [entry] = [one for one in now["timeline"] if one["what"] == "handover_failed"]
+    assert (entry["note"], entry["is_public"]) == (problem, False)
+    [told] = eventually(lambda: postbox.to(HEAD))
+    assert report["number"] in str(told["Subject"])
+    read_mail(database)
+    wait_for_rest(database)
+    assert clerk.get(f"/reports/{report['id']}")["version"] == now["version"], "once"
+
+
+def test_a_letter_that_comes_back_when_they_are_at_work_changes_nothing(
+    client: TestClient, database: str, postbox: Postbox, signed_in: SignIn
+) -> None:
+    body = with_body(client, signed_in)
+    report = pothole(client, postbox, database)
+    clerk = signed_in(URP)
+    postbox.bouncing[ROADS] = "postfix-unknown"
+    hand_over(clerk, report, body)
+    wait_for_rest(database)
+    path = api_of(link_in(postbox.to(ROADS)[-1]))
+    assert client.post(path, json={"act": "accept"}).status_code == 200
+    read_mail(database)
+    assert clerk.get(f"/reports/{report['id']}")["handovers"][0]["state"] == "accepted"
 
 
 def test_a_server_that_is_away_gets_the_letter_once_and_gives_up_after_two_days(

@@ -148,7 +148,11 @@ def test_the_log_is_seen_in_pages_and_by_whom_it_concerns(
     numbers = {one["report"]["number"] for one in log(head)}
     assert hole["number"] in numbers
     assert not numbers & {lamp["number"] for lamp in lamps}, "another department's"
-    assert post(head, "/deliveries/resend", since=YESTERDAY).json()["letters"] == {}
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE delivery SET state = 'refused' WHERE kind IN ('report', 'tidings')")
+    lost = post(head, "/deliveries/resend", since=YESTERDAY, kind="report", preview=True).json()["letters"]
+    assert lost == {"report": 1}, "its own alone"
+    assert post(head, "/deliveries/resend", since=YESTERDAY, kind="tidings").json()["letters"] == {}, "about none"
     other = log(clerk, report=lamps[0]["number"])[0]["id"]
     assert post(head, f"/deliveries/{other}/resend").status_code == 403
     council = client.get("/api/v1/desk/deliveries", headers=signed_in(COUNCIL).headers)

@@ -25,7 +25,6 @@ from city.reports.changing import Desk
 from city.reports.tables import Report, Reporter
 
 MOST_AT_ONCE: Final = 500
-_FAILED: Final = Delivery.state.in_(("bounced", "refused")) | (Delivery.dropped_for == "paused")
 
 
 @dataclass
@@ -53,7 +52,7 @@ def resend(desk: Desk, delivery_id: UUID) -> Delivery:
     if old is None:
         raise NotFound("resending.not_found", value=str(delivery_id))
     _check(desk, old)
-    if old.state not in {"bounced", "refused"} and old.dropped_for != "paused":
+    if not old.has_failed:
         raise Conflict("resending.not_failed")
     if _is_resent(desk.session, old):
         raise Conflict("resending.already")
@@ -83,7 +82,7 @@ def resend_failed(
             Delivery.municipality_id == desk.municipality.id,
             Delivery.created_at >= since,
             Delivery.address != "",
-            _FAILED,
+            Delivery.has_failed,
             ~select(repeat.id)
             .where(repeat.municipality_id == Delivery.municipality_id, repeat.resends == Delivery.id)
             .exists(),

@@ -11,11 +11,13 @@ from city.database import WriteSession
 from city.errors import NotFound
 from city.messages.fates import pausing
 from city.messages.fates.return_address import Named, named_by
+from city.messages.handovers.letters import NAME as HANDOVER
 from city.messages.subscriptions import subscribing
 from city.messages.tables import Delivery
 from city.outside import returned
 from city.outside.mail_status import Bounce
 from city.outside.returned import Kind
+from city.reports import journey
 
 
 class Heard(NamedTuple):
@@ -55,6 +57,8 @@ def settle(session: WriteSession, heard: Heard) -> None:
     if delivery is None:
         return
     pausing.note(session, delivery, heard.bounce, heard.status)
+    if delivery.kind == HANDOVER and delivery.has_failed:  # the job gives the report back to the office
+        journey.after_handing_over(session, delivery.municipality_id, UUID(delivery.about["handover_id"]))
     if heard.bounce is Bounce.COMPLAINT:
         subscribing.unsubscribe(session, delivery.municipality_id, delivery.id, None)
 

@@ -8,9 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession
-from city.errors import Unavailable
+from city.errors import Refused, Unavailable
 from city.outside import open311, webhook
-from city.outside.strangers import NotAllowed
 from city.registry.allowed_hosts import door
 from city.registry.body_tables import OutsideBody
 from city.registry.outside_bodies import secret_of
@@ -25,10 +24,6 @@ from city.texts import text
 ANY: Final = "*"
 
 
-class Refused(Exception):
-    """They will never take it; the words say what they answered, without a word of theirs."""
-
-
 def service_of(session: ReadSession, body: OutsideBody) -> open311.Service:
     """How to speak with an Open311 body."""
     return open311.Service(door(session, body.address), body.jurisdiction, secret_of(body))
@@ -37,26 +32,23 @@ def service_of(session: ReadSession, body: OutsideBody) -> open311.Service:
 def open_there(session: ReadSession, municipality: MunicipalityView, handover: Handover, body: OutsideBody) -> None:
     """Open a request there, unless a try before has done so already; their number, or token, is noted.
 
-    Raises Refused, Unavailable.
+    Raises Refused, NotAllowed, Unavailable.
     """
     report = session.get_one(Report, (municipality.id, handover.report_id))
     category = municipality.category_ids[report.category_id]
     services = body.services
     code = services.get(category.slug) or services.get(category.group.slug) or services.get(ANY)
     if code is None:
-        raise Refused(f"no service_code for {category.slug}")
+        raise Refused("handover.no_service", category=category.slug)
     service = service_of(session, body)
-    try:
-        if handover.attempts > 1 and handover.tried_at is not None:
-            # The worker may have been killed between their answer and our note of it.
-            handover.reference = open311.find(service, mark_of(handover), handover.tried_at)
-        if handover.reference is None:
-            opened = open311.open_request(service, _fields(session, municipality, handover, report, code))
-            if opened.refused is not None:
-                raise Refused(f"HTTP {opened.refused}")
-            handover.reference, handover.reference_token = opened.reference, opened.token
-    except NotAllowed as error:
-        raise Refused(error.sentence("en")) from error
+    if handover.attempts > 1 and handover.tried_at is not None:
+        # The worker may have been killed between their answer and our note of it.
+        handover.reference = open311.find(service, mark_of(handover), handover.tried_at)
+    if handover.reference is None:
+        opened = open311.open_request(service, _fields(session, municipality, handover, report, code))
+        if opened.refused is not None:
+            raise Refused("handover.said_no", status=opened.refused)
+        handover.reference, handover.reference_token = opened.reference, opened.token
 
 
 def mark_of(handover: Handover) -> str:
@@ -95,16 +87,13 @@ def _fields(
 def post_there(session: ReadSession, municipality: MunicipalityView, handover: Handover, body: OutsideBody) -> None:
     """Send a signed webhook under the hand-over's id; a reference in the answer is noted.
 
-    Raises Refused, Unavailable.
+    Raises Refused, NotAllowed, Unavailable.
     """
     report = session.get_one(Report, (municipality.id, handover.report_id))
     payload = _payload(session, municipality, handover, report)
-    try:
-        answer = webhook.post(door(session, body.address), [secret_of(body) or ""], str(handover.id), payload)
-    except NotAllowed as error:
-        raise Refused(error.sentence("en")) from error
+    answer = webhook.post(door(session, body.address), [secret_of(body) or ""], str(handover.id), payload)
     if answer.is_final:
-        raise Refused(f"HTTP {answer.status}")
+        raise Refused("handover.said_no", status=answer.status)
     if not answer.is_good:
         raise Unavailable("strangers.silent", problem=f"HTTP {answer.status}")
     handover.reference = webhook.reference_in(answer)

@@ -11,7 +11,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.messages.letter import Attachment, Letter
 from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient, office
+from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.outside_bodies import body_of
 from city.registry.tables import Department
@@ -130,6 +130,17 @@ def _to_office(session: WriteSession, municipality: MunicipalityView, said: Abou
     return office(session, municipality, report) if report else []
 
 
+def _to_office_and_sender(session: WriteSession, municipality: MunicipalityView, said: About) -> list[Recipient]:
+    """The office; where it did not arrive, also whoever handed it over."""
+    to, handover = _to_office(session, municipality, said), _handover(session, municipality, said)
+    if handover is None or said["why"] != "failed":
+        return to
+    report = session.get_one(Report, (municipality.id, handover.report_id))
+    known = {one.address.lower() for one in to}
+    sender = readers(session, municipality, [handover.person_id], report)
+    return [*to, *(one for one in sender if one.address.lower() not in known)]
+
+
 def _news(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
     handover = _handover(session, municipality, delivery.about)
     if handover is None:
@@ -218,6 +229,6 @@ def _over(municipality: MunicipalityView, report: Report, language: str, values:
 
 
 OUTSIDE: Final = Kind(_to_body, _request)
-BACK: Final = Kind(_to_office, _news)
+BACK: Final = Kind(_to_office_and_sender, _news)
 CALLED_BACK: Final = Kind(_to_mail_body, _called_back)
 LENT_CALLED_BACK: Final = Kind(_to_office, _lent_called_back)

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from city.database import WriteSession
-from city.errors import Unavailable
+from city.errors import Refused, Unavailable, sentence_of
 from city.messages import posting
 from city.messages.handovers import calls, letters
 from city.messages.tables import Delivery
+from city.outside.strangers import NotAllowed
 from city.registry.outside_bodies import body_of
 from city.registry.view import MunicipalityView, Registry
 from city.reports import journey
@@ -65,18 +66,21 @@ def bring(session: WriteSession, municipality: MunicipalityView, handover_id: UU
 
 
 def settle(session: WriteSession, municipality: MunicipalityView, handover_id: UUID, outcome: Outcome) -> bool:
-    """Give the report back to the office where it can't be brought, or was tried long enough; whether so."""
+    """Give the report back to the office where it can't be brought, was tried long enough, or its letter came back
+    before anybody had read it; whether so.
+    """
     handover = session.get(Handover, (municipality.id, handover_id))
     if handover is None:
         return False
     report = locked(session, municipality.id, handover.report_id)
     handover = _locked(session, municipality, handover_id)
-    if handover is None or handover.state != "queued":
+    if handover is None or handover.state not in ({"queued", "sent"} if outcome.is_final else {"queued"}):
         return False
     if not outcome.is_final and (handover.tried_at or handover.created_at) > datetime.now(UTC) - GIVE_UP:
         return False
     handover.problem = outcome.problem or handover.problem
-    came_back(session, municipality, report, handover, actor="system", why="failed", words=handover.problem)
+    words = sentence_of(handover.problem, municipality.languages[0])
+    came_back(session, municipality, report, handover, actor="system", why="failed", words=words)
     return True
 
 
@@ -96,10 +100,10 @@ def _by_service(session: WriteSession, municipality: MunicipalityView, handover:
     bring_there = calls.open_there if body.channel == "open311" else calls.post_there
     try:
         bring_there(session, municipality, handover, body)
-    except calls.Refused as error:
-        return Outcome(str(error), is_final=True)
+    except (Refused, NotAllowed) as error:
+        return Outcome(error.kept(), is_final=True)
     except Unavailable as error:
-        return Outcome(str(error))
+        return Outcome(error.kept())
     return Outcome()
 
 
@@ -109,17 +113,20 @@ def _by_mail(session: WriteSession, municipality: MunicipalityView, handover: Ha
     if problem:
         return Outcome(problem)
     session.flush()
-    refused = session.scalar(
-        select(func.coalesce(Delivery.problem, Delivery.dropped_for))
+    lost = session.scalar(
+        select(Delivery)
         .where(
             Delivery.municipality_id == municipality.id,
             Delivery.kind == name,
             Delivery.about == about,
-            (Delivery.state == "refused") | (Delivery.dropped_for == "paused"),
+            Delivery.has_failed,
         )
         .limit(1)
     )
-    return Outcome(refused, is_final=True) if refused else Outcome()
+    if lost is None:
+        return Outcome()
+    why = Refused(f"handover.{lost.dropped_for or 'came_back'}", status=lost.status or "-")
+    return Outcome(lost.problem or why.kept(), is_final=True)
 
 
 def parcel(session: WriteSession, here: MunicipalityView, registry: Registry, handover_id: UUID) -> Parcel | None:

@@ -211,14 +211,14 @@ def _hand_over(session: WriteSession, municipality: MunicipalityView, claimed: _
     try:
         given = _carry(session, municipality, delivery, made)
     except Refused as error:
-        note("refused", problem=str(error))
+        note("refused", problem=error.kept())
         if status := error.values.get("status"):
             refused = session.get_one(Delivery, (municipality.id, claimed.id))
             pausing.note(session, refused, judged(str(status)), str(status))
     except Unavailable as error:
         is_hopeless = note.attempts >= MOST_ATTEMPTS
         wait = min(FIRST_WAIT_SECONDS * 2 ** min(claimed.attempts, 10), LONGEST_WAIT_SECONDS)
-        note("refused" if is_hopeless else "queued", problem=str(error), wait=0.0 if is_hopeless else wait)
+        note("refused" if is_hopeless else "queued", problem=error.kept(), wait=0.0 if is_hopeless else wait)
         return str(error)
     else:
         if given != receipt:
