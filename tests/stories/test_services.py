@@ -165,7 +165,7 @@ def test_a_body_that_refuses_gives_the_report_back_at_once(
     assert (now["state"], now["handovers"][0]["state"], now["handovers"][0]["problem"]) == (
         "triage",
         "failed",
-        "HTTP 403",
+        "Il servizio dell'ente non l'accetta (risposta HTTP 403).",
     )
 
 
