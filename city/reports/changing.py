@@ -136,9 +136,9 @@ def pass_on(
     `staff` is whoever passes it on, None: the program itself.
     """
     if report.department_id != department_id:
-        journey.after_passing_on(session, municipality.id, report.id, department_id=department_id)
+        journey.after_passing_on(session, municipality.id, report.id, report.version, department_id=department_id)
     if crew_id is not None and report.crew_id != crew_id:
-        journey.after_passing_on(session, municipality.id, report.id, crew_id=crew_id)
+        journey.after_passing_on(session, municipality.id, report.id, report.version, crew_id=crew_id)
     report.department_id, report.crew_id = department_id, crew_id
     relieve(session, municipality, report, staff=staff)
 

@@ -136,10 +136,15 @@ def after_receiving(
     return promises
 
 
-def after_passing_on(session: WriteSession, municipality_id: int, report_id: UUID, **to: int) -> None:
-    """What follows when another department, or another crew, answers for a report: `department_id`, `crew_id`."""
+def after_passing_on(session: WriteSession, municipality_id: int, report_id: UUID, version: int, **to: int) -> None:
+    """What follows when another department, or another crew, answers for a report: `department_id`, `crew_id`.
+
+    `version` is the report's: what comes back to them is heard again.
+    """
     if view.held().municipalities[municipality_id].heard & {"arrived", "emergency"}:
-        letters(session, municipality_id, STAFF_CHANNEL, what="arrived", report_id=str(report_id), **to)
+        letters(
+            session, municipality_id, STAFF_CHANNEL, what="arrived", report_id=str(report_id), version=version, **to
+        )
 
 
 def after_public_change(session: WriteSession, municipality_id: int, report_id: UUID) -> None:

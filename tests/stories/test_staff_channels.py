@@ -114,6 +114,11 @@ def test_an_office_hears_of_its_new_reports_and_nothing_of_who_reported(
     assert hidden["number"] in handed["message"]
     assert "Segreta" not in handed["message"], "what is not for everybody's eyes has no place in a chat"
     assert "http" not in handed["message"]
+    for back in ("urp", department):
+        signed_in(URP).change("PUT", hidden["id"], "department", {"department": back, "reason": "No, loro."})
+        wait_for_rest(database)
+    eventually(lambda: len(chat.messages) == 3)
+    assert hidden["number"] in chat.messages[2]["message"], "what comes back is heard again"
 
 
 def test_words_of_danger_reach_the_pager_at_once(
@@ -224,7 +229,7 @@ def test_a_channel_never_leads_into_our_own_network(
             admin.execute("DELETE FROM allowed_host")
     channel = made(client, headers, address)
     client.post(f"{ADDRESS}/{channel}/attempts", headers=headers)
-    assert "private network" in eventually(lambda: shown(client, headers, channel)["problem"])
+    assert "rete privata" in eventually(lambda: shown(client, headers, channel)["problem"])
     assert not chat.messages
 
 
