@@ -25,6 +25,7 @@ from api.pages.showing import (
 )
 from city.database import WriteSession, reading, writing
 from city.errors import LampioneError
+from city.messages import mentions
 from city.records import holding
 from city.registry import view
 from city.registry.view import MunicipalityView
@@ -193,6 +194,9 @@ def _status_page(request: Request, number: str, token: str, rating: str) -> Resp
     with reading(municipality.id) as session:
         report = holding.opened(session, municipality, number, token)
         seen = holding.as_seen(session, municipality, report)
+        notes = mentions.notes_of_notices(session, report, language)
+    for entry in seen["timeline"]:
+        entry["note"] = notes.get(entry["at"], entry["note"])
     page = templates().get_template("status.html.jinja")
     told_at = seen["promised_at"] or seen["deadline_at"]
     shown = page.render(

@@ -106,6 +106,10 @@ def test_a_code_by_mail_opens_ones_reports_in_two_municipalities_and_a_question_
     assert own(client, anna, status="closed") == [there["number"]]
     assert own(client, anna, status="open") == [hidden["number"], here["number"]]
     clerk().change("POST", here["id"], "moves", {"to": "resolved", "reason": "Lampada cambiata."})
+    manner = {"language": "en", "rhythm": "daily"}
+    told = client.put(f"/api/v1/reports/{here['number']}/receipt/messages", headers=anna, json=manner)
+    assert told.json()["messages"]["rhythm"] == "daily"
+    assert seen(client, hidden["number"], anna).json()["messages"]["rhythm"] == "at_once", "each report for itself"
     rated = client.put(f"/api/v1/reports/{here['number']}/feedback", headers=anna, json={"rating": 5})
     assert rated.json()["feedback"]["rating"] == 5
 

@@ -305,6 +305,9 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
         mail = eventually(lambda who=address: [one for one in postbox.to(who) if public["number"] in plain(one)])[0]
         assert f"Notice {public['number']}, Works in viale Trieste" in plain(mail)
         assert "Avviso" not in plain(mail), "each reads it in their own language"
+    for language, says in (("it", "Avviso"), ("en", "Notice")):
+        query = {"token": inside["receipt_token"], "language": language}
+        assert f"{says} {public['number']}" in client.get(f"/r/{inside['number']}", params=query).text
     for report in (outside, other):
         assert client.get(f"/api/v1/reports/{report['number']}").json()["promised_at"] is None
     later = day + timedelta(days=5)
