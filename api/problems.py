@@ -144,7 +144,10 @@ def _field(fault: Mapping[str, Any]) -> str:
 
 def _message(fault: Mapping[str, Any], language: str) -> str:
     key = f"shape.{fault['type']}"
-    return text(key if key in catalogue() else "shape.other", language=language, **fault.get("ctx", {}))
+    values = dict(fault.get("ctx", {}))
+    if "expected" in values:  # pydantic's list of what is possible, with an English word before the last
+        values["expected"] = str(values["expected"]).replace("' or '", "', '")
+    return text(key if key in catalogue() else "shape.other", language=language, **values)
 
 
 def register(app: FastAPI) -> None:

@@ -731,6 +731,12 @@ def test_every_error_becomes_a_problem(kind: type[errors.LampioneError], documen
     Draft202012Validator(schema).validate(answer.json())
 
 
+def test_what_is_possible_is_listed_without_a_word_of_another_language() -> None:
+    ctx = {"expected": "'desk', 'crew' or 'council'"}
+    [fault] = problems.faults_of([{"type": "literal_error", "loc": ("body", "rights"), "ctx": ctx}], "it")
+    assert fault == {"field": "rights", "message": "deve essere uno di questi: 'desk', 'crew', 'council'."}
+
+
 def test_an_error_nobody_thought_of_says_nothing_of_itself() -> None:
     app = FastAPI()
     problems.register(app)
