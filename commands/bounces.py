@@ -25,5 +25,5 @@ def take(console: Console, mail: IO[bytes]) -> int:
     except LampioneError as error:
         console.print(error.sentence(operator_language()), soft_wrap=True)
         return os.EX_TEMPFAIL
-    console.print(said("cli.bounced", what=what))
+    console.print(said(f"cli.bounced_{what}"))
     return os.EX_OK

@@ -265,6 +265,7 @@ def test_a_pipe_of_the_mail_server_may_hand_over_what_comes_back(
     done = subprocess.run(command, input=mail, cwd=PROJECT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert ANNA.encode() not in done.stderr + done.stdout
+    assert "l'indirizzo non esiste o non riceve posta" in " ".join(done.stderr.decode().split())
     assert paused(database) == [(ANNA, "hard", "5.1.1")]
     away = os.environ | {"LAMPIONE_DATABASE_URL": "postgresql://lampione_app@127.0.0.1:1/nothing"}
     done = subprocess.run(command, input=mail, cwd=PROJECT, env=away, capture_output=True, check=False)
