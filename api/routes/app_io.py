@@ -19,6 +19,7 @@ from city.errors import LampioneError, NotFound
 from city.messages import app_io
 from city.registry import app_io_services, view
 from city.settings import settings
+from city.texts import text
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/app-io", tags=["administration"])
 
@@ -38,9 +39,11 @@ class AppIoOut(BaseModel):
 
 
 class AppIoTried(BaseModel):
-    """Whether the key works; what kept it from working, in words."""
+    """Whether the key works; what kept it from working, in words. Null: it was not tried, since this installation only
+    writes into a folder.
+    """
 
-    works: bool
+    works: bool | None
     problem: str | None
 
 
@@ -52,7 +55,7 @@ def find_app_io(owner: Slug, staff: Signed) -> AppIoOut:
         return AppIoOut(
             is_active=found is not None,
             changed_at=found.changed_at if found else None,
-            is_real=urlsplit(settings().app_io).scheme != "file",
+            is_real=_is_real(),
         )
 
 
@@ -84,4 +87,10 @@ def try_app_io(request: Request, owner: Slug, staff: Signed) -> AppIoTried:
         app_io.attempt(key, municipality, str(uuid4()), language)
     except LampioneError as error:
         return AppIoTried(works=False, problem=error.sentence(language))
+    if not _is_real():
+        return AppIoTried(works=None, problem=text("app_io.only_a_folder", language=language))
     return AppIoTried(works=True, problem=None)
+
+
+def _is_real() -> bool:
+    return urlsplit(settings().app_io).scheme != "file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -203,6 +204,17 @@ def test_a_case_can_be_followed_in_the_app_and_an_area_cannot(
     eventually(lambda: io.to(BRUNO)[2:])
     wait_for_rest(database)
     assert len([one for one in io.to(ANNA) if "Quasi fatto" in one["markdown"]]) == 1, "also where they follow it"
+
+
+def test_nobody_is_told_that_a_key_works_where_only_a_folder_is_written(
+    client: TestClient, io: IoService, signed_in: SignIn, variable: Path
+) -> None:
+    headers = signed_in(ADMINISTRATOR).headers
+    with pointed_at({"LAMPIONE_APP_IO_URL": f"file://{variable}/app-io"}):
+        assert not client.get(ADDRESS, headers=headers).json()["is_real"]
+        tried = client.post(f"{ADDRESS}/attempts", headers=headers).json()
+    assert io.to(NOBODY) == []
+    assert (tried["works"], "the key was not tried" in tried["problem"]) == (None, True)
 
 
 def test_the_administrator_sees_whether_the_key_works(client: TestClient, io: IoService, signed_in: SignIn) -> None:
