@@ -149,10 +149,12 @@ def delete_provider(owner: Slug, slug: Slug, staff: Signed) -> None:
 
 @administration.post("/{slug}/test")
 def try_provider(owner: Slug, slug: Slug, staff: Signed) -> ProviderLook:
-    """Ask the provider what it says of itself, and for its keys; what does not work is said in words."""
+    """Ask the provider what it says of itself, for its keys, and whether it knows us; what does not work is said in
+    words, and what can be done.
+    """
     with administering(staff, owner) as (session, home):
         client = providers.client_of(session, providers.find_provider(session, home.id, slug))
-    metadata, keys = identity.look(client)
+    metadata, keys = identity.look(client, return_address(owner, slug))
     return ProviderLook(
         authorization=metadata.authorization,
         token=metadata.token,

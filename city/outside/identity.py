@@ -7,10 +7,11 @@ process; a key that we do not know is asked for once a minute at most.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -176,11 +177,38 @@ def redeem(client: Client, pending: Pending, code: str, wanted: tuple[str, ...],
     return claims
 
 
-def look(client: Client) -> tuple[Metadata, int]:
-    """What the provider says of itself, asked anew, and how many keys we can use. Raises Unavailable."""
+def look(client: Client, redirect_uri: str) -> tuple[Metadata, int]:
+    """What the provider says of itself, asked anew, and how many keys we can use; it is asked whether it knows us, too.
+
+    Raises Unavailable, saying which part does not work.
+    """
     _known.pop((client.issuer, client.is_internal), None)
-    known = _known_of(client)
-    return known.metadata, len(_keys(client, known, None).keys)
+    with _looking_at("discovery"):
+        known = _known_of(client)
+    with _looking_at("keys"):
+        number = len(_keys(client, known, None).keys)
+    with _looking_at("token"):
+        _knock(client, known.metadata, redirect_uri)
+    return known.metadata, number
+
+
+@contextmanager
+def _looking_at(part: str) -> Iterator[None]:
+    """Whoever administers wants to know what is silent, and where."""
+    try:
+        yield
+    except Unavailable as error:
+        if error.key == "identity.silent":
+            address, problem = error.values["address"], error.values["problem"]
+            raise Unavailable(f"identity.look_{part}", address=address, problem=problem) from error
+        raise
+
+
+def _knock(client: Client, metadata: Metadata, redirect_uri: str) -> None:
+    """Try to redeem a code that nobody was given: who knows us refuses the code, and not us. Raises Unavailable."""
+    made_up = Pending(redirect_uri, *(secrets.token_urlsafe(32) for _ in range(3)))
+    with suppress(NotAuthenticated):
+        _token_answer(client, metadata, made_up, secrets.token_urlsafe(32))
 
 
 def check_key(secret: str) -> None:
@@ -344,9 +372,9 @@ def _asked(client: Client, method: str, url: str, *, may_refuse: bool = False, *
         except NotAllowed as error:
             raise Unavailable("identity.not_allowed", host=urlsplit(url).hostname or "-") from error
         except Unavailable as error:
-            raise Unavailable("identity.silent") from error
+            raise Unavailable("identity.silent", address=url, problem=error.values.get("problem", "-")) from error
     if not answer.is_good and not (may_refuse and 400 <= answer.status < 500):  # noqa: PLR2004
-        raise Unavailable("identity.silent")
+        raise Unavailable("identity.silent", address=url, problem=f"HTTP {answer.status}")
     return answer
 
 
@@ -354,7 +382,7 @@ def _asked(client: Client, method: str, url: str, *, may_refuse: bool = False, *
 def _waiting() -> Iterator[None]:
     """One of few places: a provider that hangs must not keep every thread. Raises Unavailable."""
     if not _places.acquire(timeout=PATIENCE_SECONDS):
-        raise Unavailable("identity.silent")
+        raise Unavailable("identity.silent", address="-", problem="Timeout")
     try:
         yield
     finally:

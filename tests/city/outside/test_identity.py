@@ -162,7 +162,7 @@ def test_secret_keys_among_the_public_ones_are_passed_over(liar: Liar) -> None:
         {"kty": "of tomorrow", "kid": "x"},
         liar.key.as_dict(private=False),
     ]
-    assert look(us(liar))[1] == 1
+    assert look(us(liar), BACK.redirect_uri)[1] == 1
     liar.sign = lambda said: jwt.encode({"alg": "HS256", "kid": "shared"}, said, shared)
     with pytest.raises(NotAuthenticated):
         come_back(liar)
@@ -263,18 +263,53 @@ def test_a_call_that_goes_wrong_is_said_to(liar: Liar, status: int, body: str, k
 def test_what_a_provider_says_of_itself_is_looked_at(liar: Liar, metadata: Claims) -> None:
     liar.metadata = metadata
     with pytest.raises(Unavailable):
-        look(us(liar))
+        look(us(liar), BACK.redirect_uri)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        ({"metadata": {"issuer": "https://id.example.org"}}, "identity.other_issuer"),
+        ({"metadata": {"jwks_uri": "URL/elsewhere"}}, "identity.look_keys"),
+        ({"shown": [{"kty": "of tomorrow"}]}, "identity.not_understood"),
+        ({"token_status": 500}, "identity.look_token"),
+        ({"token_status": 401, "token_body": '{"error": "invalid_client"}'}, "identity.we_are_refused"),
+    ],
+)
+def test_who_tries_a_provider_is_told_which_part_does_not_work(liar: Liar, fault: Claims, key: str) -> None:
+    for name, value in fault.items():
+        told = {part: one.replace("URL", liar.url) for part, one in value.items()} if name == "metadata" else value
+        setattr(liar, name, told)
+    with pytest.raises(Unavailable) as caught:
+        look(us(liar), BACK.redirect_uri)
+    assert caught.value.key == key
+
+
+def test_who_is_known_is_told_so_though_a_made_up_code_is_refused(liar: Liar) -> None:
+    liar.token_status, liar.token_body = 400, '{"error": "invalid_grant"}'
+    assert look(us(liar), BACK.redirect_uri)[1] == 1
+    [(_, form)] = liar.asked
+    assert form["redirect_uri"] == [BACK.redirect_uri]
+
+
+def test_a_provider_that_is_not_there_is_named_with_what_went_wrong() -> None:
+    nobody = Client(issuer="http://127.0.0.1:1", client_id=WE, secret="x" * 20, is_internal=True)
+    with pytest.raises(Unavailable) as caught:
+        look(nobody, BACK.redirect_uri)
+    assert caught.value.key == "identity.look_discovery"
+    assert "127.0.0.1:1/.well-known/openid-configuration" in caught.value.sentence("it")
+    assert "ConnectError" in caught.value.sentence("it")
 
 
 def test_a_private_network_is_open_only_where_it_was_allowed(liar: Liar) -> None:
     with pytest.raises(Unavailable):
-        look(us(liar, is_internal=False))
+        look(us(liar, is_internal=False), BACK.redirect_uri)
 
 
 def test_nothing_is_followed_elsewhere(liar: Liar) -> None:
     liar.metadata = {"jwks_uri": f"{liar.url}/elsewhere"}
     with pytest.raises(Unavailable):
-        look(us(liar))
+        look(us(liar), BACK.redirect_uri)
 
 
 def test_a_page_for_signing_out_is_offered_where_there_is_one(liar: Liar) -> None:
