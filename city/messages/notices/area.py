@@ -101,7 +101,10 @@ def said(municipality: MunicipalityView, area: Area, language: str) -> str:
         return say("notices.where.everywhere", municipality=municipality.name)
     zones = [municipality.zone_name(f"{layer}/{code}") for layer, code in area.zones]
     streets = [_stretch_said(part, language) for part in area.streets]
-    return "; ".join([*zones, *streets, *([say("notices.where.drawn")] if area.drawn else [])])
+    named = "; ".join([*zones, *streets])
+    if not area.drawn:
+        return named
+    return say("notices.where.drawn_too", named=named) if named else say("notices.where.drawn")
 
 
 def _stretch_said(part: StreetPart, language: str) -> str:

@@ -155,6 +155,9 @@ def test_a_notice_says_in_words_where_it_holds(town: MunicipalityView) -> None:
         "via Cinque n. 1",
     ]
     assert said(town, area, "it") == "; ".join(names)
+    assert said(town, replace(area, streets=[], drawn=HILLS.drawn), "en") == (
+        f"{town.zone_name(SEA)}; and the area marked on the map"
+    )
 
 
 def test_what_is_refused_takes_no_number(town: MunicipalityView) -> None:
