@@ -8,6 +8,7 @@ const INK = "#17324d"
 const FONT = ["Titillium Web", "Noto Sans", "DejaVu Sans", "Arial"]
 const BOLD = ["Sans Bold", ...FONT]
 const UNKNOWN_GROUP = "#616161"
+const NOTICE = "#7a1f5c"
 
 /** Layers that the switches of the page show and hide. */
 export const SWITCHED = {
@@ -36,6 +37,7 @@ export const style = (groups, slug, deepest) => ({
     // Asked for only once they are shown.
     heat: { type: "vector", tiles: [tiles("heat", slug)], maxzoom: deepest },
     hotspots: { type: "vector", tiles: [tiles("hotspots", slug)], maxzoom: 12 },
+    notices: { type: "vector", tiles: [tiles("notices", slug)], minzoom: 11, maxzoom: 14 },
   },
   layers: [
     { id: "ground", type: "background", paint: { "background-color": "#dfe6ec" } },
@@ -73,6 +75,14 @@ export const style = (groups, slug, deepest) => ({
       paint: { "line-color": "#7f0000", "line-width": 0.6 },
     },
     {
+      id: "notices", type: "fill", source: "notices", "source-layer": "notices", minzoom: 11,
+      paint: { "fill-color": NOTICE, "fill-opacity": 0.12 },
+    },
+    {
+      id: "notice-borders", type: "line", source: "notices", "source-layer": "notices", minzoom: 11,
+      paint: { "line-color": NOTICE, "line-width": 2, "line-dasharray": [3, 2] },
+    },
+    {
       id: "boundaries", type: "line", source: "zones", "source-layer": "municipalities",
       paint: { "line-color": "#3d5a77", "line-width": ["interpolate", ["linear"], ["zoom"], 7, 0.8, 14, 2.4] },
     },
@@ -99,6 +109,11 @@ export const style = (groups, slug, deepest) => ({
       paint: { "text-color": INK, ...halo },
     },
     {
+      id: "notice-names", type: "symbol", source: "notices", "source-layer": "notices", minzoom: 13,
+      layout: { "text-field": noticeTitle(), "text-font": BOLD, "text-size": 12, "text-max-width": 12, "text-padding": 4 },
+      paint: { "text-color": NOTICE, ...halo },
+    },
+    {
       id: "chosen", type: "circle", source: "reports", "source-layer": "reports", filter: choice(""),
       paint: { "circle-radius": 16, "circle-color": "rgba(0,102,204,.2)", "circle-stroke-color": "#06c", "circle-stroke-width": 2.5 },
     },
@@ -121,6 +136,13 @@ export const style = (groups, slug, deepest) => ({
     },
   ],
 })
+
+/** A notice's title in the language of the page, or in the one there is. */
+function noticeTitle() {
+  const other = document.documentElement.lang === "en" ? "it" : "en"
+  const [first, second] = [document.documentElement.lang, other].map((language) => ["get", `title_${language}`])
+  return ["case", ["==", first, ""], second, first]
+}
 
 /** The filter that finds the report shown in the panel. */
 export function choice(number) {
