@@ -74,11 +74,13 @@ def up(
 ) -> None:
     """Serve, without demo data."""
     from city.registry import view
-    from commands import installation, seeding, serving
+    from commands import installation, serving
+    from commands.seeding.learning import ensure_classifier
+    from commands.seeding.registry import ensure_taxonomy
 
     with installation.ready() as cluster:
-        seeding.ensure_classifier(lambda _key, _share: None)
-        seeding.ensure_taxonomy()
+        ensure_classifier(lambda _key, _share: None)
+        ensure_taxonomy()
         if not view.load().municipalities:
             console.print(said("serving.empty"))
         serving.become_supervisor(host=host, port=port, processes=processes, cluster=cluster)

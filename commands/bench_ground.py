@@ -19,8 +19,10 @@ from city.database import forget_engines
 from city.errors import Unavailable
 from city.registry import view
 from city.settings import PROJECT, settings
-from commands import migrating, seeding
+from commands import migrating
 from commands.cluster import Cluster
+from commands.seeding.learning import ensure_classifier
+from commands.seeding.registry import load_registry
 from commands.serving import HOST, free_port, web_server
 from commands.supervisor import TIED
 
@@ -58,8 +60,8 @@ def prepared(cluster: Cluster, name: str) -> dict[str, str]:
     migrating.prepare_roles(cluster.url(database=name))
     migrating.migrate(cluster.url("lampione_owner", name))
     with at_work(environment):
-        seeding.load_registry("una password di prova")
-        seeding.ensure_classifier(lambda _key, _share: None)
+        load_registry("una password di prova")
+        ensure_classifier(lambda _key, _share: None)
     return environment
 
 

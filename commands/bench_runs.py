@@ -41,7 +41,7 @@ from city.reports.classification import Classifier
 from city.reports.training import read_training_set
 from city.settings import PROJECT, settings
 from city.texts import operator_language
-from commands import bench_notice, bench_stream, bench_webhooks, installation, report_import, seeding
+from commands import bench_notice, bench_stream, bench_webhooks, installation, report_import
 from commands.bench_ground import (
     FOLDER,
     Plan,
@@ -56,6 +56,8 @@ from commands.bench_ground import (
 )
 from commands.cluster import Cluster
 from commands.report_rows import RowFile
+from commands.seeding.learning import ensure_classifier
+from commands.seeding.registry import load_registry
 from commands.serving import HOST, free_port
 from geo.place import Place
 from geo.tiles import Tile
@@ -301,7 +303,7 @@ def _bulk(cluster: Cluster, plan: Plan) -> list[Result]:
 
 def _classification(_cluster: Cluster, _plan: Plan) -> list[Result]:
     with at_work({"LAMPIONE_VAR": str(FOLDER), "LAMPIONE_DATABASE_URL": "", "LAMPIONE_READER_URL": ""}):
-        seeding.ensure_classifier(lambda _key, _share: None)
+        ensure_classifier(lambda _key, _share: None)
         classifier = Classifier.load(settings().classifier)
     pairs = read_training_set(PROJECT / "seed" / "training")
     lines = (PROJECT / "seed" / "reports.jsonl").read_bytes().splitlines()
@@ -320,8 +322,8 @@ def _memory(_cluster: Cluster, _plan: Plan) -> list[Result]:
     with at_work({"LAMPIONE_VAR": str(folder)}):
         with installation.ready():
             if not view.load().municipalities:
-                seeding.load_registry("una password di prova")
-            seeding.ensure_classifier(lambda _key, _share: None)
+                load_registry("una password di prova")
+            ensure_classifier(lambda _key, _share: None)
             bodies = intake.bodies(told, intake.over(view.load()), BODIES)
         port = free_port(HOST)
         address, log = f"http://{HOST}:{port}", folder / "up.log"

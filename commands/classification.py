@@ -23,7 +23,8 @@ from city.reports.training import GROUP_PREFIX, Evaluation, read_labels, read_tr
 from city.reports.training import evaluate as measure
 from city.reports.training import train as learn
 from city.texts import said
-from commands import seeding
+from commands.seeding.files import SEED
+from commands.seeding.learning import ensure_classifier, groups_of_categories, keep_classifier
 
 SKIPPED = "-"
 MOST_ERRORS_SHOWN = 25
@@ -33,7 +34,7 @@ ENOUGH_CORRECTIONS = 20
 
 def train(console: Console, *, as_json: bool) -> None:
     """Learn the seed's phrases and what staff corrected since, and put the classifier where every process finds it."""
-    pairs = read_training_set(seeding.SEED / "training")
+    pairs = read_training_set(SEED / "training")
     with provincial() as session:
         corrections = _corrections(session)
     groups = _groups(corrections)
@@ -46,7 +47,7 @@ def train(console: Console, *, as_json: bool) -> None:
             corrections=corrections,
             groups=groups,
         )
-    seeding.keep_classifier(made)
+    keep_classifier(made)
     figures = {"phrases": len(pairs), "corrections": len(corrections), "version": made.version}
     if as_json:
         print(json.dumps(figures))
@@ -73,7 +74,7 @@ def _corrections(session: ReadSession) -> list[tuple[str, str, str]]:
 
 def _groups(corrections: list[tuple[str, str, str]]) -> dict[str, str]:
     """The categories to learn and their groups: the seed's, and those made here that staff have chosen often enough."""
-    groups = seeding.groups_of_categories()
+    groups = groups_of_categories()
     chosen = Counter(slug for slug, _, _ in corrections)
     for municipality in view.held().municipalities.values():
         for slug, category in municipality.categories.items():
@@ -87,10 +88,10 @@ def evaluate(console: Console, file: Path, text: str, label: str, labels: Path |
 
     Raises InvalidInput for columns, labels or a file that do not fit.
     """
-    seeding.ensure_classifier(lambda _key, _share: None)
+    ensure_classifier(lambda _key, _share: None)
     classifier = trained.classifier()
     assert classifier is not None
-    groups = seeding.groups_of_categories()
+    groups = groups_of_categories()
     meaning = _Meaning(read_labels(labels) if labels else None, groups)
     samples, skipped = _samples(file, text.split(","), label, meaning)
     if not samples:

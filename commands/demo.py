@@ -11,8 +11,10 @@ from rich.table import Table
 
 from city.settings import settings
 from city.texts import said
-from commands import installation, seeding, serving, supervisor
+from commands import installation, serving, supervisor
 from commands.journey import CLERK, Journey, Step, play
+from commands.seeding.demo import load_demo
+from commands.seeding.learning import ensure_classifier
 
 
 def run(*, once: bool, as_json: bool, host: str, port: int | None) -> int:
@@ -49,8 +51,8 @@ def _load(console: Console, password: str) -> None:
                     console.print(f"· {said(key)}…")
             bar.update(tasks[key], completed=share)  # type: ignore[arg-type]
 
-        seeding.ensure_classifier(progress)
-        seeding.load_demo(progress, password=password)
+        ensure_classifier(progress)
+        load_demo(progress, password=password)
 
 
 def _show(console: Console, step: Step) -> None:

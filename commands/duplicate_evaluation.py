@@ -26,7 +26,8 @@ from city.reports.likeness import Wording
 from city.reports.training import GROUP_PREFIX, read_labels
 from city.settings import PROJECT, settings
 from city.texts import said
-from commands import seeding
+from commands.seeding.files import SEED
+from commands.seeding.learning import ensure_classifier, groups_of_categories
 from geo.cells import around
 from geo.place import Place
 
@@ -122,7 +123,7 @@ def evaluate(console: Console, file: Path, reports: Path, *, as_json: bool) -> N
 
     Raises InvalidInput where a file holds something else.
     """
-    seeding.ensure_classifier(lambda _key, _share: None)
+    ensure_classifier(lambda _key, _share: None)
     pairs, left_out = read_pairs(file, reports)
     if left_out:
         console.print(said("duplicates.evaluation.left_out", count=left_out, folder=reports.parent))
@@ -160,7 +161,7 @@ class _Library:
     """The reports that pairs refer to: `seed:LINE` of the demo's, `dev:ID` of the real ones."""
 
     def __init__(self, reports: Path) -> None:
-        self._seed = [orjson.loads(line) for line in (seeding.SEED / "reports.jsonl").read_bytes().splitlines()]
+        self._seed = [orjson.loads(line) for line in (SEED / "reports.jsonl").read_bytes().splitlines()]
         self._real = {str(report["id"]): report for report in _json_lines(reports)} if reports.is_file() else {}
         self._labels = read_labels(LABELS) if self._real else {}
         self._categories = _categories()
@@ -208,7 +209,7 @@ def _categories() -> dict[str, CategoryView]:
     nameless, someday = Named("", ""), Span(1, CALENDAR_DAYS)
     return {
         slug: CategoryView(number, slug, GroupView(group, nameless, "", ""), nameless, "public", someday, [], {}, True)
-        for number, (slug, group) in enumerate(seeding.groups_of_categories().items())
+        for number, (slug, group) in enumerate(groups_of_categories().items())
     }
 
 

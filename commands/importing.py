@@ -223,7 +223,9 @@ def _ready(*, with_classifier: bool = False) -> Iterator[None]:
     """The database with a taxonomy, without which nothing can be reported; for reports, also the classifier."""
     from rich.console import Console
 
-    from commands import installation, seeding
+    from commands import installation
+    from commands.seeding.learning import ensure_classifier
+    from commands.seeding.registry import ensure_taxonomy
 
     with installation.ready():
         quiet = Console(stderr=True)
@@ -234,8 +236,8 @@ def _ready(*, with_classifier: bool = False) -> Iterator[None]:
                 told.add(key)
                 quiet.print(f"· {said(key)}…")
 
-        if seeding.ensure_taxonomy():
+        if ensure_taxonomy():
             quiet.print(f"· {said('importing.taxonomy')}")
         if with_classifier:
-            seeding.ensure_classifier(progress)
+            ensure_classifier(progress)
         yield

@@ -28,8 +28,11 @@ from city.outside import app_io, mail
 from city.registry import view
 from city.reports import photos, trained
 from city.settings import PROJECT, settings
-from commands import migrating, seeding
+from commands import migrating
 from commands.cluster import Cluster
+from commands.seeding.demo import load_demo
+from commands.seeding.learning import ensure_classifier
+from commands.seeding.registry import load_registry
 from commands.serving import HOST
 from tests.listening import served_live
 from tests.trials import PASSWORD, Postbox, Staffer, any_port, eventually, visiting
@@ -144,7 +147,7 @@ def template(cluster: Cluster) -> str:
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pointed_at(_environment(cluster, name, folder)):
-            seeding.ensure_classifier(lambda _key, _share: None)
+            ensure_classifier(lambda _key, _share: None)
             if not cluster.database_exists(name):
                 draft = f"draft_{os.getpid()}"
                 migrating.make_roles(cluster.url(database="postgres"))
@@ -152,7 +155,7 @@ def template(cluster: Cluster) -> str:
                 migrating.prepare_roles(cluster.url(database=draft))
                 migrating.migrate(cluster.url("lampione_owner", draft))
                 with pointed_at(_environment(cluster, draft, folder)):
-                    seeding.load_registry(PASSWORD)
+                    load_registry(PASSWORD)
                 with psycopg.connect(cluster.url(database="postgres"), autocommit=True) as admin:
                     admin.execute(f"ALTER DATABASE {draft} RENAME TO {name}")
     return name
@@ -302,7 +305,7 @@ def served(cluster: Cluster, template: str, variable: Path, seat: str) -> Iterat
     port = any_port()
     environment = _environment(cluster, name, folder, LAMPIONE_PUBLIC_URL=f"http://localhost:{port}")
     with pointed_at(environment):
-        seeding.load_demo(lambda _key, _share: None, password=PASSWORD)
+        load_demo(lambda _key, _share: None, password=PASSWORD)
     command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "api.app:create_app", "--port", str(port)]
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 
 from city.reports.lifecycle import MOVES
-from commands.reply_seeding import TEMPLATES, templates
-from commands.seeding import groups_of_categories
+from commands.seeding.learning import groups_of_categories
+from commands.seeding.templates import TEMPLATES, templates
 
 
 def test_every_template_of_the_seed_is_one_that_staff_could_save() -> None:

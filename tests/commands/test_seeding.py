@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from commands import seeding
+from commands.seeding.demo import load_demo
 from tests.trials import PASSWORD
 
 
@@ -20,16 +20,16 @@ STATE = (
 
 
 def test_loading_the_demo_again_changes_nothing(own_registry: str) -> None:
-    first = seeding.load_demo(lambda *_: None, password=PASSWORD)
+    first = load_demo(lambda *_: None, password=PASSWORD)
     state = rows(own_registry, STATE)
-    second = seeding.load_demo(lambda *_: None, password=PASSWORD)
+    second = load_demo(lambda *_: None, password=PASSWORD)
     assert (first.is_new, second.is_new) == (True, False)
     assert first.reports == second.reports == state[0][1]
     assert rows(own_registry, STATE) == state
 
 
 def test_an_interrupted_load_is_completed(own_registry: str) -> None:
-    seeding.load_demo(lambda *_: None, password=PASSWORD)
+    load_demo(lambda *_: None, password=PASSWORD)
     whole = rows(own_registry, "SELECT count(*) FROM report")
     with psycopg.connect(own_registry) as admin:
         admin.execute("SET session_replication_role = replica")
@@ -45,13 +45,13 @@ def test_an_interrupted_load_is_completed(own_registry: str) -> None:
         )
         admin.execute(f"DELETE FROM report WHERE id IN {lost}")
     registry = rows(own_registry, "SELECT version FROM registry_version")
-    assert seeding.load_demo(lambda *_: None, password=PASSWORD).is_new
+    assert load_demo(lambda *_: None, password=PASSWORD).is_new
     assert rows(own_registry, "SELECT count(*) FROM report") == whole
     assert rows(own_registry, "SELECT version FROM registry_version") == registry
 
 
 def test_history_keeps_its_dates_and_nobody_is_told(own_registry: str) -> None:
-    seeding.load_demo(lambda *_: None, password=PASSWORD)
+    load_demo(lambda *_: None, password=PASSWORD)
     assert rows(own_registry, "SELECT count(*) FROM job") == [(0,)]
     assert rows(own_registry, "SELECT count(*) FROM timeline_entry WHERE at > now() - interval '1 minute'") == [(0,)]
     assert rows(

@@ -19,7 +19,7 @@ from city.reports import duplicates, trained
 from city.reports.likeness import Wording
 from city.settings import PROJECT, settings
 from commands import duplicate_evaluation as evaluation
-from commands import seeding
+from commands.seeding.learning import ensure_classifier
 from tests.stories.telling import COAST, URP, SignIn, east_of, reported
 
 LAMP = "lampione spento davanti al civico 12"
@@ -31,7 +31,7 @@ IDS = {category.id: category for category in CATEGORIES.values()}
 @pytest.fixture
 def classifier() -> Iterator[None]:
     """The classifier that the seed makes."""
-    seeding.ensure_classifier(lambda _key, _share: None)
+    ensure_classifier(lambda _key, _share: None)
     trained.forget()
     yield
     trained.forget()
