@@ -71,6 +71,49 @@ from city.settings import settings
 
 VERSION: Final = "0.1.0"
 
+_OF_VISITORS: Final = (
+    reports,
+    receipt,
+    citizen,
+    citizen_data,
+    citizen_subscriptions,
+    subscriptions,
+    notices,
+    registry,
+    addresses,
+)
+_OF_STAFF: Final = (
+    session,
+    worklists,
+    bulk,
+    desk,
+    deliveries,
+    dialogue,
+    conflicts,
+    crew,
+    uploads,
+    administration,
+    allowed_hosts,
+    app_io,
+    calendars,
+    looks,
+    people,
+    providers,
+    roles,
+    report_schedules,
+    rehearsal,
+    notice_desk,
+    staff_channels,
+    stream,
+    webhooks,
+)
+_OF_FIGURES: Final = (insight, satisfaction, monthly_report)
+
+_A_PROBLEM: Final = {
+    "description": "What was wrong and what would be right (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
 _FOR_STAFF: Final = (
     "/api/v1/crew",
     "/api/v1/desk",
@@ -154,61 +197,18 @@ def create_app() -> FastAPI:
         lifespan=_life,
         docs_url=None,
         redoc_url=None,
-        responses={
-            "4XX": {
-                "description": "What was wrong and what would be right (RFC 9457)",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        },
+        responses={"4XX": _A_PROBLEM},
         separate_input_output_schemas=False,
     )
-    desks = (
-        session,
-        worklists,
-        bulk,
-        desk,
-        deliveries,
-        dialogue,
-        conflicts,
-        crew,
-        uploads,
-        administration,
-        allowed_hosts,
-        app_io,
-        calendars,
-        looks,
-        people,
-        providers,
-        roles,
-        report_schedules,
-        rehearsal,
-        notice_desk,
-        staff_channels,
-        stream,
-        webhooks,
-    )
-    citizens = (
-        reports,
-        receipt,
-        citizen,
-        citizen_data,
-        citizen_subscriptions,
-        subscriptions,
-        notices,
-        registry,
-        addresses,
-    )
-    for errand in (*citizens, *desks, insight, satisfaction, monthly_report, tiles, health):
+    for errand in (*_OF_VISITORS, *_OF_STAFF, *_OF_FIGURES, tiles, health):
         app.include_router(errand.router)
-    app.include_router(providers.administration)
-    for router in ROUTERS:
+    for router in (providers.administration, *ROUTERS):
         app.include_router(router)
     webhooks.document(app)
     pages.add_to(app)
     problems.register(app)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(TileFront)
-    app.add_middleware(SafeHeaders)
+    for layer in (BodyLimit, TileFront, SafeHeaders):  # the last is the first to see a request
+        app.add_middleware(layer)
     app.openapi = lambda: contract(app)  # type: ignore[method-assign]
     return app
 
