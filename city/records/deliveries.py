@@ -182,7 +182,7 @@ def condition(municipality: MunicipalityView, staff: Staff, chosen: LogFilter) -
         ("delivery.kind = %(kind)s", "kind", chosen.kind),
         ("delivery.channel = %(channel)s", "channel", chosen.channel),
         ("report.number = %(number)s", "number", chosen.report),
-        ("delivery.address <> '' AND lower(delivery.address) = lower(%(address)s)", "address", chosen.address),
+        ("delivery.mailbox <> '' AND delivery.mailbox = lower(%(address)s)", "address", chosen.address),
         ("delivery.created_at >= %(since)s", "since", chosen.since),
         ("delivery.created_at < %(until)s", "until", chosen.until),
     ):

@@ -75,7 +75,7 @@ def _is_lasting(session: ReadSession, delivery: Delivery) -> bool:
             Delivery.municipality_id == delivery.municipality_id,
             Delivery.bounced_at > func.now() - SOFT_WITHIN,
             Delivery.bounce == Bounce.SOFT.value,
-            func.lower(Delivery.address) == delivery.address.lower(),
+            Delivery.mailbox == delivery.address.lower(),
         )
     ).one()
     return mails >= MOST_SOFT and first is not None and last is not None and last - first >= SOFT_APART

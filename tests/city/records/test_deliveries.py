@@ -61,3 +61,15 @@ def test_an_address_is_looked_for_only_where_it_may_be_known(departments: dict[s
     assert numbers(everywhere, knows_roads) == {hole}
     assert numbers(of_lamps, knows_roads) == set(), "neither right lends the other its departments"
     assert numbers(of_lamps, knows_roads, knows_lamps) == {lamp}
+
+
+def test_an_address_is_found_by_an_index_under_the_eyes_of_the_application(departments: dict[str, int]) -> None:
+    home = view.held().slugs["pesaro"]
+    staff = Staff(1, "Bruno", "bruno@example.org", "it", home.id, (Post("all", frozenset(Right)),))
+    where, values = deliveries.condition(home, staff, LogFilter(address="Anna@Example.org"))
+    with reading(home.id) as session:
+        session.raw.execute("SET LOCAL enable_seqscan = off")
+        rows = session.raw.execute(f"EXPLAIN SELECT delivery.id {deliveries._LOG} {where}", values).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "delivery_mailbox_index" in plan, departments
+    assert "= 'anna@example.org'::text)" in plan.partition("Index Cond:")[2].partition("\n")[0]
