@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.schemas import Line, Moment, Named, Slug, Strict
+from city.messages.hooks.categories import CATEGORY_EVENTS
 from city.messages.hooks.events import REPORT_EVENTS
 from city.messages.hooks.keeping import HookFields
 from city.messages.hooks.log import Counts
@@ -19,7 +20,7 @@ from city.outside.strangers import LONGEST_ADDRESS
 
 Filter = Annotated[list[Annotated[Line, StringConstraints(max_length=130)]], Field(max_length=50)]
 Fate = Literal["waiting", "sent", "dead", "dropped"]
-_EVENTS: Final = ", ".join((*REPORT_EVENTS, *NOTICE_EVENTS))
+_EVENTS: Final = ", ".join((*REPORT_EVENTS, *NOTICE_EVENTS, *CATEGORY_EVENTS))
 
 
 class WebhookPut(Strict):
@@ -110,7 +111,7 @@ class DeliveryOut(BaseModel):
     id: int
     message_id: Annotated[str, Field(description="the header `webhook-id`: the same at each repeat")]
     event: str
-    subject_id: Annotated[UUID, Field(description="of the report or notice")]
+    subject_id: Annotated[UUID, Field(description="of the report or notice; of a category a number")]
     happened_at: datetime
     state: Fate
     attempts: int
@@ -275,3 +276,24 @@ class NoticeEventTold(BaseModel):
     type: Annotated[str, Field(examples=["notice.published"])]
     timestamp: datetime
     data: NoticeData
+
+
+class CategoryData(BaseModel):
+    """Which category, and as how public its reports are now."""
+
+    municipality: Slug
+    category: str
+    group: str
+    privacy: Literal["public", "coarse", "hidden"]
+
+
+class CategoryEventTold(BaseModel):
+    """A signed event of a category: its reports have become public, coarse or hidden, without an event of their own.
+
+    Whoever keeps copies of them reads them anew, and throws away what is there no more. It comes whatever zones,
+    departments and states the webhook has chosen, and in no replay.
+    """
+
+    type: Annotated[str, Field(examples=["category.republished"])]
+    timestamp: datetime
+    data: CategoryData

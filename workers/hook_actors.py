@@ -31,3 +31,10 @@ def note_notice(municipality_id: int, telling_id: int) -> None:
     """Write down for webhooks that people are told of a notice."""
     with provincial() as session:
         following.note_notice(session, view.fresh(session), municipality_id, telling_id)
+
+
+@dramatiq.actor
+def note_category(municipality_id: int, category_id: int, change: int) -> None:
+    """Write down for webhooks that the reports of a category are to be read anew."""
+    with provincial() as session:
+        following.note_category(session, view.fresh(session), municipality_id, category_id, change)

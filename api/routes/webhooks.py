@@ -12,6 +12,7 @@ from api.access import Signed
 from api.routes.administration import administering
 from api.schemas import Slug
 from api.webhook_schemas import (
+    CategoryEventTold,
     DeliveryOut,
     DeliveryPage,
     EventTold,
@@ -28,6 +29,7 @@ from api.webhook_schemas import (
 )
 from city import pacing
 from city.messages.hooks import keeping, log, replays, sending
+from city.messages.hooks.categories import CATEGORY_EVENTS
 from city.messages.hooks.events import PING, REPORT_EVENTS, message_id
 from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.outside.strangers import check_door
@@ -188,6 +190,12 @@ def document(app: FastAPI) -> None:
 
         @app.webhooks.post(event, name=event, summary=f"{event}: {meaning}", operation_id=f"webhook_{event}")
         def told(body: EventTold) -> None:
+            """Answer with any 2xx within ten seconds; 410 ends it. May come twice: `webhook-id` is then the same."""
+
+    for event, meaning in CATEGORY_EVENTS.items():
+
+        @app.webhooks.post(event, name=event, summary=f"{event}: {meaning}", operation_id=f"webhook_{event}")
+        def told_of_category(body: CategoryEventTold) -> None:
             """Answer with any 2xx within ten seconds; 410 ends it. May come twice: `webhook-id` is then the same."""
 
     for event, meaning in NOTICE_EVENTS.items():

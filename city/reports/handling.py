@@ -17,7 +17,7 @@ from city.database import WriteSession
 from city.errors import Conflict, InvalidInput
 from city.registry.people import Right
 from city.registry.view import CategoryView, MunicipalityView
-from city.reports import children
+from city.reports import children, journey
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, relieve, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import counted_anew
@@ -311,4 +311,7 @@ def republish(session: WriteSession, municipality: MunicipalityView, category: C
         )
         .values(is_public=category.is_public, is_coarse=category.is_coarse, version=Report.version + 1)
     )
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    changed = int(result.rowcount)  # type: ignore[attr-defined]
+    if changed:
+        journey.after_republishing(session, municipality.id, category.id)
+    return changed

@@ -9,6 +9,7 @@
 | a watched report has news      | `tell_watchers`                                               |
 | the same, where anybody asked  | `tell_subscribers`                                            |
 | a category's privacy changed   | `republish_category`                                          |
+| its reports are as public now  | `note_category` (webhooks)                                    |
 | a ladder was changed           | `wind_clocks`                                                 |
 | somebody asked for a password  | `send_password_link`                                          |
 | a citizen asked for a code     | `send_citizen_code`                                           |
@@ -242,6 +243,13 @@ def after_dating(session: WriteSession, municipality_id: int, notice_id: UUID) -
 def after_privacy_change(session: WriteSession, municipality_id: int, category: str) -> None:
     """What follows when a category becomes hidden, coarse or public."""
     promise(session, "republish_category", municipality_id=municipality_id, category=category)
+
+
+def after_republishing(session: WriteSession, municipality_id: int, category_id: int) -> None:
+    """What follows when the reports of a category have become as public as it has."""
+    row = session.raw.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    promise(session, "note_category", municipality_id=municipality_id, category_id=category_id, change=row[0])
 
 
 def after_ladder_change(session: WriteSession, municipality_id: int) -> None:

@@ -355,6 +355,32 @@ def test_only_administrators_of_the_place_keep_webhooks(client: TestClient, sign
     assert province.status_code == 403
 
 
+def test_whoever_keeps_copies_hears_that_a_category_was_hidden_and_made_public_again(
+    client: TestClient, signed_in: SignIn, receiver: Receiver
+) -> None:
+    administrator = signed_in(ADMINISTRATOR)
+    hook = Hook(client, administrator, "pesaro", address=receiver.url + "/hook", events=["category.republished"])
+    Hook(client, administrator, "pesaro", address=receiver.url + "/roads", groups=["roads"])
+    reported(client, COAST, "lampione spento", category="lamp-out")
+    place, headers = "/api/v1/registry/pesaro/categories/lamp-out", administrator.headers
+    try:
+        assert client.put(place, headers=headers, json={"privacy": "hidden"}).status_code == 204
+        eventually(lambda: receiver.taken("/hook"))
+    finally:
+        assert client.put(place, headers=headers, json={}).status_code == 204
+    told = eventually(lambda: (found := receiver.taken("/hook"))[1:] and found)
+    said = {"municipality": "pesaro", "category": "lamp-out", "group": "lighting"}
+    assert [call.event["data"] for call in told] == [said | {"privacy": one} for one in ("hidden", "public")]
+    assert len({call.id for call in told}) == 2
+    assert {one["event"] for one in hook.log()} == {"category.republished"}
+    document = contract(create_app())
+    promised = {"$ref": "#/components/schemas/CategoryEventTold", "components": document["components"]}
+    for call in told:
+        assert call.is_signed_with(hook.secret)
+        Draft202012Validator(promised).validate(call.event)
+    assert not receiver.taken("/roads"), "of another group"
+
+
 def test_other_systems_hear_of_notices_too(client: TestClient, signed_in: SignIn, receiver: Receiver) -> None:
     administrator, url = signed_in(ADMINISTRATOR), receiver.url
     hook = Hook(client, administrator, "pesaro", address=f"{url}/hook", zones=["pesaro-districts/centro-mare"])

@@ -1,8 +1,8 @@
 """What webhooks are told: the names of events, which of them an endpoint wants, and what is said of each.
 
-An event is an entry of a report's timeline; those of notices stand in `hook_notices`. What happened is said as it
-happened, the report as it is when the event is sent: so whatever has been hidden meanwhile is not told. Nobody's data
-are ever in it; of words only staff's notes, and only for an endpoint that has that right.
+An event is an entry of a report's timeline; those of notices stand in `noticing`, those of categories in `categories`.
+What happened is said as it happened, the report as it is when the event is sent: so whatever has been hidden meanwhile
+is not told. Nobody's data are ever in it; of words only staff's notes, and only for an endpoint that has that right.
 """
 
 from __future__ import annotations
@@ -119,13 +119,12 @@ class Happening:
 
 def message_id(delivery: HookDelivery) -> str:
     """The event's own id: the same for every endpoint, whenever it is told again."""
-    kind = "notice" if is_of_notice(delivery) else "report"
-    return f"{kind}_{delivery.about_id}_{delivery.entry_id}"
+    return f"{kind_of(delivery)}_{delivery.about_id}_{delivery.entry_id}"
 
 
-def is_of_notice(delivery: HookDelivery) -> bool:
-    """Whether it tells of a notice: its `entry_id` is then that of the telling."""
-    return delivery.event.startswith("notice.")
+def kind_of(delivery: HookDelivery) -> str:
+    """Of what it tells: `report`, `notice` (its `entry_id` is then that of the telling) or `category`."""
+    return delivery.event.partition(".")[0]
 
 
 COLUMNS: Final = """

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession
-from city.messages.hooks import noticing
+from city.messages.hooks import categories, noticing
 from city.messages.hooks.events import COLUMNS, JOINED, Happening, wants
 from city.messages.hooks.noticing import Told
 from city.messages.hooks.tables import HookPosition, Webhook
@@ -158,6 +158,15 @@ def note_notice(session: WriteSession, registry: Registry, municipality_id: int,
     """Write down for every webhook that people are told of a notice, once and in order. Needs `provincial()`."""
     hooks = session.scalars(select(Webhook).where(Webhook.is_active)).all()
     note_notices(session, registry, hooks, noticing.take_unnoted(session, municipality_id, telling_id))
+
+
+def note_category(
+    session: WriteSession, registry: Registry, municipality_id: int, category_id: int, change: int
+) -> None:
+    """Write down for every webhook that the reports of a category are to be read anew. Needs `provincial()`."""
+    municipality = registry.municipalities[municipality_id]
+    hooks = session.scalars(select(Webhook).where(Webhook.is_active)).all()
+    _write(session, categories.rows(hooks, municipality, municipality.category_ids[category_id], change), None)
 
 
 def _write(session: WriteSession, rows: list[dict[str, Any]], replay_id: UUID | None) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.messages.hooks.categories import CATEGORY_EVENTS
 from city.messages.hooks.events import REPORT_EVENTS
 from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.messages.hooks.tables import HookDelivery, HookPosition, Webhook
@@ -150,7 +151,7 @@ def _check(registry: Registry, owner_id: int, fields: HookFields) -> None:
     """Raises InvalidInput for a filter that could never let anything through, naming what there is."""
     here = registry.municipalities.values() if owner_id == PROVINCE else [registry.municipalities[owner_id]]
     known: dict[str, Iterable[str]] = {
-        "events": (*REPORT_EVENTS, *NOTICE_EVENTS),
+        "events": (*REPORT_EVENTS, *NOTICE_EVENTS, *CATEGORY_EVENTS),
         "groups": registry.groups,
         "departments": {slug for municipality in here for slug in municipality.departments},
         "zones": {zone.path for municipality in here for zone in municipality.zones.values()},

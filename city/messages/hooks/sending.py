@@ -25,7 +25,7 @@ from sqlalchemy import or_, select, update
 
 from city.database import WriteSession
 from city.errors import Unavailable
-from city.messages.hooks import events, noticing
+from city.messages.hooks import categories, events, noticing
 from city.messages.hooks.keeping import secrets_of, switch_off
 from city.messages.hooks.tables import HookDelivery, Webhook
 from city.outside import webhook
@@ -150,13 +150,16 @@ def _told(
     for about_id in {delivery.about_id for delivery in due} & registry.municipalities.keys():
         municipality = registry.municipalities[about_id]
         here = [delivery for delivery in due if delivery.about_id == about_id]
-        reports = [delivery.entry_id for delivery in here if not events.is_of_notice(delivery)]
-        notices = [delivery.entry_id for delivery in here if events.is_of_notice(delivery)]
+        reports = [delivery.entry_id for delivery in here if events.kind_of(delivery) == "report"]
+        notices = [delivery.entry_id for delivery in here if events.kind_of(delivery) == "notice"]
         session.enter(about_id)
         happened = {what.entry_id: what for what in events.happenings(session, about_id, reports)}
         tellings = {one[0].id: one for one in noticing.told(session, about_id, notices)} if notices else {}
         for delivery in here:
-            if events.is_of_notice(delivery):
+            if events.kind_of(delivery) == "category":
+                if said := categories.payload(delivery, municipality):
+                    told[delivery.id] = said
+            elif events.kind_of(delivery) == "notice":
                 if one := tellings.get(delivery.entry_id):
                     told[delivery.id] = noticing.payload(one, municipality, is_replay=delivery.is_replay)
             elif (what := happened.get(delivery.entry_id)) and events.may_hear(hook, what):

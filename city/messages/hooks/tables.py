@@ -98,9 +98,9 @@ class HookDelivery(Base):
     about_id: Mapped[int]
     """The municipality in which it happened."""
     subject_id: Mapped[UUID]
-    """The report, or the notice."""
+    """The report, or the notice; of a category its number."""
     entry_id: Mapped[int] = mapped_column(BigInteger)
-    """Its timeline's entry, or the telling."""
+    """Its timeline's entry, the telling, or the change of the category."""
     happened_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     state: Mapped[str] = mapped_column(server_default="waiting")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
