@@ -22,6 +22,7 @@ from city.registry.street_names import read_number, split_kind, tidy, words_of
 from commands import layers
 from commands.address_rows import AddressRow, columns_of, opened, text_at
 from commands.rejects import Rejects, rejects_in
+from commands.zone_import import boundary_of
 from geo.nearby import joined_lines, lines_within, middle_of
 from geo.osm import is_extract, named_lines
 from geo.place import Place
@@ -92,7 +93,7 @@ class _Home:
 
 def _home(session: ReadSession, slug: str) -> _Home:
     municipality = territory.home(session, slug)
-    boundary = layers.boundary_of(session, municipality)
+    boundary = boundary_of(session, municipality)
     return _Home(municipality.id, municipality.istat_code, boundary)
 
 

@@ -48,11 +48,11 @@ def municipalities(
 ) -> None:
     """Boundaries → municipalities."""
     with _ready():
-        from commands import import_results, layers
+        from commands import import_results, layers, municipality_import
 
         source = layers.Source(file, crs, source_layer, name_field=name_field)
         chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
-        done = layers.import_municipalities(source, istat_field=istat_field, only=chosen)
+        done = municipality_import.import_municipalities(source, istat_field=istat_field, only=chosen)
         import_results.show_import(
             done, as_json=as_json, faults=faults, title=said("importing.municipalities_done", count=len(done.names))
         )
@@ -86,12 +86,12 @@ def zones(
 ) -> None:
     """Zones → a layer."""
     with _ready():
-        from commands import import_results, layers
+        from commands import import_results, layers, zone_import
 
         day: date | None = valid_from.date() if valid_from else None
-        target = layers.ZoneTarget(municipality, layer, kind, half_width, day, title, tolerance, accept)
+        target = zone_import.ZoneTarget(municipality, layer, kind, half_width, day, title, tolerance, accept)
         source = layers.Source(file, crs, source_layer, name_field=name_field, code_field=code_field)
-        done = layers.import_zones(source, target)
+        done = zone_import.import_zones(source, target)
         import_results.show_import(
             done, as_json=as_json, faults=faults, title=said("importing.zones_done", count=len(done.names))
         )

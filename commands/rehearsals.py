@@ -25,8 +25,9 @@ from city.reports.rehearsal import Move, Rehearsal
 from city.reports.routing import Routing
 from city.texts import operator_language, said
 from commands.import_results import figure, print_json
-from commands.layers import Source, ZoneTarget, read_zones
+from commands.layers import Source
 from commands.rule_files import read_rules
+from commands.zone_import import ZoneTarget, read_zones
 from geo.picture import Picture, Style, bounds_of
 
 PALETTE: Final = ("#d7191c", "#1f78b4", "#2c9f45", "#7b3294", "#e07b00", "#0b8a8a", "#b03a77", "#5b5b00")

@@ -12,7 +12,8 @@ from city.database import ReadSession, provincial
 from city.errors import InvalidInput
 from city.registry import versions
 from city.registry.versions import Owned
-from commands.layers import Source, ZoneTarget, read_zones
+from commands.layers import Source
+from commands.zone_import import ZoneTarget, read_zones
 from geo.faults import Area
 from geo.zone_changes import Change, compare
 

@@ -18,7 +18,7 @@ from city.registry.versions import Owned
 from city.registry.view import MunicipalityView, RuleView
 from city.reports import coverage
 from city.reports.coverage import Dangling, Uncovered
-from commands.layers import boundary_of
+from commands.zone_import import boundary_of
 from geo.faults import Area, Faults, check
 
 WHOLLY: Final = 0.999

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from city.database import public_directly
-from commands import layers
+from commands.layers import Source
+from commands.municipality_import import import_municipalities
+from commands.zone_import import ZoneTarget, import_zones
 from geo import pyramid
 from geo.place import Place, morton
 from geo.tile_statements import MOST_SINGLES
@@ -28,11 +30,9 @@ def zipped(tile: bytes) -> int:
 @pytest.fixture
 def real(own_registry: str, shared_data: Path) -> str:
     """A province of 102 municipalities with real borders, and a city with its zones."""
-    layers.import_municipalities(layers.Source(shared_data / "boundaries" / "limits_P_28_municipalities.geojson"))
-    source = layers.Source(shared_data / "zones" / "omi-padova-city.geojson")
-    layers.import_zones(
-        source, layers.ZoneTarget("padova", "omi", accepted_because="confini come li disegna il catasto")
-    )
+    import_municipalities(Source(shared_data / "boundaries" / "limits_P_28_municipalities.geojson"))
+    source = Source(shared_data / "zones" / "omi-padova-city.geojson")
+    import_zones(source, ZoneTarget("padova", "omi", accepted_because="confini come li disegna il catasto"))
     return own_registry
 
 
