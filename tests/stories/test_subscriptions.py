@@ -213,7 +213,7 @@ def test_one_keeps_ones_subscriptions_on_a_page_without_an_account(
     page = link(eventually(lambda: postbox.to(BRUNO))[0], "/subscriptions/")
     shown = client.get(page).text
     assert "within 300 m" in shown
-    assert "reports and notices of all Pesaro" in shown
+    assert "Reports and notices of all Pesaro" in shown
     key = page.rsplit("/", 1)[-1]
     known = client.get(f"{SUBSCRIPTIONS}/{key}").json()
     assert [one["kind"] for one in known["subscriptions"]] == ["circle", "municipality"]
