@@ -92,7 +92,7 @@ def list_reports(
         both = [chosen, worklists.filter_from(row.conditions)] if row else [chosen]
         of = worklists.condition(municipality, work.staff, *both)
         order = order or (Order(row.sorting) if row else Order.NEWEST)
-        page = worklists.page(session, municipality, of, order=order, limit=limit, cursor=cursor)
+        page = worklists.page(session, municipality, work.staff, of, order=order, limit=limit, cursor=cursor)
         if total:
             page["total"] = worklists.count_within(session, of, COUNTING_MILLISECONDS)
     if with_reporters:

@@ -13,7 +13,7 @@ from city.reports.tables import Report
 
 
 def of_report(session: ReadSession, municipality: MunicipalityView, report_id: UUID) -> list[dict[str, Any]]:
-    """The children of a report as JSON values, in the order they were made; who sees the parent sees these lines."""
+    """The children of a report as JSON values, in the order they were made."""
     found = session.execute(
         select(
             Report.id,

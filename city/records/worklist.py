@@ -8,7 +8,7 @@ from uuid import UUID
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
-from city.records import contact, deliveries, field_work, handed, parts
+from city.records import contact, deliveries, field_work, handed, parts, related
 from city.records.contact import Why
 from city.registry.rights import STANDING, Right, Staff, Standing
 from city.registry.view import MunicipalityView
@@ -59,7 +59,9 @@ def one(
     row = found.fetchone()
     if row is None:
         raise NotFound("reports.not_found", value=str(report_id))
-    report = dict(zip(names, row, strict=True))
+    [report] = related.pointing(session, municipality, staff, [dict(zip(names, row, strict=True))])
+    group = groups.seen(session, municipality.id, report_id, report["master_id"])
+    timeline = history(session, municipality.id, report_id, internal=True)
     place = Place(report["lon"], report["lat"])
     zones = (municipality.zones[zone_id] for zone_id in report["zone_ids"] if zone_id in municipality.zones)
     seen = listed(report, municipality) | {
@@ -71,14 +73,14 @@ def one(
         "zones": [{"layer": zone.layer, "code": zone.code, "name": zone.name} for zone in zones],
         "occurred_at": _iso(report["occurred_at"]),
         **_watched(session, municipality, staff, report_id),
-        "timeline": history(session, municipality.id, report_id, internal=True),
+        "timeline": related.naming(session, municipality, staff, timeline),
         "photos": _photos(session, municipality, report_id),
         "deliveries": deliveries.of_report(session, municipality, report_id, staff.language),
         "unreachable": deliveries.unreachable(session, municipality, report_id),
         "near_duplicates": _near(session, municipality, staff, report, place),
-        "together": groups.seen(session, municipality.id, report_id, report["master_id"]),
+        "together": group | {"duplicates": related.of_these(session, municipality, staff, group["duplicates"])},
         "handovers": handed.of_report(session, municipality.id, report_id, staff.language),
-        "children": parts.of_report(session, municipality, report_id),
+        "children": related.of_these(session, municipality, staff, parts.of_report(session, municipality, report_id)),
         "resolves_with_children": report["resolves_with_children"],
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
         "field_work": field_work.spent(session, municipality.id, report_id),
@@ -177,7 +179,7 @@ def _near(
     )
     names = [column.name for column in found.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in found]
-    theirs = _within(session, municipality, staff, [row["id"] for row in rows])
+    theirs = related.within(session, municipality, staff, (row["id"] for row in rows))
     near = duplicates.likely(sought, (row for row in rows if row["id"] in theirs - {report["id"]}), coarsely=False)
     return [
         {
@@ -195,19 +197,6 @@ def _near(
         }
         for other in near
     ]
-
-
-def _within(session: ReadSession, municipality: MunicipalityView, staff: Staff, ids: list[UUID]) -> set[UUID]:
-    """Those of these reports that are within the categories and zones of `staff`, whichever department has them."""
-    sight = staff.sight(Right.READ, municipality)
-    if not sight.is_narrowed:
-        return set(ids)
-    scope, values = sight.of_all_departments().clause()
-    found = session.raw.execute(
-        f"SELECT id FROM report WHERE municipality_id = %(municipality_id)s AND id = ANY(%(ids)s) AND {scope}",  # noqa: S608
-        values | {"municipality_id": municipality.id, "ids": ids},
-    )
-    return {row[0] for row in found}
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records import search
+from city.records import related, search
 from city.records.publication import in_box
 from city.records.search import Listing, Search
 from city.records.worklist import DESK_ROW, listed
@@ -203,6 +203,7 @@ def own_departments(municipality: MunicipalityView, staff: Staff) -> list[int]:
 def page(
     session: ReadSession,
     municipality: MunicipalityView,
+    staff: Staff,
     of: Condition,
     *,
     order: Order = Order.NEWEST,
@@ -219,8 +220,9 @@ def page(
     wanted = of.understood(session)
     found = (wanted.found if wanted else search.first_of)(session.raw, listings, limit)
     searched = {"searched": wanted.as_json(found)} if wanted else {}
+    rows = related.pointing(session, municipality, staff, found.rows)
     return searched | {
-        "reports": [listed(row, municipality) for row in found.rows],
+        "reports": [listed(row, municipality) for row in rows],
         "next": _make_cursor(found.last, order) if found.last else None,
     }
 

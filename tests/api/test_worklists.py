@@ -193,7 +193,7 @@ def test_pages_hold_each_report_once_while_others_come_in(
         while True:
             with reading(town.id) as session:
                 of = worklists.condition(town, staff, WorklistFilter())
-                found = worklists.page(session, town, of, order=order, limit=limit, cursor=cursor)
+                found = worklists.page(session, town, staff, of, order=order, limit=limit, cursor=cursor)
             seen += found["reports"]
             cursor = found["next"]
             if cursor is None:

@@ -114,6 +114,47 @@ def test_whoever_has_it_passes_it_on_when_it_becomes_another_matter(visitor: Tes
     assert moved["person"] is None, "what is no green any more is not theirs"
 
 
+def test_of_reports_that_hang_together_those_of_other_matters_are_not_named(visitor: TestClient) -> None:
+    clerk = person(visitor, "verde", role="clerk", **GREEN_DOWNTOWN)
+    desk = Staffer(visitor, signed(visitor, "operatore.urp@pesaro.example.org"))
+    tree, twin = (reported(visitor, COAST, "albero caduto", category="dangerous-tree") for _ in range(2))
+    hole, hills = (
+        reported(visitor, COAST, "buca", category="pothole"),
+        reported(visitor, INLAND, "albero caduto", category="dangerous-tree"),
+    )
+    for other in (twin, hole, hills):
+        desk.change("PUT", other["id"], "master", {"master": tree["id"]})
+    for category in ("dangerous-tree", "pothole"):
+        desk.change("POST", tree["id"], "children", {"text": "Transennare.", "category": category})
+    parts = {one["category"]: one for one in desk.get(f"/reports/{tree['id']}")["children"]}
+
+    def named(reader: Staffer, report: Any) -> tuple[set[str], set[str], str]:
+        seen = reader.get(f"/reports/{report['id']}")
+        group = seen["together"]["duplicates"] + [one for one in [seen["together"]["master"]] if one]
+        return {one["number"] for one in group}, {one["number"] for one in seen["children"]}, str(seen)
+
+    all_of_it = {twin["number"], hole["number"], hills["number"]}
+    assert named(desk, tree)[:2] == (all_of_it, {one["number"] for one in parts.values()})
+    together, children, everything = named(clerk, tree)
+    assert (together, children) == ({twin["number"]}, {parts["dangerous-tree"]["number"]})
+    for hidden in (hole, hills, parts["pothole"]):
+        assert hidden["number"] not in everything
+        assert hidden["id"] not in everything
+    assert named(clerk, twin)[0] == {tree["number"]}
+
+    desk.change("PUT", tree["id"], "category", {"category": "pothole"})
+    for report in (twin, parts["dangerous-tree"]):
+        together, _, everything = named(clerk, report)
+        assert together == set()
+        assert tree["number"] not in everything
+        assert tree["id"] not in everything
+        assert tree["id"] in named(desk, report)[2]
+    listed = clerk.get("/reports")
+    assert numbers(listed) == {twin["number"], parts["dangerous-tree"]["number"]}
+    assert {(one["master"], one["parent"]) for one in listed["reports"]} == {(None, None)}
+    assert {one["master"] for one in desk.get("/reports")["reports"]} == {None, tree["id"]}
+
+
 def test_many_at_once_stop_at_the_same_border(visitor: TestClient) -> None:
     clerk = person(visitor, "verde", role="clerk", **GREEN_DOWNTOWN)
     tree = reported(visitor, COAST, "albero caduto sul viale", category="dangerous-tree")
