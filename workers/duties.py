@@ -11,7 +11,7 @@ from city import pacing
 from city.database import provincial, reading, writing
 from city.messages import monthly
 from city.messages.subscriptions import subscribing, tidings
-from city.records import hotspots, search_index
+from city.records import contact, hotspots, search_index
 from city.registry import (
     citizen_codes,
     citizens,
@@ -56,7 +56,9 @@ def sweep_uploads() -> None:
 
 
 def forget_sign_ins() -> None:
-    """Forget expired sign-ins, tickets and codes that nobody has used, who never came again, and who may try again."""
+    """Forget expired sign-ins, tickets and codes that nobody has used, who never came again, who may try again, and who
+    looked at contact data long ago.
+    """
     with provincial() as session:
         signing_in.forget_expired(session)
         citizens.forget_expired(session)
@@ -65,6 +67,7 @@ def forget_sign_ins() -> None:
         provider_sign_in.forget_expired(session)
         provider_staff.forget_absent(session)
         pacing.forget_full(session)
+        contact.forget_old(session)
 
 
 def forget_stacks() -> None:

@@ -125,6 +125,11 @@ def page(
     return {"looks": [_listed(row) for row in rows[:limit]], "next": make_cursor(last) if last else None}
 
 
+def forget_old(session: WriteSession) -> None:
+    """Forget the looks of two years ago, in all municipalities; the database lets nobody forget any other."""
+    session.raw.execute("SELECT forget_old_looks()")
+
+
 def _overseen(municipality: MunicipalityView, staff: Staff) -> tuple[str, dict[str, Any]]:
     staff.needs(Right.OVERSEE)
     scope, values = staff.sight(Right.OVERSEE, municipality).clause()

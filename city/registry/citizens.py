@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy import text as statement
 
 from city.database import ReadSession, WriteSession
@@ -28,6 +28,8 @@ from city.sealing import sealed, unsealed
 from city.settings import settings
 
 TOKEN_LIFE: Final = timedelta(days=90)
+KEPT_FOR: Final = timedelta(days=730)
+"""Who has not been here for so long is forgotten, as if they had asked for it."""
 _PREFIX: Final = "citizen-"
 _PURPOSE: Final = "fiscal number"
 
@@ -170,8 +172,10 @@ def forget(session: WriteSession, citizen_id: UUID) -> None:
 
 
 def forget_expired(session: WriteSession) -> None:
-    """Forget the sign-ins that are no good any more."""
+    """Forget the sign-ins that are no good any more, and who has not been here for long."""
     session.execute(delete(CitizenSession).where(CitizenSession.expires_at < func.now()))
+    is_signed_in = exists().where(CitizenSession.citizen_id == Citizen.id)
+    session.execute(delete(Citizen).where(Citizen.seen_at < func.now() - KEPT_FOR, ~is_signed_in))
 
 
 def fiscal_number(citizen: Citizen) -> str | None:

@@ -529,10 +529,17 @@ def test_functions_that_run_as_their_owner_are_few_and_pinned(admin: Admin) -> N
     ).fetchall()
     assert dict(rows) == {
         "registry_changed": ["search_path=public"],
+        "forget_old_looks": ["search_path=public, pg_temp"],
         "reports_of_citizen": ["search_path=public, pg_temp"],
         "reports_with_words": ["search_path=public, pg_temp"],
         "public_reports_with_words": ["search_path=public, pg_temp"],
     }
+
+
+def test_looks_are_forgotten_by_the_province_in_their_time_and_deleted_by_nobody(admin: Admin) -> None:
+    for role, may in (("lampione_reader", False), ("lampione_app", False), ("lampione_province", True)):
+        assert one(admin, "SELECT has_function_privilege(%s, 'forget_old_looks()', 'EXECUTE')", role) is may, role
+        assert one(admin, "SELECT has_table_privilege(%s, 'contact_look', 'DELETE')", role) is False, role
 
 
 # --- the reader

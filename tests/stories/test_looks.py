@@ -12,6 +12,7 @@ from tests.stories.telling import COAST, URP, SignIn, reported
 from tests.stories.test_administrator import PESARO, signed
 from tests.stories.test_roles import person, visitor  # noqa: F401
 from tests.trials import Staffer
+from workers.duties import forget_sign_ins
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
 PROVINCE: Final = "amministratore@provincia.example.org"
@@ -47,6 +48,19 @@ def test_each_look_at_who_reported_is_recorded_and_shown(client: TestClient, sig
         admin.execute("UPDATE contact_look SET at = at - interval '11 minutes'")
     clerk.get(f"/reports/{report['id']}")
     assert [why for _, why in looks(head, report)] == ["opened", "changed", "opened"]
+
+
+def test_a_look_of_two_years_ago_is_forgotten(client: TestClient, signed_in: SignIn, database: str) -> None:
+    report = reported(client, COAST, "buca in viale Trieste", category="pothole", contact=CONTACT)
+    clerk, head = signed_in(WORKS), signed_in(HEAD)
+    clerk.get(f"/reports/{report['id']}")
+    clerk.change("POST", report["id"], "moves", {"to": "in_progress"})
+    with psycopg.connect(database) as admin:
+        aged = "UPDATE contact_look SET at = now() - %s::interval + %s::interval WHERE why = %s"
+        admin.execute(aged, ("730 days", "1 minute", "opened"))
+        admin.execute(aged, ("730 days", "-1 minute", "changed"))
+    forget_sign_ins()
+    assert [why for _, why in looks(head, report)] == ["opened"]
 
 
 def test_a_list_tells_who_reported_only_when_asked_and_only_to_those_who_may(

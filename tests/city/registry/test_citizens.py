@@ -17,6 +17,7 @@ from city.errors import Conflict, NotAuthenticated, NotFound
 from city.registry import citizens
 from city.registry.citizen_tables import Citizen
 from tests.stories.telling import COAST, counted, reported
+from workers.duties import forget_sign_ins
 
 ANNA: Final = "anna@example.org"
 PEC: Final = "anna@pec.example.org"
@@ -188,6 +189,24 @@ def test_who_is_forgotten_leaves_the_reports_and_nothing_else(client: TestClient
         citizens.forget(session, citizen.id)
     assert [counted(database, table) for table in ("citizen", "citizen_session", "report", "reporter")] == [0, 0, 1, 1]
     assert own(database, citizen.id) == set()
+
+
+def test_who_has_not_been_here_for_two_years_is_forgotten(client: TestClient, database: str) -> None:
+    gone, kept, signed_in = (sign_in(email=f"{name}@example.org") for name in ("gone", "kept", "signed.in"))
+    report = reported(client, COAST, "lampione spento", email="gone@example.org")
+    with psycopg.connect(database) as admin:
+        seen = "UPDATE citizen SET seen_at = now() - %s::interval + %s::interval WHERE id = %s"
+        over = "UPDATE citizen_session SET expires_at = now() - interval '1 second' WHERE citizen_id = %s"
+        for begun, left in ((gone, "-1 minute"), (kept, "1 minute"), (signed_in, "-1 minute")):
+            admin.execute(seen, (citizens.KEPT_FOR, left, begun.citizen.id))
+        for begun in (gone, kept):
+            admin.execute(over, (begun.citizen.id,))
+    forget_sign_ins()
+    with psycopg.connect(database) as admin:
+        known = {row[0] for row in admin.execute("SELECT email FROM citizen")}
+    assert known == {"kept@example.org", "signed.in@example.org"}
+    assert counted(database, "report") == 1
+    assert own(database, sign_in(email="gone@example.org").citizen.id) == {UUID(report["id"])}, "who comes again"
 
 
 def test_only_the_province_sees_citizens_and_the_reader_not_even_whose_a_report_is(database: str) -> None:
