@@ -15,7 +15,7 @@ from api.problems import language_of
 from api.schemas import Slug
 from api.sign_in_schemas import SignInListed
 from city import pacing
-from city.database import provincial
+from city.database import provincial, writing
 from city.errors import NotAuthenticated
 from city.messages.fates import pausing
 from city.records import own_reports
@@ -136,10 +136,12 @@ def proved(given: CodeGiven) -> citizen_tables.CitizenCode:
     """
     with provincial() as session:
         asked = citizen_codes.redeem(session, given.handle, given.code)
-        if asked is not None:
-            pausing.lift_everywhere(session, asked.email)
+        paused_by = pausing.paused_by(session, asked.email) if asked is not None else []
     if asked is None:
         raise NotAuthenticated("citizens.wrong_code", field="code")
+    for municipality_id in paused_by:
+        with writing(municipality_id) as session:
+            pausing.lift(session, municipality_id, asked.email)
     return asked
 
 

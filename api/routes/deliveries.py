@@ -107,10 +107,10 @@ def list_paused(
 
 @router.delete("/paused-addresses/{paused_id}", status_code=204)
 def lift_pause(work: Workplace, paused_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
-    """Write to an address again."""
+    """Write to an address again; the history of the report whose reporter could not be reached says who wanted so."""
     with work.desk() as desk:
         desk.staff.needs(Right.DESK)
-        pausing.lift_by_id(desk.session, desk.municipality.id, paused_id)
+        pausing.lift_by_id(desk.session, desk.staff, desk.municipality.id, paused_id)
     return Response(status_code=204)
 
 

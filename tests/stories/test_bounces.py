@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial, writing
-from city.messages.fates import return_address
+from city.messages.fates import pausing, return_address
 from city.messages.tables import Delivery
 from city.registry import view
 from city.reports import journey
@@ -79,6 +79,15 @@ def test_after_a_hard_bounce_nothing_more_is_sent_there(
     assert len(postbox.messages) == 1
     [entry] = [one for one in clerk.get(f"/reports/{report['id']}")["timeline"] if one["what"] == "unreachable"]
     assert (entry["is_public"], entry["details"]) == (False, {"status": "5.1.1"})
+
+    home = view.held().municipality("pesaro").id
+    for _ in range(2):
+        with writing(home) as session:
+            pausing.lift(session, home, ANNA.upper())
+    assert paused(database) == []
+    [entry] = [one for one in clerk.get(f"/reports/{report['id']}")["timeline"] if one["what"] == "reachable"]
+    assert (entry["is_public"], entry["actor"], entry["person"]) == (False, "citizen", None)
+    assert counted(database, "timeline_entry WHERE what = 'reachable'") == 1, "where it was noted that mail came back"
 
 
 def test_an_address_that_the_server_refuses_at_once_is_paused_too(

@@ -45,6 +45,9 @@ def test_a_refused_address_is_seen_on_the_desk_and_not_tried_for_ever(
     postbox.refusing.clear()
     pause = clerk.get(f"/reports/{report['id']}")["unreachable"]["pause"]
     assert client.delete(f"/api/v1/desk/paused-addresses/{pause}", headers=clerk.headers).status_code == 204
+    last = clerk.get(f"/reports/{report['id']}")["timeline"][-1]
+    assert (last["what"], last["person"], last["is_public"]) == ("reachable", "Operatore URP Pesaro", False)
+    assert client.delete(f"/api/v1/desk/paused-addresses/{pause}", headers=clerk.headers).status_code == 404
     clerk.change("POST", report["id"], "moves", {"to": "resolved", "reason": "Lampada sostituita."})
     wait_for_rest(database)
     assert [(d["state"], d["attempts"]) for d in deliveries(clerk, report)] == [("refused", 1), ("sent", 1)]

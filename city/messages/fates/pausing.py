@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.messages.tables import Delivery, PausedAddress
 from city.outside.mail_status import Bounce
-from city.reports.tables import Report
+from city.registry.people import Staff
+from city.reports.tables import Report, Reporter, TimelineEntry
 from city.reports.timeline import note_down
 
 TO_REPORTERS: Final = frozenset({"report", "question_reminder"})
@@ -34,24 +35,18 @@ def paused(session: ReadSession, municipality_id: int, address: str | None) -> P
 
 def lift(session: WriteSession, municipality_id: int, address: str) -> None:
     """Write there again: its owner says so, or has shown it. Harmless where it is not paused."""
-    session.execute(
-        delete(PausedAddress).where(
-            PausedAddress.municipality_id == municipality_id, PausedAddress.address == address.lower()
-        )
-    )
+    _lift(session, None, PausedAddress.municipality_id == municipality_id, PausedAddress.address == address.lower())
 
 
-def lift_everywhere(session: WriteSession, address: str) -> None:
-    """The same in all municipalities."""
-    session.execute(delete(PausedAddress).where(PausedAddress.address == address.lower()))
+def paused_by(session: ReadSession, address: str) -> list[int]:
+    """The municipalities that do not write there; for the province's door."""
+    return list(session.scalars(select(PausedAddress.municipality_id).where(PausedAddress.address == address.lower())))
 
 
-def lift_by_id(session: WriteSession, municipality_id: int, paused_id: int) -> None:
-    """The same, for whoever cannot see the address. Raises NotFound."""
-    found = session.get(PausedAddress, (municipality_id, paused_id))
-    if found is None:
+def lift_by_id(session: WriteSession, staff: Staff, municipality_id: int, paused_id: int) -> None:
+    """As `lift`, by somebody of the staff, who cannot always see the address. Raises NotFound."""
+    if not _lift(session, staff, PausedAddress.municipality_id == municipality_id, PausedAddress.id == paused_id):
         raise NotFound("bounces.not_paused", value=paused_id)
-    session.delete(found)
 
 
 def note(session: WriteSession, delivery: Delivery, bounce: Bounce, status: str) -> bool:
@@ -67,6 +62,34 @@ def note(session: WriteSession, delivery: Delivery, bounce: Bounce, status: str)
     if bounce is Bounce.HARD or (bounce is Bounce.SOFT and _is_lasting(session, delivery)):
         return _pause(session, delivery, bounce, status)
     return False
+
+
+def _lift(session: WriteSession, staff: Staff | None, *which: ColumnElement[bool]) -> bool:
+    """Lift these pauses, by `staff` or (None) by the owner; whether there were any.
+
+    Where it was noted that the reporter cannot be reached, it is noted who says now that they can.
+    """
+    lifted = session.scalars(delete(PausedAddress).where(*which).returning(PausedAddress)).all()
+    for pause in lifted:
+        for report in session.scalars(_unreachable(pause)).all():
+            note_down(session, report, "reachable", staff=staff, actor="citizen", is_public=False)
+    return bool(lifted)
+
+
+def _unreachable(pause: PausedAddress) -> Select[tuple[Report]]:
+    """The reports on which this pause was noted."""
+    noted = exists().where(
+        TimelineEntry.municipality_id == Report.municipality_id,
+        TimelineEntry.report_id == Report.id,
+        TimelineEntry.what == "unreachable",
+        TimelineEntry.at >= pause.paused_at,
+    )
+    return (
+        select(Report)
+        .join(Reporter, (Reporter.municipality_id == Report.municipality_id) & (Reporter.report_id == Report.id))
+        .where(Report.municipality_id == pause.municipality_id, func.lower(Reporter.email) == pause.address, noted)
+        .order_by(Report.created_at, Report.id)
+    )
 
 
 def _is_lasting(session: ReadSession, delivery: Delivery) -> bool:
