@@ -76,7 +76,7 @@ def _lift(session: WriteSession, staff: Staff | None, *which: ColumnElement[bool
     return bool(lifted)
 
 
-def _unreachable(pause: PausedAddress) -> Select[tuple[Report]]:
+def _unreachable(pause: PausedAddress) -> Select[Report]:
     """The reports on which this pause was noted."""
     noted = exists().where(
         TimelineEntry.municipality_id == Report.municipality_id,
