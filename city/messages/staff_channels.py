@@ -1,7 +1,7 @@
 """Letters to channels of the staff: what has happened to which reports, in a few lines for a chat or a pager.
 
-A chat is read by many and kept elsewhere: nothing of who reported goes there, none of what anybody has written, and of
-reports that are not for everybody's eyes not even the place.
+A chat is read by many and kept elsewhere: nothing of who reported goes there, none of what anybody has written (an
+address only as the register of streets has it), and of reports that are not for everybody's eyes not even the place.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from city.texts import text
 About = Mapping[str, Any]
 
 CHANNEL: Final = "staff"
+REGISTER: Final = "register"
 MOST_LISTED: Final = 15
 MOST_ATTEMPTS: Final = 12
 """With the waits between them, somewhat more than an hour: later a chat need not be told any more."""
@@ -125,8 +126,8 @@ def _reports(session: ReadSession, municipality: MunicipalityView, about: About)
 def _line(municipality: MunicipalityView, report: Report, language: str) -> str:
     category = municipality.category_ids[report.category_id].name(language)
     said = [f"{report.number}: {category}", municipality.by_id[report.department_id].name(language)]
-    if report.address and _is_for_all(report):
-        said.append(report.address)
+    if report.address_source == REGISTER and _is_for_all(report):
+        said.append(report.address or "")
     if report.is_open:
         due = municipality.local(report.deadline_at).strftime("%d/%m/%Y")
         said.append(text("staff_letter.due", language=language, deadline=due))
