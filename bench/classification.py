@@ -17,7 +17,7 @@ from typing import Final
 
 from bench.results import Result
 from city.reports.classification import Classifier
-from city.reports.training import Pair
+from city.reports.training.learning import Pair
 
 TEXTS: Final = 2_000
 ROUNDS: Final = 5

@@ -38,7 +38,7 @@ from city.registry.address_book import AddressBook, NumberEntry, StreetEntry
 from city.registry.street_names import HouseNumber
 from city.reports import trained
 from city.reports.classification import Classifier
-from city.reports.training import read_training_set
+from city.reports.training.learning import read_training_set
 from city.settings import PROJECT, settings
 from city.texts import operator_language
 from commands import bench_notice, bench_stream, bench_webhooks, installation, report_import

@@ -19,9 +19,10 @@ from city.database import ReadSession, provincial
 from city.errors import InvalidInput
 from city.registry import view
 from city.reports import trained
-from city.reports.training import GROUP_PREFIX, Evaluation, read_labels, read_training_set
-from city.reports.training import evaluate as measure
-from city.reports.training import train as learn
+from city.reports.training.evaluation import GROUP_PREFIX, Evaluation, read_labels
+from city.reports.training.evaluation import evaluate as measure
+from city.reports.training.learning import read_training_set
+from city.reports.training.learning import train as learn
 from city.texts import said
 from commands.seeding.files import SEED
 from commands.seeding.learning import ensure_classifier, groups_of_categories, keep_classifier

@@ -23,7 +23,7 @@ from city.registry.view import LAST_RESORT, CategoryView, GroupView, Named
 from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import duplicates, trained
 from city.reports.likeness import Wording
-from city.reports.training import GROUP_PREFIX, read_labels
+from city.reports.training.evaluation import GROUP_PREFIX, read_labels
 from city.settings import PROJECT, settings
 from city.texts import said
 from commands.seeding.files import SEED

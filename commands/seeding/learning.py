@@ -7,7 +7,7 @@ from pathlib import Path
 
 from city.reports import trained
 from city.reports.classification import FORMAT, Classifier, UnusableModel
-from city.reports.training import REVISION, read_training_set, train
+from city.reports.training.learning import REVISION, read_training_set, train
 from city.settings import settings
 from commands.seeding.files import SEED, Progress, categories
 

@@ -13,7 +13,6 @@ from time import process_time
 import numpy as np
 import pytest
 
-from city.reports import training
 from city.reports.classification import (
     Classification,
     Classifier,
@@ -24,6 +23,7 @@ from city.reports.classification import (
     word_features,
     words_of,
 )
+from city.reports.training import evaluation, learning
 
 ROOT = Path(__file__).parents[3]
 DEVELOPMENT_SET = ROOT.parent / "shared" / "data" / "reports-dev" / "seeclickfix-2024-08-31.jsonl"
@@ -46,9 +46,9 @@ PLACES = {
 }
 
 
-def small_set() -> list[training.Pair]:
+def small_set() -> list[learning.Pair]:
     return [
-        training.Pair(slug, language, f"{thing} {place}")
+        learning.Pair(slug, language, f"{thing} {place}")
         for (slug, language), things in THINGS.items()
         for thing, place in product(things, PLACES[language])
     ]
@@ -56,7 +56,7 @@ def small_set() -> list[training.Pair]:
 
 @pytest.fixture(scope="module")
 def small() -> Classifier:
-    return training.train(small_set(), groups=GROUPS)
+    return learning.train(small_set(), groups=GROUPS)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def seed_groups() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def seed_set() -> list[training.Pair]:
-    return training.read_training_set(ROOT / "seed" / "training")
+def seed_set() -> list[learning.Pair]:
+    return learning.read_training_set(ROOT / "seed" / "training")
 
 
 @pytest.fixture(scope="module")
-def trained(seed_set: list[training.Pair], seed_groups: dict[str, str]) -> Classifier:
-    return training.train(seed_set, groups=seed_groups)
+def trained(seed_set: list[learning.Pair], seed_groups: dict[str, str]) -> Classifier:
+    return learning.train(seed_set, groups=seed_groups)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_many_at_once_are_classified_as_each_alone(
     assert small.classify_many([], allowed) == []
     monkeypatch.setattr("city.reports.classification._CACHED_WORDS", 256)
     monkeypatch.setattr("city.reports.classification._WEIGHED_AT_ONCE", 7)
-    crowded = training.train(small_set(), groups=GROUPS)
+    crowded = learning.train(small_set(), groups=GROUPS)
     assert crowded.classify_many(texts, allowed) == alone
 
 
@@ -156,11 +156,11 @@ def test_scores_are_probabilities(small: Classifier) -> None:
 
 
 def test_the_same_texts_in_any_order_make_the_same_model(small: Classifier) -> None:
-    again = training.train(reversed(small_set()), groups=GROUPS)
+    again = learning.train(reversed(small_set()), groups=GROUPS)
     assert again.version == small.version
     assert again.thresholds == small.thresholds
     assert again.scores(TYPICAL) == small.scores(TYPICAL)
-    assert training.train(small_set()[1:], groups=GROUPS).version != small.version
+    assert learning.train(small_set()[1:], groups=GROUPS).version != small.version
 
 
 def test_a_saved_model_answers_as_before(small: Classifier, tmp_path: Path) -> None:
@@ -190,24 +190,24 @@ def test_a_damaged_model_is_told_from_none(small: Classifier, tmp_path: Path) ->
 
 def test_corrections_of_the_staff_overrule(small: Classifier) -> None:
     text = "pozzanghera puzzolente davanti alla scuola"
-    corrected = training.train(small_set(), corrections=[("drain", "it", text)], groups=GROUPS)
+    corrected = learning.train(small_set(), corrections=[("drain", "it", text)], groups=GROUPS)
     assert corrected.version != small.version
     assert corrected.scores("pozzanghera puzzolente")["drain"] > small.scores("pozzanghera puzzolente")["drain"]
     pair = small_set()[0]
-    moved = training.train(small_set(), corrections=[("graffiti", pair.language, pair.text)], groups=GROUPS)
+    moved = learning.train(small_set(), corrections=[("graffiti", pair.language, pair.text)], groups=GROUPS)
     assert moved.scores(pair.text)["graffiti"] > small.scores(pair.text)["graffiti"]
 
 
 def test_progress_only_grows_and_ends_at_one() -> None:
     heard: list[float] = []
-    training.train(small_set(), heard.append)
+    learning.train(small_set(), heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
 
 
 def test_one_category_is_nothing_to_learn() -> None:
     with pytest.raises(ValueError, match="two categories"):
-        training.train([training.Pair("pothole", "it", "buca")])
+        learning.train([learning.Pair("pothole", "it", "buca")])
 
 
 def test_many_threads_and_a_full_cache_give_the_same_answers(
@@ -221,7 +221,7 @@ def test_many_threads_and_a_full_cache_give_the_same_answers(
     ]
     expected = [small.classify(text) for text in texts]
     monkeypatch.setattr("city.reports.classification._CACHED_WORDS", 256)
-    crowded = training.train(small_set(), groups=GROUPS)
+    crowded = learning.train(small_set(), groups=GROUPS)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(crowded.classify, texts * 3)) == expected * 3
 
@@ -252,15 +252,15 @@ def test_words_and_their_features() -> None:
 def test_reads_the_training_files(tmp_path: Path) -> None:
     (tmp_path / "it-roads.tsv").write_text("# note\npothole\tbuca\n\npothole\tuna buca\n", encoding="utf-8")
     (tmp_path / "en-roads.tsv").write_text("pothole\tpot hole\n", encoding="utf-8")
-    assert training.read_training_set(tmp_path) == [
+    assert learning.read_training_set(tmp_path) == [
         ("pothole", "en", "pot hole"), ("pothole", "it", "buca"), ("pothole", "it", "una buca"),
     ]  # fmt: skip
     (tmp_path / "it-bad.tsv").write_text("pothole buca\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"it-bad\.tsv, line 1"):
-        training.read_training_set(tmp_path)
+        learning.read_training_set(tmp_path)
     (tmp_path / "it-bad.tsv").rename(tmp_path / "de-bad.tsv")
     with pytest.raises(ValueError, match="must begin with"):
-        training.read_training_set(tmp_path)
+        learning.read_training_set(tmp_path)
 
 
 def test_evaluation_counts_categories_and_groups(small: Classifier) -> None:
@@ -270,7 +270,7 @@ def test_evaluation_counts_categories_and_groups(small: Classifier) -> None:
         ("lampione spento", "graffiti"),
         ("...", "pothole"),
     ]
-    measured = training.evaluate(small, samples, GROUPS)
+    measured = evaluation.evaluate(small, samples, GROUPS)
     assert measured.n == 4
     assert measured.top1 == 0.5
     assert measured.group_top1 == 0.5
@@ -282,20 +282,20 @@ def test_evaluation_counts_categories_and_groups(small: Classifier) -> None:
     assert 0 <= measured.calibration_error <= 1
     json.dumps(measured.as_dict())
     with pytest.raises(ValueError, match="no samples"):
-        training.evaluate(small, [], GROUPS)
+        evaluation.evaluate(small, [], GROUPS)
 
 
 def test_label_maps_are_flat_strings(tmp_path: Path, seed_groups: dict[str, str]) -> None:
-    labels = training.read_labels(ROOT / "tests" / "data" / "reports-dev-labels.toml")
+    labels = evaluation.read_labels(ROOT / "tests" / "data" / "reports-dev-labels.toml")
     targets = {*seed_groups, *(f"group:{group}" for group in seed_groups.values()), "-"}
     assert set(labels.values()) <= targets
     (tmp_path / "labels.toml").write_text("[table]\n", encoding="utf-8")
     with pytest.raises(ValueError, match="not a string"):
-        training.read_labels(tmp_path / "labels.toml")
+        evaluation.read_labels(tmp_path / "labels.toml")
 
 
 def test_the_seed_set_covers_the_taxonomy_in_both_languages(
-    seed_set: list[training.Pair], seed_groups: dict[str, str]
+    seed_set: list[learning.Pair], seed_groups: dict[str, str]
 ) -> None:
     assert {(pair.slug, pair.language) for pair in seed_set} == set(product(seed_groups, ("it", "en")))
 
@@ -345,14 +345,14 @@ def test_the_seed_model_knows_the_plain_cases(trained: Classifier, text: str, sl
 def test_reports_of_other_cities_are_understood(trained: Classifier, seed_groups: dict[str, str]) -> None:
     if not DEVELOPMENT_SET.exists():
         pytest.skip("the development reports are not beside this repository")
-    labels = training.read_labels(ROOT / "tests" / "data" / "reports-dev-labels.toml")
+    labels = evaluation.read_labels(ROOT / "tests" / "data" / "reports-dev-labels.toml")
     reports = map(json.loads, DEVELOPMENT_SET.read_text(encoding="utf-8").splitlines())
     samples = [
         (report["text"], labels[report["category"]])
         for report in reports
         if report["text"].strip() and labels.get(report["category"], "-") != "-"
     ]
-    measured = training.evaluate(trained, samples, seed_groups)
+    measured = evaluation.evaluate(trained, samples, seed_groups)
     assert measured.top1 > 0.6
     assert measured.top3 > 0.85
     assert measured.calibration_error < 0.15
