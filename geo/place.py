@@ -6,7 +6,6 @@ import math
 from typing import Final, NamedTuple
 
 WGS84: Final = 4326
-WEB_MERCATOR: Final = 3857
 
 EARTH_RADIUS_METRES: Final = 6_371_008.8
 METRES_PER_DEGREE: Final = EARTH_RADIUS_METRES * math.pi / 180

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
 from geo.place import METRES_PER_DEGREE, Place
@@ -32,12 +31,6 @@ def tour(start: Place, places: Sequence[Place]) -> list[int]:
         if not _untangled(order, metres):
             break
     return [stop - 1 for stop in order[1:]]
-
-
-def length_metres(start: Place, places: Sequence[Place]) -> float:
-    """How long the way from `start` through `places` is."""
-    stops = [start, *places]
-    return sum(here.distance_metres(there) for here, there in pairwise(stops))
 
 
 def _distances(stops: Sequence[Place]) -> list[list[float]]:

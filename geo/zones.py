@@ -67,14 +67,6 @@ class ZoneIndex:
         inside = shapely.intersects_xy(self.areas[near], lon, lat)
         return [self.keys[position] for position in near[inside].tolist()]
 
-    def holding_many(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> list[list[int]]:
-        """The same for many places at once: arrays of degrees, shape (n,)."""
-        found: list[list[int]] = [[] for _ in range(len(lons))]
-        places, shapes = self.lookup(lons, lats)
-        for place, position in zip(places.tolist(), shapes.tolist(), strict=True):
-            found[place].append(self.keys[position])
-        return found
-
     def lookup(self, lons: NDArray[np.float64], lats: NDArray[np.float64]) -> Found:
         """Which places lie in which shapes: arrays of degrees, shape (n,). A million take about a tenth of a second.
 

@@ -48,7 +48,6 @@ _REMEMBERED_MASKS = 1_000
 _LEAST_SHARE = 0.02
 _AHEAD = 1.0001
 _LETTER_RUNS = (3, 4, 5)
-_STEM_LETTERS = 5
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _REPEATED = re.compile(r"(.)\1{2,}")
 

@@ -33,7 +33,6 @@ from geo.place import Place
 ROME: Final = ZoneInfo("Europe/Rome")
 DERIVATIVES: Final = {"large": 1600, "medium": 640, "small": 160}
 """Name → longest side in pixels, largest first."""
-DERIVATIVE_MEDIA_TYPE: Final = "image/jpeg"
 JPEG_QUALITY: Final = 80
 
 DECODES_AT_ONCE: Final = 2

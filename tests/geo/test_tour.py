@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections.abc import Sequence
+from itertools import pairwise, permutations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.place import Place
-from geo.tour import length_metres, tour
+from geo.tour import tour
 
 places = st.builds(Place, st.floats(12.5, 13.2), st.floats(43.6, 44.0))
 
@@ -20,6 +21,11 @@ def by_nearest(start: Place, stops: list[Place]) -> list[Place]:
         left.remove(nearest)
         way.append(nearest)
     return way[1:]
+
+
+def length_metres(start: Place, places: Sequence[Place]) -> float:
+    stops = [start, *places]
+    return sum(here.distance_metres(there) for here, there in pairwise(stops))
 
 
 @settings(deadline=None, max_examples=200)
