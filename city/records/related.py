@@ -1,7 +1,7 @@
-"""Reports that hang together with others: of those that an appointment's categories and zones keep from whoever reads,
-none is named.
+"""Reports that hang together with others, as far as whoever reads may know of them.
 
-Departments do not matter here: whoever has one part of a trouble may know who has the others.
+Of those that an appointment's categories and zones keep from them none is named. Departments do not matter here:
+whoever has one part of a trouble may know who has the others.
 """
 
 from __future__ import annotations
