@@ -20,8 +20,9 @@ from fastapi import Depends, Header, Query, Request
 from city.database import ReadSession, provincial, reading, trying, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.records.holding import Key
-from city.registry import citizen_tables, citizens, signing_in, view
-from city.registry.people import Staff
+from city.registry import view
+from city.registry.sign_in import citizen_tables, citizens, signing_in
+from city.registry.staff.people import Staff
 from city.registry.view import MunicipalityView, Registry
 from city.reports.changing import Desk
 

@@ -64,7 +64,7 @@ from api.tile_keeping import TileKeeper
 from api.viewing import MOST_KEPT
 from city.database import check_roles, overseeing, watching
 from city.logs import write_logs
-from city.records.kept import Kept
+from city.records.insight.kept import Kept
 from city.registry import view
 from city.reports import trained
 from city.settings import settings

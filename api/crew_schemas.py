@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from api.schemas import Degrees, Id, Line, Moment, Named, PlaceOut, QuestionOut, Slug, Strict, Words
 from city.reports.checks import LONGEST_ADDRESS
-from city.reports.field_operations import Found, Material, Operation
+from city.reports.field.field_operations import Found, Material, Operation
 from city.reports.lifecycle import State
 from geo.place import Place
 

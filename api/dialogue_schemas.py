@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from api.desk_schemas import CategoryIn, DepartmentIn, MasterIn, SplitIn
 from api.schemas import AskedQuestion, GivenFeedback, Named, Slug, Strict, Words
+from city.reports.dialogue.questions import LONGEST
+from city.reports.dialogue.replies import LONGEST as LONGEST_TEMPLATE
+from city.reports.dialogue.replies import TemplateFields
 from city.reports.lifecycle import State
-from city.reports.questions import LONGEST
-from city.reports.replies import LONGEST as LONGEST_TEMPLATE
-from city.reports.replies import TemplateFields
 
 Days = Annotated[int, Field(ge=1, le=365)]
 AnswerDays = Annotated[int, Field(ge=1, le=60)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from api.schemas import Named, PlaceOut
-from city.records.lines import Across, By
+from city.records.insight.lines import Across, By
 
 Reason = Literal["few", "none", "not_reached"]
 

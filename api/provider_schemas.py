@@ -10,7 +10,7 @@ from api.role_schemas import AppointmentIn
 from api.schemas import Line, Named, NamedIn, Strict
 from api.sign_in_schemas import Code
 from city.outside.strangers import LONGEST_ADDRESS
-from city.registry.providers import FISCAL_NUMBER
+from city.registry.sign_in.providers import FISCAL_NUMBER
 
 Audience = Literal["staff", "citizens"]
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "private_key_jwt"]

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from api.routes.subscriptions import SubscriberPut
 from api.schemas import Strict, Words
-from city.reports.feedback import HIGHEST, LONGEST, LOWEST
+from city.reports.dialogue.feedback import HIGHEST, LONGEST, LOWEST
 from city.reports.hearing import Manner
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.schemas import Named, NamedIn, Slug, Strict
-from city.registry.rights import Narrowing, Right
+from city.registry.staff.rights import Narrowing, Right
 
 RoleSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 ZoneKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}/[^/\x00]{1,100}$")]

@@ -22,8 +22,8 @@ from pydantic_core import PydanticCustomError
 
 from api.search_schemas import Searched
 from city.errors import InvalidInput
-from city.registry.citizen_tables import Citizen
-from city.registry.fiscal_codes import LONGEST, checked
+from city.registry.sign_in.citizen_tables import Citizen
+from city.registry.sign_in.fiscal_codes import LONGEST, checked
 from city.registry.working_time import CALENDAR_DAYS, Unit
 from city.reports.checks import LONGEST_ADDRESS, LONGEST_TEXT
 from city.reports.judging import Contact, Submission

@@ -27,7 +27,7 @@ from city.position import Position
 from city.records import news
 from city.records.news import Change, Seen
 from city.registry import view
-from city.registry.rights import Sight, Staff
+from city.registry.staff.rights import Sight, Staff
 
 Topic = Literal["reports", "figures"]
 Told = tuple[Change, Position]

@@ -16,12 +16,12 @@ from api.problems import language_of
 from api.schemas import Slug
 from api.tables import TableStyle, as_csv
 from city.database import ReadSession, public, reading
-from city.records import kept
-from city.records.figures import FIGURES
-from city.records.insight import Scope
-from city.records.kept import Kept
+from city.records.insight import kept
+from city.records.insight.figures import FIGURES
+from city.records.insight.insight import Scope
+from city.records.insight.kept import Kept
 from city.registry import view
-from city.registry.people import Staff
+from city.registry.staff.people import Staff
 from city.texts import text
 
 MOST_KEPT: Final = 256

@@ -33,8 +33,8 @@ from city.messages.notices.handling import NoticeFields
 from city.messages.notices.letter import News
 from city.messages.tables import Delivery
 from city.registry.notice_tables import Notice
-from city.registry.people import Right, Staff
-from city.registry.rights import Post
+from city.registry.staff.people import Right, Staff
+from city.registry.staff.rights import Post
 from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from geo.covers import circle

@@ -182,7 +182,7 @@ def create_person(
 ) -> None:
     """Somebody who may sign in; the password is asked for, or read from standard input."""
     from city.database import provincial
-    from city.registry import people
+    from city.registry.staff import people
     from commands import installation
 
     password = getpass.getpass(said("cli.password") + ": ") if sys.stdin.isatty() else sys.stdin.readline().strip()

@@ -17,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 from city.database import ReadSession, provincial, writing
 from city.errors import InvalidInput
 from city.registry import territory
-from city.registry.address_book import AddressBook, Changes, NumberEntry, StreetEntry
-from city.registry.street_names import read_number, split_kind, tidy, words_of
+from city.registry.addresses.book import AddressBook, Changes, NumberEntry, StreetEntry
+from city.registry.addresses.street_names import read_number, split_kind, tidy, words_of
 from commands import layers
 from commands.address_rows import AddressRow, columns_of, opened, text_at
 from commands.rejects import Rejects, rejects_in

@@ -32,10 +32,10 @@ from bench import (
 from bench.results import Result
 from city.database import writing
 from city.errors import Unavailable
-from city.records import sheets
+from city.records.monthly import sheets
 from city.registry import view
-from city.registry.address_book import AddressBook, NumberEntry, StreetEntry
-from city.registry.street_names import HouseNumber
+from city.registry.addresses.book import AddressBook, NumberEntry, StreetEntry
+from city.registry.addresses.street_names import HouseNumber
 from city.reports import trained
 from city.reports.classification import Classifier
 from city.reports.training.learning import read_training_set

@@ -15,8 +15,10 @@ from bench import bare_stream, intake
 from bench.results import Result
 from bench.stream import STREAMS, Crowd, intake_beside, request, resident, results, told
 from city.database import provincial, writing
-from city.registry import people, signing_in, view
-from city.registry.people import Staff
+from city.registry import view
+from city.registry.sign_in import signing_in
+from city.registry.staff import people
+from city.registry.staff.people import Staff
 from city.reports import handling
 from city.reports.changing import Desk
 from city.reports.intake import receive

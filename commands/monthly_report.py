@@ -10,11 +10,11 @@ from api.tables import as_csv
 from city.database import public, reading
 from city.errors import InvalidInput
 from city.outside import paper
-from city.records import monthly, monthly_page, monthly_parts
-from city.records.insight import Scope
-from city.records.wording import Wording
+from city.records.insight.insight import Scope
+from city.records.insight.wording import Wording
+from city.records.monthly import monthly, page, parts
 from city.registry import view
-from city.registry.rights import Post, Right, Staff
+from city.registry.staff.rights import Post, Right, Staff
 
 KINDS: Final = (".pdf", ".html", ".csv")
 WHOLE_COUNCIL: Final = Staff(0, "", "", "it", 0, (Post("council", frozenset({Right.READ})),))
@@ -39,7 +39,7 @@ def write(municipality: str, month: str | None, output: Path, language: str, *, 
             rows = monthly.table(seen, language, lambda section: words.said(f"csv_{section}"))
             body = as_csv(monthly.TABLE_HEAD, rows, "spreadsheet", language)
         else:
-            body = monthly_page.page(monthly_parts.report(session, seen, language)).encode()
+            body = page.page(parts.report(session, seen, language)).encode()
     if output.suffix == ".pdf":
         body = paper.as_pdf(body.decode())
     unfinished = output.with_name(f".{output.name}.unfinished")

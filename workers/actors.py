@@ -13,9 +13,10 @@ from city.database import provincial, reading, writing
 from city.errors import Unavailable
 from city.messages import mail_pace, notification, password, posting, watching
 from city.messages.subscriptions import tidings
-from city.records import hotspots
+from city.records.insight import hotspots
 from city.registry import view
-from city.reports import escalation, field_photos, handling, journey, photos, uploads
+from city.reports import escalation, handling, journey, photos
+from city.reports.field import field_photos, uploads
 from workers.letters import KINDS
 
 LONGEST_TURN_SECONDS: Final = 20.0

@@ -11,19 +11,15 @@ from city import pacing
 from city.database import provincial, reading, writing
 from city.messages import monthly
 from city.messages.subscriptions import subscribing, tidings
-from city.records import contact, hotspots, search_index
-from city.registry import (
-    citizen_codes,
-    citizens,
-    provider_sign_in,
-    provider_staff,
-    schedules,
-    signing_in,
-    tickets,
-    view,
-)
+from city.records import contact
+from city.records.insight import hotspots
+from city.records.search import index
+from city.registry import schedules, view
+from city.registry.sign_in import citizen_codes, citizens, provider_sign_in, provider_staff, signing_in, tickets
 from city.registry.view import MunicipalityView
-from city.reports import clock, closing, escalation, journey, photos, promises, questions, stacks, uploads
+from city.reports import clock, closing, escalation, journey, photos, promises, stacks
+from city.reports.dialogue import questions
+from city.reports.field import uploads
 from geo import pyramid
 from workers.chores import Chore
 
@@ -132,14 +128,14 @@ def index_words() -> None:
     started = time.monotonic()
     while time.monotonic() - started < LONGEST_TURN_SECONDS:
         with provincial() as session:
-            due = search_index.waiting(session.raw)
+            due = index.waiting(session.raw)
         if not due:
             return
         first = time.monotonic_ns() % len(due)
         for municipality_id in (*due[first:], *due[:first]):
             if time.monotonic() - started < LONGEST_TURN_SECONDS:
                 with provincial() as session:
-                    search_index.catch_up(session.raw, municipality_id)
+                    index.catch_up(session.raw, municipality_id)
 
 
 def send_monthly_reports(now: datetime | None = None) -> None:

@@ -10,7 +10,8 @@ from city.database import provincial, reading, writing
 from city.errors import Unavailable
 from city.messages.handovers import asking, sending
 from city.registry import view
-from city.reports import children, neighbours
+from city.reports import neighbours
+from city.reports.handovers import children
 from city.reports.neighbours import Parcel
 
 

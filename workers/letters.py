@@ -16,11 +16,13 @@ from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
 from city.outside import paper
-from city.records import kept, monthly, monthly_page, monthly_parts
-from city.records.insight import Scope, Sieve
-from city.records.kept import Kept
-from city.registry import people, schedules, view
+from city.records.insight import kept
+from city.records.insight.insight import Scope, Sieve
+from city.records.insight.kept import Kept
+from city.records.monthly import monthly, page, parts
+from city.registry import schedules, view
 from city.registry.schedule_tables import ReportSchedule
+from city.registry.staff import people
 from city.registry.tables import Person
 from city.registry.view import MunicipalityView
 
@@ -100,8 +102,8 @@ def _print(session: ReadSession, scope: Scope, month: str, sieve: Sieve, languag
     now = datetime.now(UTC)
     with _looking(session, scope) as look:
         seen = monthly.gather(look, scope, monthly.month_of(month, scope, now), now, sieve=sieve)
-        report = monthly_parts.report(look, seen, language)
-    pdf = paper.as_pdf(monthly_page.page(report), PRINTED_WITHIN_SECONDS)
+        report = parts.report(look, seen, language)
+    pdf = paper.as_pdf(page.page(report), PRINTED_WITHIN_SECONDS)
     return _Printed(report.title, report.sentences, pdf)
 
 

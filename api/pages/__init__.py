@@ -14,8 +14,8 @@ from api.pages.showing import LANGUAGE_NAMES, html, page_language, templates
 from api.problems import status_of
 from city.database import provincial
 from city.errors import LampioneError
-from city.registry import signing_in
-from city.registry.people import SHORTEST_PASSWORD
+from city.registry.sign_in import signing_in
+from city.registry.staff.people import SHORTEST_PASSWORD
 from city.settings import PROJECT
 from city.texts import DEFAULT_LANGUAGE, LANGUAGES, catalogue, text
 

@@ -31,7 +31,7 @@ from city.registry import view
 from city.registry.view import MunicipalityView
 from city.reports import hearing
 from city.reports.deadlines import next_step
-from city.reports.feedback import HIGHEST, LOWEST, Said
+from city.reports.dialogue.feedback import HIGHEST, LOWEST, Said
 from city.reports.hearing import Manner
 from city.reports.lifecycle import State
 from city.reports.tables import Report

@@ -24,9 +24,9 @@ from city import pacing
 from city.database import WriteSession, provincial
 from city.errors import Forbidden, InvalidInput, LampioneError, NotAuthenticated, NotFound
 from city.outside import identity
-from city.registry import provider_sign_in, provider_staff, providers
-from city.registry.provider_claims import Claims, is_strong, proved_of, wanted_of
-from city.registry.provider_tables import IdentityProvider, PendingSignIn
+from city.registry.sign_in import provider_sign_in, provider_staff, providers
+from city.registry.sign_in.provider_claims import Claims, is_strong, proved_of, wanted_of
+from city.registry.sign_in.provider_tables import IdentityProvider, PendingSignIn
 from city.settings import settings
 from city.texts import text
 

@@ -15,9 +15,10 @@ from city.database import public
 from city.errors import InvalidInput, Unavailable
 from city.failures import told
 from city.outside.address_finder import OutsideAddress, finder
-from city.registry import addresses, view
-from city.registry.addresses import LARGEST_LIST
-from city.registry.street_names import LONGEST_QUERY
+from city.registry import view
+from city.registry.addresses import finding
+from city.registry.addresses.finding import LARGEST_LIST
+from city.registry.addresses.street_names import LONGEST_QUERY
 from city.registry.view import MunicipalityView, Registry
 from city.reports.checks import checked, cleaned
 from geo.place import Place
@@ -50,7 +51,7 @@ def find_addresses(
     with public() as session:
         registry = view.fresh(session)
         chosen = registry.municipality(municipality) if municipality else None
-        found = addresses.search(session, registry, words, municipality=chosen, near=near, limit=limit)
+        found = finding.search(session, registry, words, municipality=chosen, near=near, limit=limit)
     listed = [answer.as_json() | {"score": answer.score, "source": "register"} for answer in found]
     return _json({"addresses": listed or _outside(registry, words, chosen, limit, language_of(request))})
 
@@ -63,7 +64,7 @@ def nearest_address(
     place = checked(Place(lon, lat))
     with public() as session:
         municipality = view.fresh(session).at(place)
-        found = addresses.nearest(session, municipality, place)
+        found = finding.nearest(session, municipality, place)
     named = {"slug": municipality.slug, "name": municipality.name}
     return _json(
         {"municipality": named, "address": found.as_json() | {"metres": found.metres} if found is not None else None}

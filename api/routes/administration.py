@@ -20,7 +20,7 @@ from api.schemas import DeadlineSpan, Line, Name, Named, NamedIn, Slug, Strict
 from city.database import PROVINCE, WriteSession, provincial
 from city.errors import Conflict, Forbidden, NotFound
 from city.registry import territory, view
-from city.registry.people import Right, Staff
+from city.registry.staff.people import Right, Staff
 from city.registry.tables import (
     Category,
     Crew,

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from api.access import Signed
 from city.database import PROVINCE, provincial
 from city.errors import Forbidden
-from city.registry import allowed_hosts
-from city.registry.allowed_hosts import LONGEST_HOST
-from city.registry.people import Right, Staff
+from city.registry.channels import allowed_hosts
+from city.registry.channels.allowed_hosts import LONGEST_HOST
+from city.registry.staff.people import Right, Staff
 
 router = APIRouter(prefix="/api/v1/province/allowed-hosts", tags=["administration"])
 

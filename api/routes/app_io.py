@@ -17,7 +17,8 @@ from api.schemas import Line, Slug, Strict
 from city.database import PROVINCE
 from city.errors import LampioneError, NotFound
 from city.messages import app_io
-from city.registry import app_io_services, view
+from city.registry import view
+from city.registry.channels import app_io_services
 from city.settings import settings
 from city.texts import text
 

@@ -20,7 +20,7 @@ from city.database import PROVINCE, ReadSession, provincial
 from city.errors import Forbidden
 from city.registry import calendars, ladder, territory
 from city.registry.ladder import ALL_PERCENT, AUDIENCES, Audience, Rung
-from city.registry.people import Staff
+from city.registry.staff.people import Staff
 from city.registry.tables import Municipality
 from city.registry.working_time import Opening, minutes_of, written
 from city.reports import journey

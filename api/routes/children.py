@@ -12,8 +12,8 @@ from api.access import IfMatch, Workplace, etag
 from api.children_schemas import ChildIn
 from api.desk_schemas import DeskReportFull
 from city.records import worklist
-from city.reports import children
-from city.reports.children import ChildJob
+from city.reports.handovers import children
+from city.reports.handovers.children import ChildJob
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
 

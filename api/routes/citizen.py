@@ -20,7 +20,8 @@ from city.errors import NotAuthenticated
 from city.messages.fates import pausing
 from city.records import own_reports
 from city.records.own_reports import LARGEST_PAGE, OwnFilter
-from city.registry import citizen_codes, citizen_tables, citizens, view
+from city.registry import view
+from city.registry.sign_in import citizen_codes, citizen_tables, citizens
 from city.reports import journey
 
 router = APIRouter(prefix="/api/v1/citizen", tags=["citizen"])

@@ -12,7 +12,8 @@ from city import pacing
 from city.database import provincial
 from city.messages.subscriptions import own as own_subscriptions
 from city.records import own_data
-from city.registry import citizens, fiscal_codes, view
+from city.registry import view
+from city.registry.sign_in import citizens, fiscal_codes
 
 router = APIRouter(prefix="/api/v1/citizen", tags=["citizen"])
 

@@ -21,8 +21,9 @@ from city.errors import LampioneError
 from city.records import handed
 from city.registry import view
 from city.registry.view import MunicipalityView
-from city.reports import contracting, photos
-from city.reports.contracting import Act, Opened
+from city.reports import photos
+from city.reports.handovers import contracting
+from city.reports.handovers.contracting import Act, Opened
 
 router = APIRouter(prefix="/api/v1/handovers", tags=["handovers"])
 

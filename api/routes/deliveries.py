@@ -28,7 +28,7 @@ from city.records import deliveries, worklist
 from city.records.contact import Why
 from city.records.deliveries import LogFilter
 from city.records.publication import make_cursor, read_cursor
-from city.registry.rights import Right
+from city.registry.staff.rights import Right
 from city.reports import contact
 from city.reports.identity import public_number
 

@@ -33,10 +33,11 @@ from api.schemas import Slug
 from city.errors import InvalidInput
 from city.messages import preview
 from city.records import judgements, worklist
-from city.registry.people import Right
-from city.reports import handling, questions, replies, terms
+from city.registry.staff.people import Right
+from city.reports import handling, terms
 from city.reports.changing import Desk
-from city.reports.feedback import HIGHEST, LOWEST
+from city.reports.dialogue import questions, replies
+from city.reports.dialogue.feedback import HIGHEST, LOWEST
 from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/desk", tags=["dialogue"])

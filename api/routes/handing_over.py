@@ -14,11 +14,11 @@ from api.desk_schemas import DeskReportFull
 from api.handover_schemas import CallBackIn, HandoverChoices, HandOverIn, LinkIn, LinkOut
 from city.records import handed, worklist
 from city.registry import view
-from city.registry.people import Right
-from city.reports import handing_over
+from city.registry.staff.people import Right
 from city.reports.changing import Desk
-from city.reports.handing_over import Order
-from city.reports.handover_links import link_address
+from city.reports.handovers import handing_over
+from city.reports.handovers.handing_over import Order
+from city.reports.handovers.links import link_address
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
 

@@ -20,13 +20,14 @@ from api.schemas import Slug
 from api.viewing import AS_CSV, SAME, Language, Ready, Table, Tabled, Viewing, answer, tag_of, tagged
 from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records import figures, hotspots, insight, recurrence, sheets
-from city.records.ageing import CLASSES, AgeingQuestion, ageing, day_of
-from city.records.figures import FIGURES, Figure, Question
-from city.records.insight import LEAST, Period, Scope, Sieve
-from city.records.lines import Across, By
-from city.records.recurrence import Again
-from city.records.sheets import LARGEST_WIDTH, SMALLEST_WIDTH, USUAL_WIDTH, Sheet, Subject
+from city.records.insight import figures, hotspots, insight, recurrence
+from city.records.insight.ageing import CLASSES, AgeingQuestion, ageing, day_of
+from city.records.insight.figures import FIGURES, Figure, Question
+from city.records.insight.insight import LEAST, Period, Scope, Sieve
+from city.records.insight.lines import Across, By
+from city.records.insight.recurrence import Again
+from city.records.monthly import sheets
+from city.records.monthly.sheets import LARGEST_WIDTH, SMALLEST_WIDTH, USUAL_WIDTH, Sheet, Subject
 from city.reports.lifecycle import State
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])

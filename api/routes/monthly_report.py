@@ -11,9 +11,9 @@ from api.tables import as_csv
 from api.viewing import SAME, Ready, Tabled, Viewing, answer, tag_of
 from city.database import ReadSession
 from city.outside import paper
-from city.records import monthly, monthly_page, monthly_parts
-from city.records.insight import Scope, Sieve
-from city.records.wording import Wording
+from city.records.insight.insight import Scope, Sieve
+from city.records.insight.wording import Wording
+from city.records.monthly import monthly, page, parts
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
@@ -52,7 +52,7 @@ def make_monthly_report(
             rows = monthly.table(seen, table.language, lambda section: words.said(f"csv_{section}"))
             body = as_csv(monthly.TABLE_HEAD, rows, table.style, table.language)
         else:
-            body = monthly_page.page(monthly_parts.report(session, seen, table.language)).encode()
+            body = page.page(parts.report(session, seen, table.language)).encode()
         return Ready(body, MEDIA[kind], tag_of(body))
 
     def finish(ready: Ready) -> Ready:
@@ -61,7 +61,7 @@ def make_monthly_report(
 
     given = answer(request, viewer, ("report", kind, asked, layer, sieve, table.style, table.language), make, finish)
     if kind == "html":
-        given.headers["Content-Security-Policy"] = monthly_page.POLICY
+        given.headers["Content-Security-Policy"] = page.POLICY
     name = f"{scope.municipality.slug if scope.municipality else ''}-{asked.first:%Y-%m}.{kind}"
     given.headers["Content-Disposition"] = f'{"inline" if kind != "csv" else "attachment"}; filename="{name}"'
     return given

@@ -18,7 +18,7 @@ from api.viewing import Language
 from city.database import public
 from city.errors import InvalidInput
 from city.records import notices
-from city.records.area import area_of
+from city.records.insight.area import area_of
 from city.records.notices import LARGEST_PAGE, NoticeFilter, Order
 from city.registry import view
 from city.reports.checks import box

@@ -8,8 +8,8 @@ from api.access import Signed
 from api.handover_schemas import BodyListed, BodyPut
 from api.routes.administration import administering
 from api.schemas import Named, Slug
-from city.registry import allowed_hosts, outside_bodies
-from city.registry.outside_bodies import BodyFields
+from city.registry.channels import allowed_hosts, outside_bodies
+from city.registry.channels.outside_bodies import BodyFields
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/outside-bodies", tags=["administration"])
 

@@ -15,7 +15,8 @@ from api.routes.administration import Email, administering
 from api.schemas import Name, Slug, Strict
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
-from city.registry import people, provider_staff, roles, second_factor
+from city.registry.sign_in import provider_staff, second_factor
+from city.registry.staff import people, roles
 from city.registry.tables import Appointment, Crew, Department, Municipality, Person
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administration"])

@@ -28,9 +28,10 @@ from city import pacing
 from city.database import ReadSession, provincial
 from city.outside import identity
 from city.outside.identity import Client
-from city.registry import allowed_hosts, provider_sign_in, providers, signing_in
-from city.registry.provider_tables import IdentityProvider, SignInTicket
-from city.registry.providers import GroupPost, ProviderFields
+from city.registry.channels import allowed_hosts
+from city.registry.sign_in import provider_sign_in, providers, signing_in
+from city.registry.sign_in.provider_tables import IdentityProvider, SignInTicket
+from city.registry.sign_in.providers import GroupPost, ProviderFields
 from city.settings import settings
 
 PATH: Final = "/api/v1/session/oidc"

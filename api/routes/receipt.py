@@ -21,7 +21,7 @@ from city.errors import InvalidInput, LampioneError
 from city.records import holding
 from city.registry import view
 from city.reports import photos
-from city.reports.feedback import Said
+from city.reports.dialogue.feedback import Said
 
 router = APIRouter(prefix="/api/v1/reports/{number}", tags=["reports"])
 

@@ -39,7 +39,7 @@ from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError
 from city.pacing import Sparing
 from city.records import holding, publication
-from city.records.area import area_of
+from city.records.insight.area import area_of
 from city.records.publication import LARGEST_PAGE, PublicFilter
 from city.registry import view
 from city.reports import intake, photos

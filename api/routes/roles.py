@@ -8,10 +8,10 @@ from api.access import Signed
 from api.role_schemas import RoleListed, RolePut, RoleSlug
 from api.routes.administration import administering
 from api.schemas import Named, Slug
-from city.registry import roles
-from city.registry.rights import Right
-from city.registry.role_tables import Role
-from city.registry.roles import RoleFields
+from city.registry.staff import roles
+from city.registry.staff.rights import Right
+from city.registry.staff.role_tables import Role
+from city.registry.staff.roles import RoleFields
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/roles", tags=["administration"])
 

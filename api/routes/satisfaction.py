@@ -12,10 +12,10 @@ from api.routes.insight import Day, From, Sieved
 from api.schemas import Slug
 from api.viewing import SAME, Ready, Viewing, answer, tag_of
 from city.database import ReadSession
-from city.records import satisfaction
-from city.records.figures import Question
-from city.records.insight import LEAST, Period, Scope
-from city.records.lines import By
+from city.records.insight import satisfaction
+from city.records.insight.figures import Question
+from city.records.insight.insight import LEAST, Period, Scope
+from city.records.insight.lines import By
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 

@@ -24,7 +24,9 @@ from api.sign_in_schemas import (
 )
 from city import pacing
 from city.database import provincial
-from city.registry import people, second_factor, signing_in, view
+from city.registry import view
+from city.registry.sign_in import second_factor, signing_in
+from city.registry.staff import people
 from city.reports import journey
 
 router = APIRouter(prefix="/api/v1/session", tags=["session"])

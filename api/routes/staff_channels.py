@@ -16,9 +16,9 @@ from api.schemas import Line, Slug, Strict
 from city.database import PROVINCE, ReadSession
 from city.errors import NotFound, sentence_of
 from city.outside.herald import LONGEST_ADDRESS
-from city.registry import staff_channels
-from city.registry.channel_tables import StaffChannel
-from city.registry.staff_channels import ChannelFields
+from city.registry.channels import staff_channels
+from city.registry.channels.staff_channels import ChannelFields
+from city.registry.channels.tables import StaffChannel
 from city.registry.tables import Crew, Department, Municipality
 from city.reports import journey
 

@@ -15,8 +15,9 @@ from api.schemas import Slug
 from api.stream_answer import StreamAnswer
 from api.streaming import LONGEST_SECONDS, Admission, Topic
 from city.database import provincial
-from city.registry import signing_in, tickets, view
-from city.registry.people import Right, Staff
+from city.registry import view
+from city.registry.sign_in import signing_in, tickets
+from city.registry.staff.people import Right, Staff
 from city.registry.view import Registry
 
 

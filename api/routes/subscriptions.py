@@ -25,7 +25,8 @@ from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.outside import web_push
 from city.outside.strangers import LONGEST_ADDRESS
 from city.outside.web_push import Browser
-from city.registry import fiscal_codes, view
+from city.registry import view
+from city.registry.sign_in import fiscal_codes
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.tables import Report

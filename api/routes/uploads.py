@@ -24,10 +24,10 @@ from api.problems import from_city, from_shape
 from api.schemas import Slug
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, UnsupportedPhoto, VersionConflict
-from city.records import field_day
+from city.records.field import day
 from city.registry.view import CrewView
-from city.reports import field_photos, uploads
-from city.reports.uploads import LARGEST, Progress
+from city.reports.field import field_photos, uploads
+from city.reports.field.uploads import LARGEST, Progress
 
 VERSION: Final = "1.0.0"
 PIECE_BYTES: Final = 512 * 1024
@@ -69,7 +69,7 @@ Crew = Annotated[Slug | None, Query(description="needed by those who work for se
 
 def _crew(work: Workplace, crew: Crew = None) -> CrewView:
     with work.looking() as (_, municipality):
-        return field_day.crew_of(work.staff, municipality, crew)
+        return day.crew_of(work.staff, municipality, crew)
 
 
 OfCrew = Annotated[CrewView, Depends(_crew)]

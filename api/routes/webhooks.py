@@ -34,7 +34,8 @@ from city.messages.hooks.events import PING, REPORT_EVENTS, message_id
 from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.outside.strangers import check_door
 from city.pacing import Pace
-from city.registry import allowed_hosts, view
+from city.registry import view
+from city.registry.channels import allowed_hosts
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/webhooks", tags=["administration"])
 

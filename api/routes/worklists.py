@@ -27,8 +27,8 @@ from city.records import contact, saved_filters, worklists
 from city.records.contact import Why
 from city.records.worklist import holds
 from city.records.worklists import Order, Worklist, WorklistFilter
-from city.registry.colleagues import colleagues, handle, looks_after
-from city.registry.people import Right, Staff
+from city.registry.staff.colleagues import colleagues, handle, looks_after
+from city.registry.staff.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports.checks import box
 from city.reports.desk_tables import SavedFilter

@@ -12,7 +12,7 @@ from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
-from city.reports.children import children_of, open_children
+from city.reports.handovers.children import children_of, open_children
 from city.reports.tables import Report
 from city.texts import text
 

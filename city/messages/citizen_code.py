@@ -9,8 +9,8 @@ from city.database import ReadSession
 from city.messages import mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.tables import Delivery
-from city.registry import citizen_codes
-from city.registry.citizen_tables import CitizenCode
+from city.registry.sign_in import citizen_codes
+from city.registry.sign_in.citizen_tables import CitizenCode
 from city.texts import text
 
 

@@ -18,7 +18,7 @@ from city.messages.quiet import reporter_due
 from city.messages.recipients import Recipient, office, readers, reporter
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
-from city.reports.dialogue_tables import Question
+from city.reports.dialogue.tables import Question
 from city.reports.lifecycle import State
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.texts import text

@@ -12,12 +12,13 @@ from city.database import ReadSession
 from city.messages.letter import Letter
 from city.messages.mentions import note_of
 from city.registry.view import MunicipalityView
-from city.reports import feedback, hearing
+from city.reports import hearing
 from city.reports.deadlines import next_step
-from city.reports.dialogue_tables import Question
+from city.reports.dialogue import feedback
+from city.reports.dialogue.reopening import ENDED_WELL
+from city.reports.dialogue.tables import Question
 from city.reports.lifecycle import State
 from city.reports.receipts import receipt_token
-from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings
 from city.texts import catalogue, text

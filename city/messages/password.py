@@ -9,7 +9,7 @@ from city.database import ReadSession
 from city.messages import mail_pace
 from city.messages.letter import Letter, as_mail
 from city.messages.tables import Delivery
-from city.registry import signing_in
+from city.registry.sign_in import signing_in
 from city.registry.tables import PasswordReset, Person
 from city.settings import settings
 from city.texts import text

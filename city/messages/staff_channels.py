@@ -18,8 +18,8 @@ from city.messages.letter import Letter
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
 from city.outside import herald
-from city.registry import allowed_hosts, staff_channels
-from city.registry.channel_tables import StaffChannel
+from city.registry.channels import allowed_hosts, staff_channels
+from city.registry.channels.tables import StaffChannel
 from city.registry.view import MunicipalityView
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings

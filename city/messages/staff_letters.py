@@ -16,8 +16,8 @@ from city.messages.letter import Letter
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, people
 from city.messages.tables import Delivery
-from city.registry.colleagues import colleagues
-from city.registry.people import Right
+from city.registry.staff.colleagues import colleagues
+from city.registry.staff.people import Right
 from city.registry.tables import Person
 from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Mention

@@ -19,8 +19,8 @@ from city.messages.letter import Letter
 from city.messages.posting import post
 from city.messages.staff_letters import named, quoted
 from city.messages.tables import Delivery
-from city.registry.colleagues import colleagues
-from city.registry.people import Right, Staff
+from city.registry.staff.colleagues import colleagues
+from city.registry.staff.people import Right, Staff
 from city.registry.tables import Person
 from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Watcher

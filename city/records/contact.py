@@ -14,7 +14,7 @@ from uuid import UUID
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.records.publication import make_cursor, read_cursor
-from city.registry.rights import Right, Staff
+from city.registry.staff.rights import Right, Staff
 from city.registry.view import MunicipalityView
 
 SAME_LOOK: Final = timedelta(minutes=10)

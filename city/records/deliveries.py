@@ -13,7 +13,7 @@ from uuid import UUID
 from city.database import ReadSession
 from city.errors import sentence_of
 from city.records.publication import make_cursor, read_cursor
-from city.registry.rights import Right, Staff
+from city.registry.staff.rights import Right, Staff
 from city.registry.view import MunicipalityView
 
 FATE: Final = (

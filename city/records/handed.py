@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import NotFound, sentence_of
-from city.registry.outside_bodies import bodies_of
+from city.registry.channels.outside_bodies import bodies_of
 from city.registry.view import MunicipalityView
-from city.reports.contracting import Opened, check_live
-from city.reports.handover_links import link_hash
-from city.reports.handover_tables import ACTIVE, Handover
+from city.reports.handovers.contracting import Opened, check_live
+from city.reports.handovers.links import link_hash
+from city.reports.handovers.tables import ACTIVE, Handover
 from city.reports.tables import Photo, Report, TimelineEntry
 from city.settings import settings
 

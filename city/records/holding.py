@@ -11,17 +11,18 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.records import handed, own_reports
-from city.registry.citizen_tables import Citizen
+from city.registry.sign_in.citizen_tables import Citizen
 from city.registry.view import MunicipalityView, Registry
-from city.reports import added_photos, feedback, groups, handling, hearing, questions, reopening
+from city.reports import added_photos, groups, handling, hearing
 from city.reports.changing import locked
-from city.reports.feedback import Said
+from city.reports.dialogue import feedback, questions, reopening
+from city.reports.dialogue.feedback import Said
+from city.reports.dialogue.reopening import ENDED_WELL
 from city.reports.hearing import Manner
 from city.reports.identity import public_number
 from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.photos import IncomingPhoto
 from city.reports.receipts import opens
-from city.reports.reopening import ENDED_WELL
 from city.reports.tables import Photo, Report
 from city.reports.timeline import history
 

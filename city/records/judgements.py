@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from city.database import ReadSession
 from city.records.publication import make_cursor, read_cursor
-from city.registry.people import Right, Staff
+from city.registry.staff.people import Right, Staff
 from city.registry.view import MunicipalityView
 
 _LISTED: Final = """

@@ -17,7 +17,7 @@ from psycopg import AsyncConnection, Connection
 
 from city.jobs import CHANNEL
 from city.position import Position
-from city.registry.rights import Sight
+from city.registry.staff.rights import Sight
 from city.registry.view import MunicipalityView
 
 MOST_ENTRIES: Final = 2_000

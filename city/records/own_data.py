@@ -6,7 +6,7 @@ from typing import Any
 
 from city.database import ReadSession
 from city.records import holding
-from city.registry.citizen_tables import Citizen
+from city.registry.sign_in.citizen_tables import Citizen
 from city.registry.view import Registry
 from city.reports.tables import Report, Reporter
 

@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
-from city.records import search
+from city.records.search import search
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.lifecycle import State

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from city.database import ReadSession
-from city.registry.rights import Right, Staff
+from city.registry.staff.rights import Right, Staff
 from city.registry.view import MunicipalityView
 
 Key = TypeVar("Key", UUID, str)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from city.database import ReadSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound
 from city.records.worklists import Order, WorklistFilter, condition, count_within, filter_from, own_departments
-from city.registry.people import Right, Staff
+from city.registry.staff.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from city.reports.checks import cleaned

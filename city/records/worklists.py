@@ -19,11 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput
-from city.records import related, search
+from city.records import related
 from city.records.publication import in_box
-from city.records.search import Listing, Search
+from city.records.search import search
+from city.records.search.search import Listing, Search
 from city.records.worklist import DESK_ROW, listed
-from city.registry.people import Right, Staff
+from city.registry.staff.people import Right, Staff
 from city.registry.view import MunicipalityView
 from city.reports.deadlines import LATE
 from city.reports.lifecycle import State

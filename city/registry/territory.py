@@ -2,7 +2,7 @@
 
 Each is an upsert by slug: what is there already and equal is left alone, so that loading the same twice changes
 nothing and no process reads its registry anew. All want a `provincial()` session and leave the commit to its edge.
-Routing rules are saved by `city.reports.rules`, people by `city.registry.people`.
+Routing rules are saved by `city.reports.rules`, people by `city.registry.staff.people`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from city.errors import Conflict
-from city.registry.colleagues import colleague, looks_after
-from city.registry.people import Right, Staff
+from city.registry.staff.colleagues import colleague, looks_after
+from city.registry.staff.people import Right, Staff
 from city.reports import attention
 from city.reports.changing import Desk, check_open, touch
 from city.reports.tables import Report, TimelineEntry

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
 from city.errors import Conflict
-from city.registry.people import Right
+from city.registry.staff.people import Right
 from city.reports import journey
 from city.reports.changing import Desk, locked
 from city.reports.desk_tables import Mention, Watcher

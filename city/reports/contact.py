@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.errors import Conflict
-from city.registry.rights import Right
+from city.registry.staff.rights import Right
 from city.reports.changing import Desk, touch
 from city.reports.tables import Report, Reporter
 from city.reports.timeline import note_down

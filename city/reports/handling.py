@@ -15,16 +15,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
 from city.errors import Conflict, InvalidInput
-from city.registry.people import Right
+from city.registry.staff.people import Right
 from city.registry.view import CategoryView, MunicipalityView
-from city.reports import children, journey
+from city.reports import journey
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, relieve, tell, touch
 from city.reports.checks import cleaned
 from city.reports.deadlines import counted_anew
+from city.reports.field.refolding import stops
 from city.reports.groups import hangs_on, lock_group, recount
+from city.reports.handovers import children
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.mentions import Unknown, write_note
-from city.reports.refolding import stops
 from city.reports.routing import route
 from city.reports.tables import HANDED_OVER, Photo, Report, TrainingPair
 from city.reports.timeline import note_down

@@ -18,7 +18,9 @@ from psycopg import Connection
 from city.database import Prepared, ReadSession, Writing
 from city.errors import Conflict, InvalidInput
 from city.jobs import bell
-from city.registry import addresses, fiscal_codes, view
+from city.registry import view
+from city.registry.addresses import finding
+from city.registry.sign_in import fiscal_codes
 from city.registry.view import MunicipalityView
 from city.reports import duplicates, journey
 from city.reports.checks import checked, cleaned
@@ -209,7 +211,7 @@ FROM registry, near
 
 
 _KEEP: Final = Prepared("keep_report", _keeping("%(address)s::text"))
-_KEEP_NAMING: Final = Prepared("keep_report_naming", _keeping(addresses.NAMED_SQL))
+_KEEP_NAMING: Final = Prepared("keep_report_naming", _keeping(finding.NAMED_SQL))
 """The same for a report without address in a municipality with a register; the other need not know of one."""
 
 
@@ -252,7 +254,7 @@ def _keep(
             "version": version,
             "number_start": f"{judgement.municipality.prefix}-{judgement.municipality.local(row['updated_at']).year}-",
             **duplicates.search_values(_sought(answer, submission, judgement.municipality), hidden_too=False),
-            **(addresses.at_values(submission.place) if is_looked_for else {}),
+            **(finding.at_values(submission.place) if is_looked_for else {}),
             "reference": submission.client_reference,
             "fingerprint": submission.fingerprint() if submission.client_reference else b"",
             "answer": json_text(answer),

@@ -16,8 +16,8 @@ from uuid import UUID
 import orjson
 
 from city.errors import InvalidInput, Unavailable
-from city.registry.citizen_tables import Citizen
-from city.registry.citizens import fiscal_number
+from city.registry.sign_in.citizen_tables import Citizen
+from city.registry.sign_in.citizens import fiscal_number
 from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import emergencies, trained
 from city.reports.checks import LONGEST_ADDRESS, cleaned

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from city.errors import InvalidInput
-from city.registry.colleagues import colleagues, handle
-from city.registry.people import Right, Staff
+from city.registry.staff.colleagues import colleagues, handle
+from city.registry.staff.people import Right, Staff
 from city.reports import attention
 from city.reports.changing import Desk
 from city.reports.desk_tables import Mention

@@ -17,9 +17,9 @@ from city.database import ReadSession, WriteSession
 from city.registry.view import MunicipalityView
 from city.reports import intake, journey, photos
 from city.reports.changing import locked, tell, touch
-from city.reports.contracting import done
-from city.reports.handing_over import came_back, named
-from city.reports.handover_tables import ACTIVE, Handover
+from city.reports.handovers.contracting import done
+from city.reports.handovers.handing_over import came_back, named
+from city.reports.handovers.tables import ACTIVE, Handover
 from city.reports.identity import id_from
 from city.reports.judging import NOBODY, Contact, Submission
 from city.reports.lifecycle import State

@@ -22,8 +22,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
 from city.errors import Conflict, InvalidInput, LampioneError, NotFound
-from city.registry.colleagues import colleague
-from city.registry.people import Right
+from city.registry.staff.colleagues import colleague
+from city.registry.staff.people import Right
 from city.reports import assignment, attention, handling
 from city.reports.changing import Desk
 from city.reports.checks import cleaned

@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession
-from city.registry.people import Right
+from city.registry.staff.people import Right
 from city.reports.changing import Desk
-from city.reports.dialogue_tables import DialogueTerms
+from city.reports.dialogue.tables import DialogueTerms
 
 NAMES: Final = ("reopening_days", "closing_days", "answer_days")
 

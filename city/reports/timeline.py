@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.jobs import bell
-from city.registry.people import Staff
+from city.registry.staff.people import Staff
 from city.registry.tables import Person
 from city.reports import journey
 from city.reports.desk_tables import Watcher

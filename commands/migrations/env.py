@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
 from alembic import context
 from geoalchemy2 import alembic_helpers
 from sqlalchemy import create_engine
 
-import city.jobs
-import city.messages.hooks.tables
-import city.messages.tables
-import city.records.contact_tables
-import city.records.search_tables
-import city.records.tables
-import city.registry.address_tables
-import city.registry.channel_tables
-import city.registry.notice_tables
-import city.registry.schedule_tables
-import city.registry.tables
-import city.reports.desk_tables
-import city.reports.dialogue_tables
-import city.reports.field_tables
-import city.reports.tables
+import city
 from city.database import Base
 from geo.tables import metadata as geo_metadata
 
-# isort: split
-import city.registry.body_tables
-import city.registry.citizen_tables
-import city.registry.provider_tables
-import city.registry.role_tables
-import city.reports.handover_tables  # noqa: F401
+for module in pkgutil.walk_packages(city.__path__, "city."):
+    if module.name.endswith(("tables", ".jobs")):
+        importlib.import_module(module.name)
 
 FOREIGN = {"spatial_ref_sys", "alembic_version"}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 
 from city.database import WriteSession, provincial
-from city.registry import people, roles, territory
-from city.registry.rights import Narrowing, Right
-from city.registry.roles import RoleFields
+from city.registry import territory
+from city.registry.staff import people, roles
+from city.registry.staff.rights import Narrowing, Right
+from city.registry.staff.roles import RoleFields
 from city.registry.tables import Person
 from commands.seeding.files import toml
 

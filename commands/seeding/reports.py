@@ -13,8 +13,9 @@ import orjson
 from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession, provincial, writing
-from city.registry import people, view
-from city.registry.rights import Right, Staff
+from city.registry import view
+from city.registry.staff import people
+from city.registry.staff.rights import Right, Staff
 from city.registry.tables import Person
 from city.registry.view import MunicipalityView
 from city.reports import handling

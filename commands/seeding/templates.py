@@ -8,10 +8,10 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from city.database import PROVINCE, WriteSession
-from city.reports import replies
-from city.reports.dialogue_tables import ReplyTemplate
+from city.reports.dialogue import replies
+from city.reports.dialogue.replies import TemplateFields
+from city.reports.dialogue.tables import ReplyTemplate
 from city.reports.lifecycle import State
-from city.reports.replies import TemplateFields
 from city.settings import PROJECT
 
 TEMPLATES: Final = PROJECT / "seed" / "templates.toml"

@@ -17,8 +17,8 @@ from api.address_schemas import AddressAtOut, AddressesOut
 from city.database import writing
 from city.outside import address_finder
 from city.registry import view
-from city.registry.address_book import AddressBook, NumberEntry, StreetEntry
-from city.registry.street_names import read_number
+from city.registry.addresses.book import AddressBook, NumberEntry, StreetEntry
+from city.registry.addresses.street_names import read_number
 from city.registry.territory import MunicipalityFields
 from city.settings import settings
 from commands.address_import import Plan, import_addresses

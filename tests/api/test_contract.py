@@ -33,8 +33,9 @@ from city.messages.subscriptions.own_links import key_of
 from city.messages.subscriptions.tables import Subscription
 from city.messages.tables import Delivery
 from city.outside.mail_status import Bounce
-from city.registry import citizen_codes, citizens, view
-from city.registry.citizen_tables import CitizenCode
+from city.registry import view
+from city.registry.sign_in import citizen_codes, citizens
+from city.registry.sign_in.citizen_tables import CitizenCode
 from city.settings import PROJECT
 from city.texts import catalogue
 from tests.stories.telling import COAST, photo_taken_at

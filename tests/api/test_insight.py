@@ -17,8 +17,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from city.database import provincial, writing
-from city.records import hotspots
-from city.registry import people, view
+from city.records.insight import hotspots
+from city.registry import view
+from city.registry.staff import people
 from city.registry.tables import Person
 from city.reports import handling, intake
 from city.reports.changing import Desk, locked

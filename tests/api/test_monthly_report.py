@@ -17,7 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pypdf import PdfReader
 
-from city.records.insight import months_later
+from city.records.insight.insight import months_later
 from tests.stories.telling import COAST, INLAND, ROME, SignIn, reported
 from tests.trials import Staffer
 

@@ -22,7 +22,7 @@ from api.streaming import MOST_OF_ONE, MOST_WAITING_BYTES, Admission, Stream, bl
 from city.position import Position
 from city.records.news import LONGEST_AWAY_SECONDS, MOST_ENTRIES
 from city.registry import view
-from city.registry.rights import Post, Right, Sight, Staff
+from city.registry.staff.rights import Post, Right, Sight, Staff
 from tests.listening import Heard, Listener, served_live
 from tests.stories.telling import COAST, FANO, INLAND, URP, SignIn, reported
 from tests.trials import PASSWORD, eventually

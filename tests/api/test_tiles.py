@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from api.routes import tiles
 from api.tile_keeping import Order, TileKeeper
 from city.database import provincial, watching
-from city.records import hotspots
+from city.records.insight import hotspots
 from city.registry import view
 from geo import map_changes, pyramid
 from geo.place import Place

@@ -18,7 +18,7 @@ from city.database import reading
 from city.records import worklists
 from city.records.worklists import Order, Worklist, WorklistFilter
 from city.registry import view
-from city.registry.rights import Post, Right, Staff
+from city.registry.staff.rights import Post, Right, Staff
 from city.reports.lifecycle import State
 from geo.cells import Bounds
 from tests.stories.telling import COAST, FANO, INLAND, URP, SignIn, reported

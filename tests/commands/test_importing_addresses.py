@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 from city.database import reading
 from city.errors import Conflict, InvalidInput, NotFound
-from city.registry import addresses, view
+from city.registry import view
+from city.registry.addresses import finding
 from commands import address_import, address_rows
 from commands.importing import create_app, import_app
 from geo.place import Place
@@ -293,7 +294,7 @@ def test_the_streets_of_a_real_extract_are_found_by_place(
     registry = view.load()
     monaco = registry.municipality("monaco")
     with reading(monaco.id) as session:
-        found = addresses.nearest(session, monaco, Place(*middle))
+        found = finding.nearest(session, monaco, Place(*middle))
         assert found is not None
         assert (found.label, found.precision) == ("Avenue de la Costa", "street")
         assert found.metres is not None

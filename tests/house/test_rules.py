@@ -194,7 +194,7 @@ def _no_code(folder: Path, names: list[str]) -> set[str]:
 PLANTED: Final = {
     "geo/place.py": ("import city.errors", "geo -> city"),
     "city/reports/routing.py": ("import fastapi", "fastapi"),
-    "city/registry/people.py": ("import city.reports.intake", "city.registry -> city.reports"),
+    "city/registry/staff/people.py": ("import city.reports.intake", "city.registry -> city.reports"),
     "city/jobs.py": ("import dramatiq", "dramatiq"),
     "workers/actors.py": ("import api.app", "workers -> api"),
     "api/problems.py": ("import commands.serving", "api -> commands"),

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial
-from city.registry import citizens
+from city.registry.sign_in import citizens
 from tests.conftest import pointed_at
 from tests.io_service import KEY, NOBODY, IoService, serving
 from tests.stories.telling import COAST, FANO, URP, hand_in, plain, reported, wait_for_rest

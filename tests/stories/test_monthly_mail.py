@@ -18,7 +18,7 @@ from city.messages import posting
 from city.messages.letter import Letter
 from city.messages.tables import Delivery
 from city.outside import paper
-from city.records.insight import months_later
+from city.records.insight.insight import months_later
 from city.registry import view
 from city.registry.view import MunicipalityView
 from city.settings import PROJECT

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from city.database import provincial
-from city.registry import citizens
+from city.registry.sign_in import citizens
 from tests.stories.telling import (
     COAST,
     PROVINCIAL_ROAD,

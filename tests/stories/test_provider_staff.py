@@ -19,7 +19,7 @@ from joserfc import jwk
 
 from city.database import provincial
 from city.outside import identity
-from city.registry import signing_in
+from city.registry.sign_in import signing_in
 from city.settings import settings
 from tests.identity_provider import SECRET, Certified, certified, client_of, signs_in
 from tests.lying_provider import WE, lying, now

@@ -18,7 +18,8 @@ from httpx import Response
 
 from city.database import provincial, writing
 from city.registry import view
-from city.reports import photos, uploads
+from city.reports import photos
+from city.reports.field import uploads
 from tests.stories.telling import COAST, URP, SignIn, photo_taken_at, reported, wait_for_rest
 from tests.trials import PASSWORD, Staffer, eventually
 

@@ -12,7 +12,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.messages.tables import Delivery, PausedAddress
 from city.outside.mail_status import Bounce
-from city.registry.people import Staff
+from city.registry.staff.people import Staff
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.reports.timeline import note_down
 

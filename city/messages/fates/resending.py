@@ -19,7 +19,7 @@ from city.messages.recipients import Recipient, people, reporter
 from city.messages.subscriptions.tables import Tiding
 from city.messages.tables import Delivery
 from city.registry.notice_tables import NoticeTelling
-from city.registry.rights import Right
+from city.registry.staff.rights import Right
 from city.reports import journey
 from city.reports.changing import Desk
 from city.reports.tables import Report, Reporter

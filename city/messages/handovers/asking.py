@@ -17,12 +17,12 @@ from city.messages.handovers.calls import service_of
 from city.messages.handovers.sending import GIVE_UP
 from city.outside import open311
 from city.outside.strangers import NotAllowed
-from city.registry.outside_bodies import body_of
+from city.registry.channels.outside_bodies import body_of
 from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import locked
-from city.reports.contracting import done
-from city.reports.handover_tables import ACTIVE, Handover
+from city.reports.handovers.contracting import done
+from city.reports.handovers.tables import ACTIVE, Handover
 from city.texts import text
 
 EVERY: Final = timedelta(minutes=15)

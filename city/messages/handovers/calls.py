@@ -10,13 +10,13 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import Refused, Unavailable
 from city.outside import open311, webhook
-from city.registry.allowed_hosts import door
-from city.registry.body_tables import OutsideBody
-from city.registry.outside_bodies import secret_of
+from city.registry.channels.allowed_hosts import door
+from city.registry.channels.body_tables import OutsideBody
+from city.registry.channels.outside_bodies import secret_of
 from city.registry.view import MunicipalityView
 from city.reports import photos
-from city.reports.handover_links import link_address, link_token
-from city.reports.handover_tables import Handover
+from city.reports.handovers.links import link_address, link_token
+from city.reports.handovers.tables import Handover
 from city.reports.tables import Photo, Report, Reporter
 from city.settings import settings
 from city.texts import text

@@ -13,12 +13,12 @@ from city.messages.letter import Attachment, Letter
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
-from city.registry.outside_bodies import body_of
+from city.registry.channels.outside_bodies import body_of
 from city.registry.tables import Department
 from city.registry.view import MunicipalityView
 from city.reports import photos
-from city.reports.handover_links import link_address, link_token
-from city.reports.handover_tables import ACTIVE, Handover
+from city.reports.handovers.links import link_address, link_token
+from city.reports.handovers.tables import ACTIVE, Handover
 from city.reports.tables import Photo, Report, Reporter, TimelineEntry
 from city.settings import settings
 from city.texts import text

@@ -18,12 +18,12 @@ from city.messages import posting
 from city.messages.handovers import calls, letters
 from city.messages.tables import Delivery
 from city.outside.strangers import NotAllowed
-from city.registry.outside_bodies import body_of
+from city.registry.channels.outside_bodies import body_of
 from city.registry.view import MunicipalityView, Registry
 from city.reports import journey
 from city.reports.changing import locked
-from city.reports.handing_over import came_back
-from city.reports.handover_tables import ACTIVE, Handover
+from city.reports.handovers.handing_over import came_back
+from city.reports.handovers.tables import ACTIVE, Handover
 from city.reports.neighbours import Parcel, note_arrival, pack
 
 GIVE_UP: Final = timedelta(days=2)

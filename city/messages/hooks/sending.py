@@ -30,7 +30,7 @@ from city.messages.hooks.keeping import secrets_of, switch_off
 from city.messages.hooks.tables import HookDelivery, Webhook
 from city.outside import webhook
 from city.outside.strangers import Answer, Door, NotAllowed
-from city.registry.allowed_hosts import door
+from city.registry.channels.allowed_hosts import door
 from city.registry.view import Registry
 from city.reports import journey
 

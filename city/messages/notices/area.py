@@ -17,8 +17,8 @@ from city.database import ReadSession
 from city.errors import InvalidInput, TooLarge
 from city.messages.drawing import AREAS, LINES, drawn
 from city.messages.subscriptions.matching import EVERYWHERE, zone_number
-from city.registry.address_tables import HouseNumber, Street
-from city.registry.street_names import words_of
+from city.registry.addresses.street_names import words_of
+from city.registry.addresses.tables import HouseNumber, Street
 from city.registry.view import MunicipalityView, Registry
 from city.texts import text
 from geo.columns import read_shape

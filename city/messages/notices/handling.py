@@ -25,8 +25,8 @@ from city.errors import Conflict, Forbidden, InvalidInput, NotFound, Preconditio
 from city.messages.notices.area import Area, said, shape_of
 from city.registry import view
 from city.registry.notice_tables import KINDS, Notice, NoticeTelling
-from city.registry.people import Right
-from city.registry.rights import Stretch
+from city.registry.staff.people import Right
+from city.registry.staff.rights import Stretch
 from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk

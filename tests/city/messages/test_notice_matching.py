@@ -18,7 +18,7 @@ from city.messages.subscriptions import subscribing
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscription
 from city.registry import view
-from city.registry.address_tables import HouseNumber, Street
+from city.registry.addresses.tables import HouseNumber, Street
 from city.registry.notice_tables import Notice
 from geo.covers import circle
 from geo.meeting import meets

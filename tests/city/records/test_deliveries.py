@@ -12,7 +12,7 @@ from city.messages.tables import Delivery
 from city.records import deliveries
 from city.records.deliveries import LogFilter
 from city.registry import view
-from city.registry.rights import Post, Right, Staff
+from city.registry.staff.rights import Post, Right, Staff
 from tests.stories.telling import COAST, reported
 
 ANNA: Final = "anna@example.org"

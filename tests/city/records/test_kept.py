@@ -8,7 +8,7 @@ import time
 import pytest
 
 from city.errors import TooManyRequests
-from city.records.kept import AT_ONCE, LONGEST_SECONDS, MOST_WAITING, Kept
+from city.records.insight.kept import AT_ONCE, LONGEST_SECONDS, MOST_WAITING, Kept
 
 
 def test_an_answer_is_made_anew_when_something_has_happened() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.errors import InvalidInput
-from city.records.insight import Period
-from city.records.sheets import counted_classes, even_classes
+from city.records.insight.insight import Period
+from city.records.monthly.sheets import counted_classes, even_classes
 
 ROME = ZoneInfo("Europe/Rome")
 NOW = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)

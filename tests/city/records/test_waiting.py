@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city.records.figures import SHORTEST_HOURS, STEPS, hours_of
-from city.records.waiting import Waits
+from city.records.insight.figures import SHORTEST_HOURS, STEPS, hours_of
+from city.records.insight.waiting import Waits
 
 lengths = st.lists(st.integers(0, 30), min_size=1, max_size=40)
 shares = st.sampled_from([0.1, 0.25, 0.5, 0.9, 1.0])

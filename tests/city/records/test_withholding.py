@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from city.records.withholding import LEAST, Numbers, Withheld, are_few, of_line, of_table
+from city.records.insight.withholding import LEAST, Numbers, Withheld, are_few, of_line, of_table
 
 NUMBERS = st.one_of(st.just(0), st.integers(1, 4), st.integers(5, 60))
 LINES = arrays.arrays(np.int64, st.integers(1, 12), elements=NUMBERS)

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from city.records.wording import Wording
+from city.records.insight.wording import Wording
 
 IT, EN = Wording("it"), Wording("en")
 

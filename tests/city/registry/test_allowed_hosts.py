@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 
 from city.database import reading
-from city.registry.allowed_hosts import door
+from city.registry.channels.allowed_hosts import door
 from tests.trials import PASSWORD
 
 HOSTS = "/api/v1/province/allowed-hosts"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 
 from city.database import provincial
-from city.registry import citizen_codes
+from city.registry.sign_in import citizen_codes
 from tests.stories.telling import counted
 
 

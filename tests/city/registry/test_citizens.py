@@ -14,8 +14,8 @@ from psycopg import sql
 
 from city.database import provincial
 from city.errors import Conflict, NotAuthenticated, NotFound
-from city.registry import citizens
-from city.registry.citizen_tables import Citizen
+from city.registry.sign_in import citizens
+from city.registry.sign_in.citizen_tables import Citizen
 from tests.stories.telling import COAST, counted, reported
 from workers.duties import forget_sign_ins
 

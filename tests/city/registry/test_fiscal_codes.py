@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.errors import InvalidInput
-from city.registry.fiscal_codes import check_letter, checked
+from city.registry.sign_in.fiscal_codes import check_letter, checked
 
 FOR_DIGITS = "LMNPQRSTUV"
 DIGIT_PLACES = (6, 7, 9, 10, 12, 13, 14)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from city.registry.provider_claims import wanted_of
-from city.registry.provider_tables import IdentityProvider
+from city.registry.sign_in.provider_claims import wanted_of
+from city.registry.sign_in.provider_tables import IdentityProvider
 
 
 @pytest.mark.parametrize("audience", ["staff", "citizens"])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from city.registry import view
-from city.registry.rights import NEEDS, Narrowing, Post, Right, Sight, Staff, Standing
+from city.registry.staff.rights import NEEDS, Narrowing, Post, Right, Sight, Staff, Standing
 from city.registry.view import MunicipalityView
 
 EVERY: Final = frozenset(Right)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from city.database import provincial
 from city.errors import Conflict
-from city.registry import people, roles
+from city.registry.staff import people, roles
 from city.registry.tables import Appointment, Municipality, Person
 
 FIRST: Final = "amministratore@pesaro.example.org"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from city.registry.street_names import (
+from city.registry.addresses.street_names import (
     MOST_GRAMS,
     MOST_READINGS,
     HouseNumber,

@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city.reports.folding import BINDING, Fact, Fate, Folded, fold
+from city.reports.field.folding import BINDING, Fact, Fate, Folded, fold
 from city.reports.lifecycle import MOVES, Mover, State
 
 DAWN: Final = datetime(2026, 3, 2, 7, tzinfo=UTC)

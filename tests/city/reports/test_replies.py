@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from city.errors import InvalidInput
-from city.reports.replies import PLACEHOLDERS, checked
+from city.reports.dialogue.replies import PLACEHOLDERS, checked
 
 NAMES = {name for placeholder in PLACEHOLDERS for name in (placeholder.it, placeholder.en)}
 

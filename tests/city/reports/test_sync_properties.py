@@ -32,18 +32,20 @@ from sqlalchemy import select
 
 from city.database import provincial, reading, writing
 from city.errors import NotFound
-from city.records import field_work
-from city.registry import people, view
-from city.registry.people import Staff
+from city.records.field import work
+from city.registry import view
+from city.registry.staff import people
+from city.registry.staff.people import Staff
 from city.registry.tables import Person
-from city.reports import field_operations, field_photos, handling, intake, uploads
+from city.reports import handling, intake
 from city.reports.changing import Desk
-from city.reports.field_operations import Found, Material, Operation, happened_at
-from city.reports.field_tables import FieldOperation
-from city.reports.folding import Fact, fold
+from city.reports.field import field_operations, field_photos, uploads
+from city.reports.field.field_operations import Found, Material, Operation, happened_at
+from city.reports.field.folding import Fact, fold
+from city.reports.field.refolding import DEEDS, MARK
+from city.reports.field.tables import FieldOperation
 from city.reports.judging import Contact, Submission
 from city.reports.lifecycle import MOVES, Mover, State
-from city.reports.refolding import DEEDS, MARK
 from city.reports.tables import Photo, Report, TimelineEntry
 from geo.place import Place
 
@@ -274,7 +276,7 @@ class Trial:
             found = session.scalars(
                 select(Report).where(Report.id.in_([one.report_id for one in kept if one.kind == "found_more"]))
             ).all()
-            spent = field_work.spent(session, self.town.id, report.id)
+            spent = work.spent(session, self.town.id, report.id)
             pictures = session.scalars(select(Photo.sha256).where(Photo.report_id == report.id)).all()
         told = [entry.to_state for entry in entries if entry.is_public and entry.to_state]
         assert told[-1] == report.state, "the reporter was last told another state"

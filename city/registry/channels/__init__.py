@@ -1,0 +1,1 @@
+"""What is reached beyond mail: staff's chats, app IO, outside bodies, hosts in private networks."""

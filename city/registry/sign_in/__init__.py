@@ -1,0 +1,1 @@
+"""Who somebody is: passwords, second factors, codes by mail, providers of identity, citizens."""

@@ -1,0 +1,1 @@
+"""Talking with the reporter: questions and answers, ratings, reopening, reply templates."""
