@@ -25,7 +25,7 @@ from city.database import WriteSession, provincial
 from city.errors import Forbidden, InvalidInput, LampioneError, NotAuthenticated, NotFound
 from city.outside import identity
 from city.registry.sign_in import provider_sign_in, provider_staff, providers
-from city.registry.sign_in.provider_claims import Claims, is_strong, proved_of, wanted_of
+from city.registry.sign_in.provider_claims import Claims, address_claims, is_strong, proved_of, wanted_of
 from city.registry.sign_in.provider_tables import IdentityProvider, PendingSignIn
 from city.settings import settings
 from city.texts import text
@@ -105,7 +105,8 @@ def _home(request: Request, owner: str, slug: str, answer: _Answer) -> str:
     if answer.code is None:
         raise NotAuthenticated("providers.cancelled")
     pending = provider_sign_in.pending(begun.id, return_address(owner, slug))
-    claims = identity.redeem(client, pending, answer.code, wanted_of(provider), answer.iss)
+    wanted, address = wanted_of(provider), address_claims(provider)
+    claims = identity.redeem(client, pending, answer.code, wanted, answer.iss, as_one=address)
     with provincial() as session:
         provider = providers.find_active(session, owner, slug)
         ticket = _ticket(session, provider, begun, claims)

@@ -128,8 +128,8 @@ def list_providers(owner: Slug, staff: Signed) -> list[ProviderListed]:
 def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> None:
     """Make or change a provider. One in a private network is called only if the province allows its host.
 
-    What groups give counts from each person's next sign-in; where the provider is switched off, it ends at once, with
-    the sign-ins there.
+    What groups give counts from each person's next sign-in, and ends at once where they give it no longer. Where the
+    provider is switched off, or its issuer is another one, the sign-ins there end too.
     """
     with administering(staff, owner) as (session, _):
         door = allowed_hosts.door(session, body.issuer)

@@ -154,9 +154,18 @@ def sign_out_address(client: Client, back_to: str) -> str | None:
     return f"{page}{'&' if '?' in page else '?'}{query}" if page else None
 
 
-def redeem(client: Client, pending: Pending, code: str, wanted: tuple[str, ...], named: str | None) -> dict[str, Any]:
+def redeem(
+    client: Client,
+    pending: Pending,
+    code: str,
+    wanted: tuple[str, ...],
+    named: str | None,
+    *,
+    as_one: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """What is proved of whoever comes back with `code`: the claims of the ID token, and of the provider's userinfo
-    where one of those `wanted` is missing. `named`: who the answer says it comes from.
+    where one of those `wanted` is missing. `named`: who the answer says it comes from. `as_one`: claims that speak of
+    one another, such as an address and whether it is proved: all of the one answer, or all of the other.
 
     Raises NotAuthenticated where anything is not as it must be, Forbidden where the level of assurance is too low,
     Unavailable where the provider does not answer, or not sensibly.
@@ -173,7 +182,9 @@ def redeem(client: Client, pending: Pending, code: str, wanted: tuple[str, ...],
     if client.acr_values and claims.get("acr") not in client.acr_values:
         raise Forbidden("identity.low_level")
     if metadata.userinfo and any(name not in claims for name in wanted):
-        return _userinfo(client, metadata.userinfo, access, claims["sub"]) | claims
+        more = _userinfo(client, metadata.userinfo, access, claims["sub"])
+        whole = claims if more.keys().isdisjoint(as_one) or all(name in claims for name in as_one) else more
+        return more | claims | {name: whole.get(name) for name in as_one}
     return claims
 
 

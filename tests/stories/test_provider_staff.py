@@ -229,6 +229,7 @@ def test_groups_do_not_take_the_last_administrator_away(
     for refused in (
         client.delete(f"{PROVIDERS}/office", headers=bearing(chief)),
         client.put(f"{PROVIDERS}/office", headers=bearing(chief), json=body_for(provider, is_active=False)),
+        client.put(f"{PROVIDERS}/office", headers=bearing(chief), json=body_for(provider)),
     ):
         assert (refused.status_code, "nobody who can administer" in refused.text) == (409, True)
     assert client.get("/api/v1/session", headers=bearing(chief)).json()["roles"] == ["municipality_admin"]
@@ -245,6 +246,27 @@ def test_groups_do_not_take_the_last_administrator_away(
     assert again.status_code == 200
     provider.know("capo", email="capo@pesaro.example.org", email_verified=True, groups=["council"])
     assert comes_in(client, "capo")["roles"] == ["council"]
+
+
+def test_what_the_map_gives_no_longer_ends_at_once(client: TestClient, signed_in: SignIn, provider: Certified) -> None:
+    admin = set_up(client, signed_in, provider)
+    provider.know("luisa", email="luisa@pesaro.example.org", email_verified=True, groups=["clerks-roads", "council"])
+    theirs = bearing(comes_in(client, "luisa"))
+    changed = client.put(f"{PROVIDERS}/office", headers=admin, json=body_for(provider, posts=POSTS[1:]))
+    assert changed.status_code == 204, changed.text
+    assert client.get("/api/v1/session", headers=theirs).json()["roles"] == ["council"]
+    moved = {"member_of": "council", "role": "council", "department": "green"}
+    client.put(f"{PROVIDERS}/office", headers=admin, json=body_for(provider, posts=[moved]))
+    assert client.get("/api/v1/session", headers=theirs).json()["roles"] == [], "nor for more than the map says now"
+    assert roles_of(client, admin, CLERK) == ["clerk"], "what was given by hand stays"
+
+    theirs = bearing(comes_in(client, "luisa"))
+    with lying() as (liar, _):
+        province = signed_in(PROVINCE).headers
+        client.put(f"/api/v1/province/allowed-hosts/{urlsplit(liar.url).netloc}", headers=province)
+        set_up(client, signed_in, provider, issuer=liar.url, client_id=WE)
+        assert client.get("/api/v1/session", headers=theirs).status_code == 401, "another issuer answers for nobody yet"
+        assert roles_of(client, admin, "luisa@pesaro.example.org") == []
 
 
 def test_only_the_province_makes_administrators_of_the_province(
@@ -325,6 +347,28 @@ def test_a_second_factor_at_the_provider_is_enough_and_a_lie_is_not(
             refused = comes_back_from_liar(client)
             assert (refused.status_code, f"({next(iter(lie))})" in refused.text) == (401, True), lie
         assert client.get("/api/v1/session").status_code == 401
+
+
+def test_an_address_is_not_proved_by_what_is_said_of_another(
+    client: TestClient, signed_in: SignIn, provider: Certified
+) -> None:
+    with lying() as (liar, _):
+        province = signed_in(PROVINCE).headers
+        client.put(f"/api/v1/province/allowed-hosts/{urlsplit(liar.url).netloc}", headers=province)
+        set_up(client, signed_in, provider, issuer=liar.url, client_id=WE)
+        own = "luisa@pesaro.example.org"
+        for subject, token, userinfo, status in (
+            ("first", {"email": CLERK}, {"email": own, "email_verified": True}, 302),
+            ("second", {"email_verified": True}, {"email": CLERK}, 409),
+            ("third", {"email_verified": True}, {"email": CLERK, "email_verified": False}, 409),
+            ("fourth", {"email": CLERK}, {"email_verified": True}, 422),
+            ("fifth", {"email": CLERK}, {}, 409),
+        ):
+            liar.claims = {"sub": subject, "groups": ["council"]} | token
+            liar.userinfo = {"sub": subject, "name": "Luisa Verdi"} | userinfo
+            assert comes_back_from_liar(client).status_code == status, subject
+        known = client.get("/api/v1/registry/pesaro/people", headers=signed_in(ADMINISTRATOR).headers).json()
+        assert {one["email"] for one in known if one["identities"]} == {own}
 
 
 def test_a_ticket_is_good_once_soon_and_in_one_browser(

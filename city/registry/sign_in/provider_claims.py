@@ -29,8 +29,12 @@ class Proved(NamedTuple):
 def wanted_of(provider: IdentityProvider) -> tuple[str, ...]:
     """The claims that we cannot do without: where the ID token has them not, the provider is asked once more."""
     who = provider.groups_claim if provider.audience == "staff" else provider.fiscal_number_claim
-    names = (who, provider.email_claim, provider.email_verified_claim, provider.name_claim)
-    return tuple(name for name in names if name)
+    return tuple(name for name in (who, *address_claims(provider), provider.name_claim) if name)
+
+
+def address_claims(provider: IdentityProvider) -> tuple[str, ...]:
+    """The claims that say the address, and whether it is proved: good only as said in one breath."""
+    return tuple(name for name in (provider.email_claim, provider.email_verified_claim) if name)
 
 
 def email_of(provider: IdentityProvider, claims: Claims) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
@@ -16,7 +16,7 @@ from city.outside.identity import Client
 from city.outside.strangers import Door, check_door
 from city.registry import territory
 from city.registry.channels import allowed_hosts
-from city.registry.sign_in.provider_tables import IdentityProvider, ProviderPost
+from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost
 from city.registry.staff import people, roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Staff
 from city.registry.tables import AccessToken, Appointment, Crew, Department, Municipality
@@ -74,8 +74,8 @@ def check_issuer(door: Door) -> None:
 
 
 def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: ProviderFields) -> None:
-    """Make or change a provider of `owner_id`. Where it serves no staff any more, what its groups gave and the sign-ins
-    there end.
+    """Make or change a provider of `owner_id`. What its groups give no longer ends at once; where it serves no staff
+    any more, or is another one, so do the sign-ins there.
 
     Raises InvalidInput; Conflict where that would leave nobody to administer.
     """
@@ -90,6 +90,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
         provider = IdentityProvider(municipality_id=owner_id, slug=fields.slug)
         session.add(provider)
     _put_secret(provider, fields)  # before the issuer
+    is_another = provider.issuer not in {None, fields.issuer}
     for name in ("name_it", "name_en", "audience", "issuer", "client_id", "client_auth", "groups_claim", "email_claim"):
         setattr(provider, name, getattr(fields, name))
     for name in ("email_verified_claim", "name_claim", "fiscal_number_claim", "is_active"):
@@ -101,8 +102,12 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     session.execute(delete(ProviderPost).where(*_of(ProviderPost, provider)))
     whose = {"municipality_id": owner_id, "provider_id": provider.id}
     session.add_all(ProviderPost(**whose, **post) for post in posts)
-    if not (provider.is_active and is_for_staff):
+    session.flush()
+    if is_another or not (provider.is_active and is_for_staff):
+        _end_sign_ins(session, provider)
         _take_away(session, by, provider)
+    else:
+        _take_away(session, by, provider, ~_is_given(provider))
 
 
 def remove_provider(session: WriteSession, by: Staff, owner_id: int, slug: str) -> None:
@@ -111,6 +116,7 @@ def remove_provider(session: WriteSession, by: Staff, owner_id: int, slug: str) 
     Raises NotFound; Conflict where that would leave nobody to administer.
     """
     provider = find_provider(session, owner_id, slug)
+    _end_sign_ins(session, provider)
     _take_away(session, by, provider)
     session.delete(provider)
 
@@ -209,15 +215,21 @@ def _within(post: ProviderPost) -> Narrowing:
     return Narrowing(frozenset(post.groups), frozenset(post.categories), frozenset(post.zones))
 
 
-def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider) -> None:
-    """Whatever its groups gave ends at once, and so do the sign-ins there.
-
-    Raises Conflict where nobody would be left to administer.
-    """
-    session.execute(delete(Appointment).where(*_of(Appointment, provider)))
+def _end_sign_ins(session: WriteSession, provider: IdentityProvider) -> None:
     begun_there = update(AccessToken).where(*_of(AccessToken, provider), AccessToken.revoked_at.is_(None))
     session.execute(begun_there.values(revoked_at=func.now()))
+
+
+def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider, *which: ColumnElement[bool]) -> None:
+    """What its groups gave ends, or `which` of it. Raises Conflict where nobody would be left to administer."""
+    session.execute(delete(Appointment).where(*_of(Appointment, provider), *which))
     roles.check_administrable(session, by, provider.municipality_id)
+
+
+def _is_given(provider: IdentityProvider) -> ColumnElement[bool]:
+    """Whether an appointment is one that some group gives."""
+    same = (getattr(ProviderPost, name).is_not_distinct_from(getattr(Appointment, name)) for name in POST_COLUMNS)
+    return exists().where(*_of(ProviderPost, provider), *same)
 
 
 def _of(
