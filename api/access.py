@@ -132,10 +132,12 @@ def _if_match(
         Header(description='The ETag of the report as it was read, such as "v3".', examples=['"v3"'], max_length=40),
     ] = None,
 ) -> int | None:
-    tag = (if_match or "").strip().strip('"')
+    if if_match is None:
+        return None
+    tag = if_match.strip().strip('"')
     if tag.startswith("v") and tag[1:].isascii() and tag[1:].isdigit() and len(tag) < 12:  # noqa: PLR2004
         return int(tag[1:])
-    return None
+    raise InvalidInput("problem.not_an_etag", field="If-Match", value=if_match)
 
 
 IfMatch = Annotated[int | None, Depends(_if_match)]

@@ -45,9 +45,11 @@ def test_two_editors_cannot_overwrite_each_other_unseen(client: TestClient, sign
         assert late.status_code == 412, what
         assert late.json()["type"] == "/problems/version-conflict"
         assert "Somebody else has changed" in late.json()["detail"]
-        for header in ({}, {"If-Match": "*"}, {"If-Match": "v2 oder so"}):
-            blind = client.request(method, f"{url}/{what}", json=body, headers=urp.headers | header)
-            assert blind.status_code == 428, what
+        assert client.request(method, f"{url}/{what}", json=body, headers=urp.headers).status_code == 428, what
+        for header in ("*", '"1"', "v2 oder so"):
+            blind = client.request(method, f"{url}/{what}", json=body, headers=urp.headers | {"If-Match": header})
+            assert (blind.status_code, blind.json()["field"]) == (422, "If-Match"), what
+            assert header in blind.json()["detail"]
     now = urp.get(f"/reports/{report['id']}")
     assert (now["state"], now["version"], now["category"], now["crew"]) == ("in_progress", 2, "pothole", None)
     again = client.post(
