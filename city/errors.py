@@ -24,9 +24,8 @@ Italian or English to whoever meets it. `api.problems` maps every class to a sta
 
 from __future__ import annotations
 
+import json
 from typing import Any
-
-import orjson
 
 from city.texts import text
 
@@ -42,11 +41,11 @@ class LampioneError(Exception):
 
     def sentence(self, language: str = "it") -> str:
         """The sentence a person reads, in `language`."""
-        return sentence_of(self.kept(), language) or ""
+        return _sentence(_plain(self), language)
 
     def kept(self) -> str:
         """The error as it is kept in a column, to be read later in anybody's language by `sentence_of`."""
-        return orjson.dumps(_plain(self), default=str).decode()
+        return json.dumps(_plain(self), default=str)
 
     def __str__(self) -> str:
         return self.sentence("en")
@@ -120,7 +119,7 @@ def sentence_of(kept: str | None, language: str) -> str | None:
     """What `kept` gave, as a sentence; what was kept as a sentence stays as it is."""
     if kept is None or not kept.startswith("{"):
         return kept
-    return _sentence(orjson.loads(kept), language)
+    return _sentence(json.loads(kept), language)
 
 
 def _plain(error: LampioneError) -> dict[str, object]:

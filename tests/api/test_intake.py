@@ -464,6 +464,7 @@ def test_a_filter_that_cannot_be_right(refused: Refused, path: str) -> None:
         (f"/api/v1/photos/{UUID(int=0)}/large", 404),
         ("/tiles/reports/3/8/0.mvt", 404),
         ("/tiles/reports/23/0/0.mvt", 404),
+        (f"/tiles/reports/{2**70}/{2**90}/0.mvt", 404),
         ("/nowhere", 404),
     ],
 )
