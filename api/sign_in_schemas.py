@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, StringConstraints
 
 from api.schemas import Line, Strict
+from city.digests import digest
 from city.registry.sign_in.citizen_tables import CitizenSession
-from city.registry.sign_in.signing_in import digest
 from city.registry.tables import AccessToken
 
 Email = Annotated[Line, StringConstraints(max_length=254)]

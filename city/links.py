@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from typing import Final
 
+from city.digests import keyed
 from city.errors import NotFound
-from city.settings import settings
 
 _PROOF_BYTES: Final = 16
 _SHORT_PROOF_BYTES: Final = 10
@@ -53,4 +52,4 @@ def opened_of_letters(purpose: str, token: str) -> bytes:
 
 
 def _proof(purpose: str, named: bytes) -> bytes:
-    return hmac.digest(settings().secret.encode(), purpose.encode() + b":" + named, hashlib.sha256)[:_PROOF_BYTES]
+    return keyed(purpose, named)[:_PROOF_BYTES]

@@ -6,8 +6,6 @@ fails was counted all the same. Whom it is about is kept as an HMAC: the table n
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import time
 from collections import OrderedDict
@@ -20,8 +18,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text as statement
 
 from city.database import PROVINCE, WriteSession, writing
+from city.digests import keyed
 from city.errors import CodeNeeded, TooManyRequests
-from city.settings import settings
 
 MOST_KNOWN: Final = 20_000
 
@@ -99,7 +97,7 @@ def _come_back(seconds: float) -> TooManyRequests:
 
 
 def _values(pace: Pace, who: str) -> dict[str, Any]:
-    digest = hmac.digest(settings().secret.encode(), f"pace {pace.name} {who}".encode(), hashlib.sha256)[:16]
+    digest = keyed("pace", f"{pace.name} {who}".encode())[:16]
     return {"name": pace.name, "who": digest, "seconds": pace.seconds, "burst": pace.burst}
 
 

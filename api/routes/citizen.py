@@ -65,7 +65,7 @@ def sign_out(_citizen: Citizen, token: Token) -> None:
 def list_devices(citizen: Citizen, token: Token) -> list[SignInListed]:
     """Where one is signed in, newest first."""
     with provincial() as session:
-        return [SignInListed.of(one, token) for one in citizens.sign_ins(session, citizen.id)]
+        return [SignInListed.of(one, token) for one in citizens.devices(session, citizen.id)]
 
 
 @router.delete("/session/devices/{sign_in_id}", status_code=204)

@@ -24,6 +24,7 @@ from api.sign_in_schemas import (
 )
 from city import pacing
 from city.database import provincial
+from city.digests import digest
 from city.registry import view
 from city.registry.sign_in import second_factor, signing_in
 from city.registry.staff import people
@@ -78,7 +79,7 @@ def sign_out(_staff: Enrolling, token: Token) -> None:
 def list_devices(staff: Signed, token: Token) -> list[SignInListed]:
     """Where one is signed in, newest first."""
     with provincial() as session:
-        return [SignInListed.of(one, token) for one in signing_in.sign_ins(session, staff)]
+        return [SignInListed.of(one, token) for one in signing_in.devices(session, staff)]
 
 
 @router.delete("/devices/{sign_in_id}", status_code=204)
@@ -92,7 +93,7 @@ def sign_out_there(sign_in_id: UUID, staff: Signed) -> None:
 def sign_out_elsewhere(staff: Signed, token: Token) -> None:
     """Sign out everywhere but here."""
     with provincial() as session:
-        people.revoke_all(session, staff.home_id, staff.person_id, but=signing_in.digest(token))
+        people.revoke_all(session, staff.home_id, staff.person_id, but=digest(token))
 
 
 @router.put("/password", status_code=204)

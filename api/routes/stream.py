@@ -15,6 +15,7 @@ from api.schemas import Slug
 from api.stream_answer import StreamAnswer
 from api.streaming import LONGEST_SECONDS, Admission, Topic
 from city.database import provincial
+from city.digests import digest
 from city.registry import view
 from city.registry.sign_in import signing_in, tickets
 from city.registry.staff.people import Right, Staff
@@ -68,7 +69,7 @@ def _admitted(request: Request, ticket: str | None, municipality: str | None, to
             staff, token_hash = tickets.redeem(session, ticket)
         else:
             token = bearer(request)
-            staff, token_hash = signing_in.signed_in(session, token), signing_in.digest(token)
+            staff, token_hash = signing_in.signed_in(session, token), digest(token)
     here = view.held().municipalities[work_of(staff, municipality).municipality_id]
     staff.needs(Right.READ)
     return Admission(staff, token_hash, staff.sight(Right.READ, here), topic)

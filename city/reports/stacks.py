@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
+from city.digests import keyed
 from city.errors import Conflict, InvalidInput, LampioneError, NotFound
 from city.registry.staff.colleagues import colleague
 from city.registry.staff.people import Right
@@ -32,7 +33,6 @@ from city.reports.handling import UNSORTED
 from city.reports.lifecycle import State
 from city.reports.mentions import Unknown
 from city.reports.tables import Report
-from city.settings import settings
 
 MOST: Final = 500
 """Reports in one stack."""
@@ -240,7 +240,7 @@ def token(desk: Desk, action: Action, wanted: Sequence[Wanted], until: int | Non
         ],
         option=orjson.OPT_SORT_KEYS,
     )
-    signature = hmac.new(settings().secret.encode(), b"stack:" + said, "sha256").hexdigest()[:32]
+    signature = keyed("stack", said).hex()[:32]
     return f"{until}.{signature}"
 
 

@@ -6,8 +6,6 @@ browser asked for. Neither is kept: the code is made from the installation's sec
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,10 +14,9 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 
 from city.database import WriteSession
+from city.digests import digest, keyed
 from city.pacing import Pace
 from city.registry.sign_in.citizen_tables import CitizenCode
-from city.registry.sign_in.signing_in import digest
-from city.settings import settings
 
 LIFE: Final = timedelta(minutes=10)
 MOST_TRIES: Final = 5
@@ -48,8 +45,7 @@ def ask(session: WriteSession, email: str, language: str) -> tuple[CitizenCode, 
 
 def code_of(code_id: UUID) -> str:
     """The six digits."""
-    made = hmac.digest(settings().secret.encode(), b"citizen code:" + code_id.bytes, hashlib.sha256)
-    return f"{int.from_bytes(made) % 10**DIGITS:0{DIGITS}}"
+    return f"{int.from_bytes(keyed('citizen code', code_id.bytes)) % 10**DIGITS:0{DIGITS}}"
 
 
 def is_good(asked: CitizenCode) -> bool:

@@ -9,23 +9,21 @@ All of it goes through `provincial()`: citizens belong to no municipality.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy import text as statement
 
 from city.database import ReadSession, WriteSession
+from city.digests import digest, keyed
 from city.errors import Conflict, NotAuthenticated, NotFound
+from city.registry.sign_in import sign_ins
 from city.registry.sign_in.citizen_tables import Citizen, CitizenSession
-from city.registry.sign_in.signing_in import SEEN_EVERY, digest
 from city.sealing import sealed, unsealed
-from city.settings import settings
 
 TOKEN_LIFE: Final = timedelta(days=90)
 KEPT_FOR: Final = timedelta(days=730)
@@ -115,50 +113,38 @@ def change_email(session: WriteSession, citizen_id: UUID, email: str) -> Citizen
 def signed_in(session: WriteSession, token: str) -> Citizen:
     """Who holds `token`. Raises NotAuthenticated where it is unknown, expired or revoked."""
     row = session.execute(
-        select(Citizen, CitizenSession.seen_at < func.now() - SEEN_EVERY)
+        select(Citizen, sign_ins.is_stale(CitizenSession))
         .join(CitizenSession, CitizenSession.citizen_id == Citizen.id)
-        .where(
-            CitizenSession.token_hash == digest(token),
-            CitizenSession.revoked_at.is_(None),
-            CitizenSession.expires_at > func.now(),
-        )
+        .where(CitizenSession.token_hash == digest(token), *sign_ins.good(CitizenSession))
     ).one_or_none()
     if row is None:
         raise NotAuthenticated("citizens.token_not_good")
     citizen, is_stale = row
     if is_stale:
-        session.execute(
-            update(CitizenSession).where(CitizenSession.token_hash == digest(token)).values(seen_at=func.now())
-        )
+        sign_ins.note_use(session, CitizenSession, token)
         citizen.seen_at = datetime.now(UTC)
     return citizen
 
 
 def sign_out(session: WriteSession, token: str) -> None:
-    """Revoke `token`; harmless where it is not good any more."""
-    session.execute(
-        update(CitizenSession).where(CitizenSession.token_hash == digest(token)).values(revoked_at=func.now())
-    )
+    """End the sign-in of `token`; harmless where it is over."""
+    sign_ins.end(session, CitizenSession, CitizenSession.token_hash == digest(token))
 
 
-def sign_ins(session: ReadSession, citizen_id: UUID) -> list[CitizenSession]:
+def devices(session: ReadSession, citizen_id: UUID) -> list[CitizenSession]:
     """Where a citizen is signed in, newest first."""
-    now = datetime.now(UTC)
-    return [one for one in all_sign_ins(session, citizen_id) if one.revoked_at is None and one.expires_at > now]
+    return sign_ins.good_now(session, CitizenSession, CitizenSession.citizen_id == citizen_id)
 
 
 def all_sign_ins(session: ReadSession, citizen_id: UUID) -> list[CitizenSession]:
-    """The same with those that are over and not forgotten yet."""
+    """The same, and those that are over and not forgotten yet."""
     theirs = select(CitizenSession).where(CitizenSession.citizen_id == citizen_id)
     return list(session.scalars(theirs.order_by(CitizenSession.created_at.desc())))
 
 
 def revoke(session: WriteSession, citizen_id: UUID, sign_in_id: UUID) -> None:
     """Sign a citizen out from one of their devices. Raises NotFound."""
-    chosen = next((one for one in sign_ins(session, citizen_id) if one.id == sign_in_id), None)
-    if chosen is None:
-        raise NotFound("people.no_sign_in", value=str(sign_in_id))
-    chosen.revoked_at = datetime.now(UTC)
+    sign_ins.end_one(session, CitizenSession, sign_in_id, CitizenSession.citizen_id == citizen_id)
 
 
 def revoke_others(session: WriteSession, citizen_id: UUID, token: str) -> None:
@@ -241,15 +227,8 @@ def _join(session: WriteSession, former: Citizen, citizen: Citizen) -> None:
 
 def _revoke_all(session: WriteSession, citizen_id: UUID, *, but: bytes = b"") -> None:
     """Sign a citizen out everywhere, except (perhaps) from where they hold the token with the digest `but`."""
-    session.execute(
-        update(CitizenSession)
-        .where(
-            CitizenSession.citizen_id == citizen_id,
-            CitizenSession.token_hash != but,
-            CitizenSession.revoked_at.is_(None),
-        )
-        .values(revoked_at=func.now())
-    )
+    theirs = CitizenSession.citizen_id == citizen_id
+    sign_ins.end(session, CitizenSession, theirs, CitizenSession.token_hash != but)
 
 
 def _claim(session: WriteSession, citizen: Citizen, email: str) -> None:
@@ -262,4 +241,4 @@ def _plain(number: str) -> str:
 
 
 def _digest(number: str) -> bytes:
-    return hmac.digest(settings().secret.encode(), f"{_PURPOSE}:{number}".encode(), hashlib.sha256)
+    return keyed(_PURPOSE, number.encode())

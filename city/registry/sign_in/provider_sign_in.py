@@ -17,6 +17,7 @@ from sqlalchemy import delete, func
 
 from city import links
 from city.database import ReadSession, WriteSession
+from city.digests import digest
 from city.errors import NotAuthenticated, NotFound
 from city.outside.identity import Pending
 from city.pacing import Pace
@@ -40,7 +41,7 @@ def begin(session: WriteSession, provider: IdentityProvider, browser: str, retur
     pending = PendingSignIn(
         municipality_id=provider.municipality_id,
         provider_id=provider.id,
-        browser_hash=signing_in.digest(browser),
+        browser_hash=digest(browser),
         return_to=return_to,
     )
     session.add(pending)
@@ -70,7 +71,7 @@ def take(session: WriteSession, provider: IdentityProvider, state: str, browser:
             PendingSignIn.id == pending_id,
             PendingSignIn.municipality_id == provider.municipality_id,
             PendingSignIn.provider_id == provider.id,
-            PendingSignIn.browser_hash == signing_in.digest(browser),
+            PendingSignIn.browser_hash == digest(browser),
             PendingSignIn.created_at > func.now() - PENDING_LIFE,
         )
         .returning(PendingSignIn)
@@ -92,8 +93,8 @@ def issue_to_citizen(session: WriteSession, begun: PendingSignIn, proved: Proved
 
 def ticket_of(session: ReadSession, ticket: str, browser: str) -> SignInTicket:
     """The ticket, of the browser with this secret. Raises NotAuthenticated where it is unknown, used or too old."""
-    found = session.get(SignInTicket, signing_in.digest(ticket))
-    if found is None or found.expires_at <= datetime.now(UTC) or found.browser_hash != signing_in.digest(browser):
+    found = session.get(SignInTicket, digest(ticket))
+    if found is None or found.expires_at <= datetime.now(UTC) or found.browser_hash != digest(browser):
         raise NotAuthenticated("providers.ticket_not_good", field="ticket")
     return found
 
@@ -135,7 +136,7 @@ def _issue(session: WriteSession, begun: PendingSignIn, **whose: Any) -> str:
     ticket = secrets.token_urlsafe(32)
     session.add(
         SignInTicket(
-            ticket_hash=signing_in.digest(ticket),
+            ticket_hash=digest(ticket),
             municipality_id=begun.municipality_id,
             provider_id=begun.provider_id,
             browser_hash=begun.browser_hash,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
@@ -16,6 +16,7 @@ from city.outside.identity import Client
 from city.outside.strangers import Door, check_door
 from city.registry import territory
 from city.registry.channels import allowed_hosts
+from city.registry.sign_in import sign_ins
 from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost
 from city.registry.staff import people, roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Staff
@@ -104,7 +105,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     session.add_all(ProviderPost(**whose, **post) for post in posts)
     session.flush()
     if is_another or not (provider.is_active and is_for_staff):
-        _end_sign_ins(session, provider)
+        sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
         _take_away(session, by, provider)
     else:
         _take_away(session, by, provider, ~_is_given(provider))
@@ -116,7 +117,7 @@ def remove_provider(session: WriteSession, by: Staff, owner_id: int, slug: str) 
     Raises NotFound; Conflict where that would leave nobody to administer.
     """
     provider = find_provider(session, owner_id, slug)
-    _end_sign_ins(session, provider)
+    sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
     _take_away(session, by, provider)
     session.delete(provider)
 
@@ -213,11 +214,6 @@ def _post_of(session: ReadSession, owner_id: int, number: int, wanted: GroupPost
 
 def _within(post: ProviderPost) -> Narrowing:
     return Narrowing(frozenset(post.groups), frozenset(post.categories), frozenset(post.zones))
-
-
-def _end_sign_ins(session: WriteSession, provider: IdentityProvider) -> None:
-    begun_there = update(AccessToken).where(*_of(AccessToken, provider), AccessToken.revoked_at.is_(None))
-    session.execute(begun_there.values(revoked_at=func.now()))
 
 
 def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider, *which: ColumnElement[bool]) -> None:

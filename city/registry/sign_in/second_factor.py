@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +10,7 @@ import pyotp
 from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
+from city.digests import digest
 from city.errors import Conflict, InvalidInput, NotAuthenticated
 from city.registry.staff.people import Right, Staff
 from city.registry.tables import Person, SecondFactor
@@ -107,4 +107,4 @@ def _is_paper(factor: SecondFactor, code: str) -> bool:
 
 def _digest(code: str) -> str:
     """Random letters of nearly 80 bits need no slow hash."""
-    return hashlib.sha256(code.strip().lower().replace("-", "").encode()).hexdigest()
+    return digest(code.strip().lower().replace("-", "")).hex()

@@ -6,7 +6,6 @@ opens nothing. It happens before the municipality is known, hence `provincial()`
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,15 +17,15 @@ from sqlalchemy import delete, func, select, update
 
 from city import links
 from city.database import ReadSession, WriteSession
+from city.digests import digest
 from city.errors import CodeNeeded, Forbidden, NotAuthenticated, NotFound
 from city.pacing import Pace
-from city.registry.sign_in import second_factor
+from city.registry.sign_in import second_factor, sign_ins
 from city.registry.staff import people
 from city.registry.staff.people import Staff
 from city.registry.tables import AccessToken, PasswordReset, Person
 
 TOKEN_LIFE: Final = timedelta(hours=12)
-SEEN_EVERY: Final = timedelta(minutes=10)
 RESET_LIFE: Final = timedelta(hours=1)
 
 _HERE: Final = Pace("sign-in here", 10, 90)
@@ -34,6 +33,8 @@ _ANYWHERE: Final = Pace("sign-in", 100, 36)
 _NETWORK: Final = Pace("sign-in network", 50, 10)
 _RESETS: Final = Pace("reset", 3, 1200)
 _RESETS_NETWORK: Final = Pace("reset network", 20, 180)
+
+_HOLDER: Final = (Person.municipality_id == AccessToken.municipality_id) & (Person.id == AccessToken.person_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +123,9 @@ def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> S
     Raises NotAuthenticated where it is unknown, expired or revoked; Forbidden where the second factor is missing.
     """
     row = session.execute(
-        select(Person, AccessToken.provider_id, AccessToken.is_full, AccessToken.seen_at < func.now() - SEEN_EVERY)
-        .join(
-            AccessToken,
-            (AccessToken.municipality_id == Person.municipality_id) & (AccessToken.person_id == Person.id),
-        )
-        .where(
-            AccessToken.token_hash == digest(token),
-            AccessToken.revoked_at.is_(None),
-            AccessToken.expires_at > func.now(),
-            Person.is_active,
-        )
+        select(Person, AccessToken.provider_id, AccessToken.is_full, sign_ins.is_stale(AccessToken))
+        .join(AccessToken, _HOLDER)
+        .where(AccessToken.token_hash == digest(token), *sign_ins.good(AccessToken), Person.is_active)
     ).one_or_none()
     if row is None:
         raise NotAuthenticated("people.token_not_good")
@@ -140,7 +133,7 @@ def signed_in(session: WriteSession, token: str, *, to_enrol: bool = False) -> S
     if not is_full and not to_enrol:
         raise Forbidden("people.enrol_first")
     if is_stale:
-        session.execute(update(AccessToken).where(AccessToken.token_hash == digest(token)).values(seen_at=func.now()))
+        sign_ins.note_use(session, AccessToken, token)
     return people.staff(session, person).through(provider_id)
 
 
@@ -148,11 +141,10 @@ def still_signed_in(session: ReadSession, digests: Iterable[bytes]) -> dict[byte
     """Whose sign-ins these are, of those that are still good for everything, by the digests of their tokens."""
     rows = session.execute(
         select(AccessToken.token_hash, AccessToken.provider_id, Person)
-        .join(Person, (Person.municipality_id == AccessToken.municipality_id) & (Person.id == AccessToken.person_id))
+        .join(Person, _HOLDER)
         .where(
             AccessToken.token_hash.in_(set(digests)),
-            AccessToken.revoked_at.is_(None),
-            AccessToken.expires_at > func.now(),
+            *sign_ins.good(AccessToken),
             AccessToken.is_full,
             Person.is_active,
         )
@@ -165,8 +157,8 @@ def still_signed_in(session: ReadSession, digests: Iterable[bytes]) -> dict[byte
 
 
 def sign_out(session: WriteSession, token: str) -> None:
-    """Revoke `token`; harmless where it is not good any more."""
-    session.execute(update(AccessToken).where(AccessToken.token_hash == digest(token)).values(revoked_at=func.now()))
+    """End the sign-in of `token`; harmless where it is over."""
+    sign_ins.end(session, AccessToken, AccessToken.token_hash == digest(token))
 
 
 def forget_expired(session: WriteSession) -> None:
@@ -175,28 +167,14 @@ def forget_expired(session: WriteSession) -> None:
     session.execute(delete(PasswordReset).where(PasswordReset.created_at < func.now() - RESET_LIFE))
 
 
-def sign_ins(session: ReadSession, staff: Staff) -> list[AccessToken]:
+def devices(session: ReadSession, staff: Staff) -> list[AccessToken]:
     """Where somebody is signed in, newest first."""
-    return list(
-        session.scalars(
-            select(AccessToken)
-            .where(
-                AccessToken.municipality_id == staff.home_id,
-                AccessToken.person_id == staff.person_id,
-                AccessToken.revoked_at.is_(None),
-                AccessToken.expires_at > func.now(),
-            )
-            .order_by(AccessToken.created_at.desc())
-        )
-    )
+    return sign_ins.good_now(session, AccessToken, *people.sign_ins_of(staff.home_id, staff.person_id))
 
 
 def revoke(session: WriteSession, staff: Staff, sign_in_id: UUID) -> None:
     """Sign somebody out from one of their devices. Raises NotFound."""
-    chosen = next((one for one in sign_ins(session, staff) if one.id == sign_in_id), None)
-    if chosen is None:
-        raise NotFound("people.no_sign_in", value=str(sign_in_id))
-    chosen.revoked_at = datetime.now(UTC)
+    sign_ins.end_one(session, AccessToken, sign_in_id, *people.sign_ins_of(staff.home_id, staff.person_id))
 
 
 def complete(session: WriteSession, staff: Staff, token: str) -> None:
@@ -265,8 +243,3 @@ def reset_password(session: WriteSession, token: str, new: str) -> Person:
     reset.used_at = datetime.now(UTC)
     people.revoke_all(session, person.municipality_id, person.id)
     return person
-
-
-def digest(token: str) -> bytes:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode()).digest()

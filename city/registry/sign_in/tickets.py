@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import delete, func
 
 from city.database import WriteSession
+from city.digests import digest
 from city.errors import NotAuthenticated
 from city.registry.sign_in import signing_in
 from city.registry.staff.people import Staff
@@ -26,10 +27,10 @@ def issue(session: WriteSession, staff: Staff, token: str) -> tuple[str, datetim
     ticket, expires_at = secrets.token_urlsafe(32), datetime.now(UTC) + TICKET_LIFE
     session.add(
         StreamTicket(
-            ticket_hash=signing_in.digest(ticket),
+            ticket_hash=digest(ticket),
             municipality_id=staff.home_id,
             person_id=staff.person_id,
-            token_hash=signing_in.digest(token),
+            token_hash=digest(token),
             expires_at=expires_at,
         )
     )
@@ -43,7 +44,7 @@ def redeem(session: WriteSession, ticket: str) -> tuple[Staff, bytes]:
     """
     token_hash = session.scalar(
         delete(StreamTicket)
-        .where(StreamTicket.ticket_hash == signing_in.digest(ticket), StreamTicket.expires_at > func.now())
+        .where(StreamTicket.ticket_hash == digest(ticket), StreamTicket.expires_at > func.now())
         .returning(StreamTicket.token_hash)
     )
     staff = signing_in.still_signed_in(session, [token_hash]).get(token_hash) if token_hash is not None else None

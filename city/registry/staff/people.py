@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound
+from city.registry.sign_in import sign_ins
 from city.registry.staff import roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Post
 from city.registry.staff.rights import Right as Right
@@ -48,14 +49,13 @@ def is_right(password: str, password_hash: str | None) -> bool:
 
 def revoke_all(session: WriteSession, municipality_id: int, person_id: int, *, but: bytes | None = None) -> None:
     """Sign somebody out everywhere, except (perhaps) from where they hold the token with the digest `but`."""
-    revoked = update(AccessToken).where(
-        AccessToken.municipality_id == municipality_id,
-        AccessToken.person_id == person_id,
-        AccessToken.revoked_at.is_(None),
-    )
-    if but is not None:
-        revoked = revoked.where(AccessToken.token_hash != but)
-    session.execute(revoked.values(revoked_at=func.now()))
+    elsewhere = (AccessToken.token_hash != but,) if but is not None else ()
+    sign_ins.end(session, AccessToken, *sign_ins_of(municipality_id, person_id), *elsewhere)
+
+
+def sign_ins_of(municipality_id: int, person_id: int) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a sign-in is theirs."""
+    return AccessToken.municipality_id == municipality_id, AccessToken.person_id == person_id
 
 
 def person(session: ReadSession, municipality_id: int, person_id: int) -> Person:

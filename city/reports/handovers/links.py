@@ -7,23 +7,21 @@ that a letter sent again holds the same one; kept is only its SHA-256, by which 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from uuid import UUID
 
+from city.digests import digest, keyed
 from city.settings import settings
 
 
 def link_token(handover_id: UUID, serial: int) -> str:
     """The 32 letters that open this hand-over to whoever has it."""
-    keyed = hmac.new(settings().secret.encode(), b"handover:", "sha256")
-    keyed.update(handover_id.bytes + serial.to_bytes(4))
-    return base64.b32encode(keyed.digest()[:20]).decode().lower()
+    proof = keyed("handover", handover_id.bytes + serial.to_bytes(4))
+    return base64.b32encode(proof[:20]).decode().lower()
 
 
 def link_hash(token: str) -> bytes:
     """What is kept of it."""
-    return hashlib.sha256(token.strip().lower().encode()).digest()
+    return digest(token.strip().lower())
 
 
 def link_address(token: str) -> str:

@@ -159,8 +159,8 @@ def test_without_proof_nobody_comes_in(database: str, proved: dict[str, str]) ->
 def test_a_sign_in_ends_where_its_owner_ends_it_and_not_otherwise(database: str) -> None:
     here, phone, stranger = sign_in(email=ANNA), sign_in(email=ANNA), sign_in(email=PEC)
     with provincial() as session:
-        known = [one.id for one in citizens.sign_ins(session, here.citizen.id)]
-        theirs = citizens.sign_ins(session, stranger.citizen.id)[0].id
+        known = [one.id for one in citizens.devices(session, here.citizen.id)]
+        theirs = citizens.devices(session, stranger.citizen.id)[0].id
         with pytest.raises(NotFound):
             citizens.revoke(session, here.citizen.id, theirs)
         citizens.revoke_others(session, here.citizen.id, here.token)
