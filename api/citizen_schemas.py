@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
 from api.routes.subscriptions import SubscriberOut
 from api.schemas import HolderReport, Line, MunicipalityOut, Named, PlaceOut, Strict
+from city.registry.sign_in.citizen_tables import Citizen
+from city.registry.sign_in.citizens import CitizenSignIn
 from city.reports.lifecycle import State
 
 Email = Annotated[
@@ -48,6 +50,12 @@ class CitizenOut(BaseModel):
     language: Language
     has_fiscal_number: bool
 
+    @classmethod
+    def of(cls, citizen: Citizen, **more: Any) -> Self:
+        """As shown to themselves."""
+        facts: dict[str, Any] = {"email": citizen.email, "name": citizen.name, "language": citizen.language}
+        return cls(**facts, has_fiscal_number=citizen.fiscal_digest is not None, **more)
+
 
 class CitizenSession(CitizenOut):
     """A sign-in. Send the token as `Authorization: Bearer …`."""
@@ -56,6 +64,11 @@ class CitizenSession(CitizenOut):
     expires_at: datetime
     sign_out_address: str | None = None
     """Where the browser may go after signing out, to be signed out at the provider too."""
+
+    @classmethod
+    def of_sign_in(cls, begun: CitizenSignIn, sign_out_address: str | None = None) -> Self:
+        """As shown to whoever has just come in."""
+        return cls.of(begun.citizen, token=begun.token, expires_at=begun.expires_at, sign_out_address=sign_out_address)
 
 
 class CitizenPut(Strict):

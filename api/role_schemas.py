@@ -55,7 +55,7 @@ class Within(Strict):
     @property
     def narrowing(self) -> Narrowing:
         """The same as the city says it."""
-        return Narrowing(frozenset(self.groups), frozenset(self.categories), frozenset(self.zones))
+        return Narrowing.of(self.groups, self.categories, self.zones)
 
 
 class AppointmentIn(Within):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, StringConstraints
 from api.schemas import Line, Strict
 from city.digests import digest
 from city.registry.sign_in.citizen_tables import CitizenSession
+from city.registry.sign_in.signing_in import SignIn
 from city.registry.tables import AccessToken
 
 Email = Annotated[Line, StringConstraints(max_length=254)]
@@ -38,6 +39,18 @@ class SessionOut(BaseModel):
     """A second factor is wanted, and has to be set up before anything else."""
     sign_out_address: str | None = None
     """Where the browser may go after signing out, to be signed out at the provider too."""
+
+    @classmethod
+    def of(cls, begun: SignIn, sign_out_address: str | None = None) -> Self:
+        """As shown to whoever has just come in."""
+        return cls(
+            token=begun.token,
+            expires_at=begun.expires_at,
+            name=begun.staff.name,
+            roles=begun.staff.roles,
+            must_enrol=not begun.is_full,
+            sign_out_address=sign_out_address,
+        )
 
 
 class WhoOut(BaseModel):

@@ -45,13 +45,13 @@ def sign_in(request: Request, body: CodeGiven, response: Response) -> CitizenSes
     with provincial() as session:
         begun = citizens.begin(session, email=asked.email, language=asked.language, device=visitor.device(request))
     response.headers["Cache-Control"] = "no-store"
-    return CitizenSession(token=begun.token, expires_at=begun.expires_at, **shown(begun.citizen))
+    return CitizenSession.of_sign_in(begun)
 
 
 @router.get("/session")
 def who_am_i(citizen: Citizen) -> CitizenOut:
     """Who is signed in."""
-    return CitizenOut(**shown(citizen))
+    return CitizenOut.of(citizen)
 
 
 @router.delete("/session", status_code=204)
@@ -86,7 +86,7 @@ def sign_out_elsewhere(citizen: Citizen, token: Token) -> None:
 def change(body: CitizenPut, citizen: Citizen) -> CitizenOut:
     """Change name and language."""
     with provincial() as session:
-        return CitizenOut(**shown(citizens.change(session, citizen.id, name=body.name, language=body.language)))
+        return CitizenOut.of(citizens.change(session, citizen.id, name=body.name, language=body.language))
 
 
 @router.put("/email")
@@ -94,7 +94,7 @@ def change_email(body: CodeGiven, citizen: Citizen) -> CitizenOut:
     """Take another address, proved by a code that was asked for to it. Reports of the former one stay one's own."""
     asked = proved(body)
     with provincial() as session:
-        return CitizenOut(**shown(citizens.change_email(session, citizen.id, asked.email)))
+        return CitizenOut.of(citizens.change_email(session, citizen.id, asked.email))
 
 
 @router.delete("", status_code=204)
@@ -149,13 +149,3 @@ def proved(given: CodeGiven) -> citizen_tables.CitizenCode:
 def secret(value: Any) -> Response:
     """An answer that is for these eyes only."""
     return Response(orjson.dumps(value), headers={"Cache-Control": "no-store"}, media_type="application/json")
-
-
-def shown(citizen: citizen_tables.Citizen) -> dict[str, Any]:
-    """A citizen as they see themselves: the fields of `CitizenOut`."""
-    return {
-        "email": citizen.email,
-        "name": citizen.name,
-        "language": citizen.language,
-        "has_fiscal_number": citizen.fiscal_digest is not None,
-    }

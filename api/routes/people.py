@@ -17,7 +17,7 @@ from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
 from city.registry.sign_in import provider_staff, second_factor
 from city.registry.staff import people, roles
-from city.registry.tables import Appointment, Crew, Department, Municipality, Person
+from city.registry.tables import Appointment, Municipality, Person
 
 router = APIRouter(prefix="/api/v1/registry/{owner}/people", tags=["administration"])
 
@@ -167,16 +167,8 @@ def _appointed(
 
 
 def _listed(session: ReadSession, home: Municipality, person: Person) -> PersonListed:
-    posts = session.execute(
-        select(Appointment, Department.slug, Crew.slug)
-        .outerjoin(
-            Department,
-            (Department.municipality_id == Appointment.municipality_id) & (Department.id == Appointment.department_id),
-        )
-        .outerjoin(Crew, (Crew.municipality_id == Appointment.municipality_id) & (Crew.id == Appointment.crew_id))
-        .where(Appointment.municipality_id == home.id, Appointment.person_id == person.id)
-        .order_by(Appointment.id)
-    ).all()
+    theirs = Appointment.municipality_id == home.id, Appointment.person_id == person.id
+    posts = people.named(session, Appointment, *theirs)
     return PersonListed(
         id=person.id,
         name=person.name,

@@ -21,7 +21,6 @@ from api.provider_schemas import (
     TicketIn,
 )
 from api.routes.administration import administering
-from api.routes.citizen import shown
 from api.schemas import Named, NamedIn, Slug
 from api.sign_in_schemas import SessionOut
 from city import pacing
@@ -88,14 +87,7 @@ def exchange_ticket(request: Request, body: TicketIn, response: Response, browse
     with pacing.failures(*signing_in.paces(email, visitor.network(request))), provincial() as session:
         begun = provider_sign_in.exchange(session, ticket, body.code, visitor.device(request))
     response.headers["Cache-Control"] = "no-store"
-    return SessionOut(
-        token=begun.token,
-        expires_at=begun.expires_at,
-        name=begun.staff.name,
-        roles=begun.staff.roles,
-        must_enrol=not begun.is_full,
-        sign_out_address=identity.sign_out_address(client, sign_out_return_address()),
-    )
+    return SessionOut.of(begun, identity.sign_out_address(client, sign_out_return_address()))
 
 
 @router.post("/api/v1/citizen/session/oidc", status_code=201, tags=["citizen"])
@@ -109,12 +101,7 @@ def exchange_citizens_ticket(
         language, device = language_of(request), visitor.device(request)
         begun = provider_sign_in.exchange_of_citizen(session, ticket, language, device)
     response.headers["Cache-Control"] = "no-store"
-    return CitizenSession(
-        token=begun.token,
-        expires_at=begun.expires_at,
-        sign_out_address=identity.sign_out_address(client, sign_out_return_address()),
-        **shown(begun.citizen),
-    )
+    return CitizenSession.of_sign_in(begun, identity.sign_out_address(client, sign_out_return_address()))
 
 
 @administration.get("")

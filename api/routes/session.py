@@ -45,13 +45,7 @@ def sign_in(request: Request, body: SessionIn, response: Response) -> SessionOut
     ):
         begun = signing_in.sign_in(session, body.email, body.password, body.code, visitor.device(request))
     response.headers["Cache-Control"] = "no-store"
-    return SessionOut(
-        token=begun.token,
-        expires_at=begun.expires_at,
-        name=begun.staff.name,
-        roles=begun.staff.roles,
-        must_enrol=not begun.is_full,
-    )
+    return SessionOut.of(begun)
 
 
 @router.get("")

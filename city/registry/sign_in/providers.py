@@ -20,7 +20,7 @@ from city.registry.sign_in import sign_ins
 from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost
 from city.registry.staff import people, roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Staff
-from city.registry.tables import AccessToken, Appointment, Crew, Department, Municipality
+from city.registry.tables import AccessToken, Appointment, Municipality
 from city.sealing import sealed, unsealed
 
 FISCAL_NUMBER: Final = "https://attributes.eid.gov.it/fiscal_number"
@@ -162,18 +162,10 @@ def find_active(session: ReadSession, owner: str, slug: str) -> IdentityProvider
 
 def group_posts(session: ReadSession, provider: IdentityProvider) -> list[GroupPost]:
     """What the provider's groups give, with the slugs of departments and crews."""
-    rows = session.execute(
-        select(ProviderPost, Department.slug, Crew.slug)
-        .outerjoin(
-            Department,
-            (Department.municipality_id == ProviderPost.municipality_id)
-            & (Department.id == ProviderPost.department_id),
-        )
-        .outerjoin(Crew, (Crew.municipality_id == ProviderPost.municipality_id) & (Crew.id == ProviderPost.crew_id))
-        .where(*_of(ProviderPost, provider))
-        .order_by(ProviderPost.id)
-    )
-    return [GroupPost(post.member_of, post.role, department, crew, _within(post)) for post, department, crew in rows]
+    return [
+        GroupPost(post.member_of, post.role, department, crew, Narrowing.of(post.groups, post.categories, post.zones))
+        for post, department, crew in people.named(session, ProviderPost, *_of(ProviderPost, provider))
+    ]
 
 
 def client_of(session: ReadSession, provider: IdentityProvider) -> Client:
@@ -210,10 +202,6 @@ def _post_of(session: ReadSession, owner_id: int, number: int, wanted: GroupPost
         error.field = f"posts.{number}.{error.field}"
         raise
     return {"member_of": wanted.member_of, **post}
-
-
-def _within(post: ProviderPost) -> Narrowing:
-    return Narrowing(frozenset(post.groups), frozenset(post.categories), frozenset(post.zones))
 
 
 def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider, *which: ColumnElement[bool]) -> None:

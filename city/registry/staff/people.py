@@ -6,7 +6,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from threading import BoundedSemaphore
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -15,12 +15,15 @@ from sqlalchemy import ColumnElement, func, select
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound
 from city.registry.sign_in import sign_ins
+from city.registry.sign_in.provider_tables import ProviderPost
 from city.registry.staff import roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Post
 from city.registry.staff.rights import Right as Right
 from city.registry.staff.rights import Staff as Staff
 from city.registry.staff.role_tables import Role
 from city.registry.tables import AccessToken, Appointment, Crew, Department, Municipality, Person
+
+P = TypeVar("P", Appointment, ProviderPost)
 
 SHORTEST_PASSWORD: Final = 12
 FEWEST_SIGNS: Final = 5
@@ -164,6 +167,20 @@ def _find(
     return found
 
 
+def named(session: ReadSession, table: type[P], *which: ColumnElement[bool]) -> list[tuple[P, str | None, str | None]]:
+    """Those appointments, in the order they were given, with the slugs of department and crew."""
+    rows = session.execute(
+        select(table, Department.slug, Crew.slug)
+        .outerjoin(
+            Department, (Department.municipality_id == table.municipality_id) & (Department.id == table.department_id)
+        )
+        .outerjoin(Crew, (Crew.municipality_id == table.municipality_id) & (Crew.id == table.crew_id))
+        .where(*which)
+        .order_by(table.id)
+    )
+    return [(post, department, crew) for post, department, crew in rows]
+
+
 def staff(session: ReadSession, person: Person) -> Staff:
     """Somebody, with what they are appointed to."""
     return staff_all(session, [person])[0]
@@ -189,16 +206,14 @@ def staff_all(session: ReadSession, persons: Sequence[Person]) -> list[Staff]:
         .where(Appointment.person_id.in_({person.id for person in persons}))
         .order_by(Appointment.id)
     ):
-        within = Narrowing(frozenset(row.groups), frozenset(row.categories), frozenset(row.zones))
-        rights = frozenset(map(Right, row.rights))
         posts[row.person_id].append(
             Post(
                 row.role,
-                rights,
+                frozenset(map(Right, row.rights)),
                 row.department_id,
                 row.crew_id,
                 is_of_crew=row.is_of_crew,
-                within=within,
+                within=Narrowing.of(row.groups, row.categories, row.zones),
                 provider_id=row.provider_id,
             )
         )

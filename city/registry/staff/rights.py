@@ -88,6 +88,11 @@ class Narrowing:
     zones: frozenset[str] = frozenset()
     """`layer/code`, which outlives a new version of the layer."""
 
+    @classmethod
+    def of(cls, groups: Iterable[str], categories: Iterable[str], zones: Iterable[str]) -> Self:
+        """The same as rows and requests say it."""
+        return cls(frozenset(groups), frozenset(categories), frozenset(zones))
+
     def __bool__(self) -> bool:
         """Whether it narrows anything."""
         return bool(self.groups or self.categories or self.zones)
@@ -259,9 +264,9 @@ class Staff:
         return self.home_id in (PROVINCE, municipality_id)
 
     def through(self, provider_id: int | None) -> Self:
-        """The same, signed in at that provider, or (None) with a password: without what other providers' groups gave.
+        """The same in a sign-in at that provider (None: with a password): what the groups of others gave is not in it.
 
-        Who leaves the office loses the account there, and must not keep the roles by a password kept here.
+        Who leaves the office loses the account there, and must not keep its roles by a password kept here.
         """
         return replace(self, posts=tuple(post for post in self.posts if post.provider_id in (None, provider_id)))
 
