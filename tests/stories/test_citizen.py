@@ -8,10 +8,12 @@ from email.message import EmailMessage
 from typing import Any, Final
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from city.registry.sign_in import citizen_codes
 from tests.stories.telling import COAST, FANO, URP, as_holder, counted, hand_in, plain, receipt, reported, wait_for_rest
 from tests.trials import PASSWORD, Postbox, Staffer, eventually
 
@@ -148,6 +150,19 @@ def test_a_code_is_good_once_in_the_browser_that_asked_and_for_five_tries(
     with psycopg.connect(database) as admin:
         admin.execute("UPDATE citizen_code SET created_at = now() - interval '11 minutes'")
     assert try_in(client, handle, code).status_code == 401, "too old"
+
+
+def test_two_processes_count_mistakes_and_requests_together(client: TestClient, postbox: Postbox, live: str) -> None:
+    handle, code = ask(client, postbox, ANNA)
+    with httpx.Client(base_url=live) as there:
+        for number in range(citizen_codes.MOST_TRIES):
+            door = (client, there)[number % 2]
+            assert door.post(f"{CITIZEN}/session", json={"handle": handle, "code": wrong(code)}).status_code == 401
+        for door in (client, there):
+            dead = door.post(f"{CITIZEN}/session", json={"handle": handle, "code": code})
+            assert dead.status_code == 401, "five mistakes in all"
+        given = [door.post(f"{CITIZEN}/codes", json={"email": ANNA}).status_code for door in (there, client) * 3]
+        assert given == [202] * 4 + [429] * 2
 
 
 def test_the_code_stands_in_the_mail_and_nowhere_else(client: TestClient, postbox: Postbox, database: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
 from fastapi.testclient import TestClient
 
-from tests.stories.telling import COAST, URP, SignIn, reported
+from tests.stories.telling import COAST, URP, SignIn, counted, reported
 from tests.stories.test_administrator import PESARO, signed
 from tests.stories.test_roles import person, visitor  # noqa: F401
-from tests.trials import Staffer
+from tests.trials import Staffer, front_door
 from workers.duties import forget_sign_ins
 
 ADMINISTRATOR: Final = "amministratore@pesaro.example.org"
@@ -75,8 +76,32 @@ def test_a_list_tells_who_reported_only_when_asked_and_only_to_those_who_may(
     assert looks(head, report) == [("Operatore Settore Lavori Pubblici Pesaro", "list")]
     refused = client.get("/api/v1/desk/reports", params={"with_reporters": True}, headers=crew.headers)
     assert refused.status_code == 403
-    found = clerk.get("/reports", q="Bianchi", with_reporters=True)
-    assert found["reports"] == [], "words are looked for in reports, not in who wrote them"
+    for known in ("Bianchi", CONTACT["phone"], CONTACT["phone"].replace(" ", ""), CONTACT["email"]):
+        found = clerk.get("/reports", q=known, with_reporters=True)
+        assert found["reports"] == [], "words are looked for in reports, not in who wrote them"
+
+
+def test_no_door_shows_who_reported_without_a_look(client: TestClient, signed_in: SignIn, database: str) -> None:
+    report = reported(client, COAST, "buca in viale Trieste", category="pothole", contact=CONTACT)
+    desk, shown_by = signed_in(URP), set()
+    names = {"report_id": report["id"], "number": report["number"], "owner": "pesaro"}
+    with psycopg.connect(database, autocommit=True) as admin:
+        for path, methods in front_door().openapi()["paths"].items():
+            if "get" not in methods or not set(re.findall(r"{(\w+)}", path)) <= names.keys():
+                continue
+            wanted = {one["name"] for one in methods["get"].get("parameters", [])}
+            chosen = {"with_reporters": True, "municipality": "pesaro", "seconds": 0, "address": CONTACT["email"]}
+            before = counted(database, "contact_look")
+            answer = client.get(
+                path.format(**names),
+                params={name: value for name, value in chosen.items() if name in wanted},
+                headers=desk.headers,
+            )
+            if any(value in answer.text for value in CONTACT.values()):
+                shown_by.add(path)
+                assert counted(database, "contact_look") > before, path
+            admin.execute("UPDATE contact_look SET at = at - interval '11 minutes'")
+    assert shown_by == {"/api/v1/desk/reports", "/api/v1/desk/reports/{report_id}"}
 
 
 def test_looks_are_for_those_who_oversee_the_report(client: TestClient, signed_in: SignIn) -> None:

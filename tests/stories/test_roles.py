@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
 from city.records.worklists import Order, Worklist
+from city.registry.staff.roles import ADMINISTRATORS
 from city.reports.lifecycle import State
 from tests.stories.telling import COAST, FANO, INLAND, east_of, plain, reported, wait_for_rest
 from tests.stories.test_administrator import ADMINISTRATOR, PESARO, PROVINCE, own_worker, signed  # noqa: F401
-from tests.trials import PASSWORD, Postbox, Staffer, visiting
+from tests.trials import PASSWORD, Postbox, Staffer, eventually, visiting
 
 GREEN_DOWNTOWN: Final = {"groups": ["green"], "zones": ["pesaro-districts/centro-mare"]}
 
@@ -330,6 +333,35 @@ def test_the_last_administrator_cannot_be_taken_away(visitor: TestClient) -> Non
     ):
         assert answer.status_code in (403, 409), answer.text
     assert visitor.get(f"{PESARO}/people", headers=manager.headers).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["deactivated", "dismissed", "role edited"])
+def test_of_two_administrators_who_take_each_other_away_at_once_one_stays(
+    visitor: TestClient, own_registry: str, way: str
+) -> None:
+    role = {"name": {"it": "Gestione utenti", "en": "User management"}, "rights": ["administer"]}
+    assert visitor.put(f"{PESARO}/roles/users", json=role, headers=signed(visitor, ADMINISTRATOR)).status_code == 200
+    mine, theirs = signed(visitor, ADMINISTRATOR), person(visitor, "gestione", role="users").headers
+    known = {one["email"]: one for one in visitor.get(f"{PESARO}/people", headers=mine).json()}
+    first, second = known[ADMINISTRATOR], known["gestione@pesaro.example.org"]
+
+    def take_away(other: dict[str, Any], by: dict[str, str]) -> int:
+        address = f"{PESARO}/people/{other['id']}"
+        if way == "dismissed":
+            return visitor.delete(f"{address}/appointments/{other['appointments'][0]['id']}", headers=by).status_code
+        if way == "role edited" and other is second:
+            return visitor.put(f"{PESARO}/roles/users", json=role | {"rights": ["read"]}, headers=by).status_code
+        return visitor.patch(address, json={"is_active": False}, headers=by).status_code
+
+    with psycopg.connect(own_registry, autocommit=True) as keeper, ThreadPoolExecutor(2) as pool:
+        home = keeper.execute("SELECT id FROM municipality WHERE slug = 'pesaro'").fetchone()
+        assert home is not None
+        keeper.execute("SELECT pg_advisory_lock(%s, %s)", (ADMINISTRATORS, home[0]))
+        both = [pool.submit(take_away, second, mine), pool.submit(take_away, first, theirs)]
+        waiting = "SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = %s::oid"
+        eventually(lambda: (keeper.execute(waiting, (ADMINISTRATORS,)).fetchone() or [False])[0])
+        keeper.execute("SELECT pg_advisory_unlock(%s, %s)", (ADMINISTRATORS, home[0]))
+        assert sorted(one.result() for one in both) == [200, 409]
 
 
 def test_no_view_forgets_an_appointment_to_a_department_some_categories_and_a_zone(visitor: TestClient) -> None:

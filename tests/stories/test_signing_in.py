@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import httpx
 import psycopg
 import pyotp
 import pytest
@@ -55,6 +56,18 @@ def test_who_guesses_has_to_wait_and_nobody_else(database: str) -> None:
         assert "try again in" in refused.json()["detail"]
         assert try_in(colleague).status_code == 201, "another network is not locked out by it"
         assert try_in(guesser, who=ADMINISTRATOR).status_code == 201, "nor another account"
+
+
+def test_two_processes_count_guesses_together(live: str) -> None:
+    network = {"X-Forwarded-For": "203.0.113.12"}
+    with from_afar("203.0.113.12") as here, httpx.Client(base_url=live, headers=network) as there:
+        for number in range(5):
+            for door in (here, there):
+                wrong = {"email": CLERK, "password": f"provo ancora {number}"}
+                assert door.post(SESSION, json=wrong).status_code == 401
+        for door in (here, there):
+            refused = door.post(SESSION, json={"email": CLERK, "password": PASSWORD})
+            assert refused.status_code == 429, "ten in all, and not ten at each"
 
 
 def test_an_ordinary_morning_counts_nothing(database: str) -> None:
@@ -184,7 +197,7 @@ def test_where_it_is_wanted_nothing_else_goes_before_it(client: TestClient, monk
         settings.cache_clear()
 
 
-def test_a_lost_tablet_is_signed_out(client: TestClient, signed_in: Callable[[str], Staffer]) -> None:
+def test_a_lost_tablet_is_signed_out(client: TestClient, signed_in: Callable[[str], Staffer], live: str) -> None:
     mine = signed_in(CLERK)
     tablet = client.post(SESSION, json={"email": CLERK, "password": PASSWORD}, headers={"User-Agent": "Tablet 7"})
     theirs = {"Authorization": f"Bearer {tablet.json()['token']}"}
@@ -194,8 +207,10 @@ def test_a_lost_tablet_is_signed_out(client: TestClient, signed_in: Callable[[st
     stranger = signed_in(ADMINISTRATOR)
     assert client.delete(f"{SESSION}/devices/{lost['id']}", headers=stranger.headers).status_code == 404
     assert client.get(SESSION, headers=theirs).status_code == 200
+    assert httpx.get(f"{live}{SESSION}", headers=theirs).status_code == 200
     assert client.delete(f"{SESSION}/devices/{lost['id']}", headers=mine.headers).status_code == 204
     assert client.get(SESSION, headers=theirs).status_code == 401
+    assert httpx.get(f"{live}{SESSION}", headers=theirs).status_code == 401, "in every process"
     assert len(client.get(f"{SESSION}/devices", headers=mine.headers).json()) == 1
 
 
