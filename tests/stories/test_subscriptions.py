@@ -204,6 +204,27 @@ def test_several_subscriptions_that_hold_a_place_are_one_mail_and_a_day_is_one_m
     assert len(postbox.to(BRUNO)) == 1
 
 
+def test_all_news_of_a_report_are_told_whichever_subscription_each_of_them_is_for(
+    client: TestClient, postbox: Postbox, database: str, signed_in: Callable[[str], Staffer]
+) -> None:
+    subscribed(client, postbox, rhythm="daily", **CIRCLE)
+    report = reported(client, COAST, "lampione spento", category="lamp-out")
+    subscribed(client, postbox, report=report["number"])
+    clerk = signed_in(URP)
+    clerk.change("POST", report["id"], "moves", {"to": "in_progress"})
+    clerk.change("POST", report["id"], "moves", {"to": "resolved", "reason": "Lampada cambiata."})
+    wait_for_rest(database)
+    clerk.change("POST", report["id"], "updates", {"text": "Anche il palo.", "is_public": True})
+    wait_for_rest(database)
+    with psycopg.connect(database) as admin:
+        found = admin.execute("SELECT count(DISTINCT subscription_id) FROM tiding").fetchone()
+        admin.execute("UPDATE tiding SET due_at = now()")
+    assert found == (2,), "the area's end, and what only followers are told"
+    told = words(eventually(lambda: postbox.to(BRUNO))[0])
+    assert told.count(report["number"]) == 1
+    assert told.index("Lampada cambiata.") < told.index("Anche il palo.")
+
+
 def test_one_keeps_ones_subscriptions_on_a_page_without_an_account(
     client: TestClient, postbox: Postbox, database: str
 ) -> None:

@@ -180,8 +180,8 @@ def compose(session: WriteSession, municipality: MunicipalityView, delivery: Del
     """The letter that tells a subscriber what the delivery was made for; None where there is nothing to tell."""
     rows = session.execute(
         statement(
-            "SELECT report_id, subscription_id, min(first_id), max(entry_id) FROM tiding"
-            " WHERE municipality_id = :home AND delivery_id = :delivery GROUP BY 1, 2 ORDER BY 4"
+            "SELECT report_id, subscription_id, first_id, entry_id FROM tiding"
+            " WHERE municipality_id = :home AND delivery_id = :delivery ORDER BY entry_id"
         ),
         {"home": municipality.id, "delivery": delivery.id},
     ).all()
@@ -193,7 +193,11 @@ def compose(session: WriteSession, municipality: MunicipalityView, delivery: Del
             )
         )
     )
-    reports = {row[0]: (row[2], row[3]) for row in rows if row[1] in still}
+    reports: dict[UUID, tuple[int, int]] = {}
+    for report_id, subscription_id, first_id, last_id in rows:
+        if subscription_id in still:  # a report's news may be told for several of them, but are told together
+            first_id = min(first_id, reports.pop(report_id, (first_id, 0))[0])
+            reports[report_id] = (first_id, last_id)
     if subscriber is None or not reports:
         return None
     letter = _letter(session, municipality, subscriber, reports)
