@@ -237,16 +237,25 @@ def test_history_is_told_once_more_from_a_moment_on(client: TestClient, signed_i
     hook.call("DELETE", f"/replays/{later['id']}", 204)
 
 
-def test_a_replay_is_stopped(client: TestClient, signed_in: SignIn, receiver: Receiver) -> None:
+def test_a_replay_is_stopped_and_another_begins_anew(
+    client: TestClient, signed_in: SignIn, receiver: Receiver, database: str
+) -> None:
     for name in "abc":
         reported(client, COAST, f"lampione {name} spento", category="lamp-out")
     hook = Hook(client, signed_in(ADMINISTRATOR), "pesaro", address=receiver.url + "/hook", events=["report.received"])
     receiver.status = 503
     replay = hook.call("POST", "/replays", 202, json={"since": LONG_AGO})
     eventually(lambda: hook.now()["failed"] == 3)
+    new = reported(client, COAST, "lampione nuovo spento", category="lamp-out")["number"]
+    eventually(lambda: hook.now()["waiting"] == 4)
     hook.call("DELETE", f"/replays/{replay['id']}", 204)
-    assert hook.now()["waiting"] == 0
-    assert {one["state"] for one in hook.log()} == {"dropped"}
+    assert hook.now()["waiting"] == 1, "what is new is no part of it"
+    receiver.status = 200
+    a_while_passes(database)
+    eventually(lambda: hook.now()["waiting"] == 0)
+    assert receiver.told()[-1] == ("report.received", new)
+    hook.call("POST", "/replays", 202, json={"since": LONG_AGO})
+    eventually(lambda: len([one for one in hook.log() if one["state"] == "sent"]) == 5)
 
 
 def test_secrets_are_rotated_with_both_good_for_a_day(
@@ -361,6 +370,8 @@ def test_whoever_keeps_copies_hears_that_a_category_was_hidden_and_made_public_a
     administrator = signed_in(ADMINISTRATOR)
     hook = Hook(client, administrator, "pesaro", address=receiver.url + "/hook", events=["category.republished"])
     Hook(client, administrator, "pesaro", address=receiver.url + "/roads", groups=["roads"])
+    Hook(client, signed_in("amministratore@padova.example.org"), "padova", address=receiver.url + "/padova")
+    Hook(client, signed_in(PROVINCE), "provincia", address=receiver.url + "/all", events=["category.republished"])
     reported(client, COAST, "lampione spento", category="lamp-out")
     place, headers = "/api/v1/registry/pesaro/categories/lamp-out", administrator.headers
     try:
@@ -378,7 +389,9 @@ def test_whoever_keeps_copies_hears_that_a_category_was_hidden_and_made_public_a
     for call in told:
         assert call.is_signed_with(hook.secret)
         Draft202012Validator(promised).validate(call.event)
+    eventually(lambda: len(receiver.taken("/all")) == len(told))
     assert not receiver.taken("/roads"), "of another group"
+    assert not receiver.taken("/padova"), "of another municipality"
 
 
 def test_other_systems_hear_of_notices_too(client: TestClient, signed_in: SignIn, receiver: Receiver) -> None:
