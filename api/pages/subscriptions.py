@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from pydantic import Field
@@ -25,10 +24,9 @@ from api.pages.showing import (
     templates,
 )
 from api.routes.subscriptions import listed, shown
-from city import links
 from city.database import reading, writing
 from city.errors import LampioneError
-from city.messages.subscriptions import subscribing
+from city.messages.subscriptions import own_links, subscribing
 from city.messages.subscriptions.tables import Subscriber
 from city.registry import view
 from city.texts import text
@@ -65,7 +63,7 @@ def _told(request: Request, answer: Callable[[], Response]) -> Response:
 
 
 def _asked(request: Request, token: str) -> Response:
-    municipality_id, subscription_id = subscribing.to_confirm(token)
+    municipality_id, subscription_id = own_links.to_confirm(token)
     with reading(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
         subscription = subscribing.wished(session, municipality_id, subscription_id)
@@ -81,14 +79,14 @@ def _asked(request: Request, token: str) -> Response:
 
 
 def _confirmed(request: Request, token: str) -> Response:
-    municipality_id, subscription_id = subscribing.to_confirm(token)
+    municipality_id, subscription_id = own_links.to_confirm(token)
     with writing(municipality_id) as session:
         subscribing.confirm(session, municipality_id, subscription_id)
     return _asked(request, token)
 
 
 def _kept(request: Request, token: str, said: str = "") -> Response:
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with reading(municipality_id) as session:
         subscriber, subscriptions = subscribing.subscriber(session, municipality_id, subscriber_id)
         language = chosen_language(request) or subscriber.language
@@ -99,7 +97,7 @@ def _kept(request: Request, token: str, said: str = "") -> Response:
 
 
 def _changed(request: Request, token: str, form: _Form) -> Response:
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with writing(municipality_id) as session:
         subscriber, known = subscribing.subscriber(session, municipality_id, subscriber_id)
         language = chosen_language(request) or subscriber.language
@@ -142,7 +140,7 @@ def unsubscribe_asked(request: Request, token: str) -> Response:
     """Ask whether somebody wants no more of what a mail told."""
 
     def ask() -> Response:
-        links.opened("unsubscribe", token)
+        own_links.to_end(token)
         language = page_language(request)
         say = partial(text, language=language)
         title, sentence = say("subscriptions.unsubscribe"), say("subscriptions.unsubscribe_ask")
@@ -156,11 +154,9 @@ def unsubscribed(request: Request, token: str) -> Response:
     """They want no more: from this page, or by one click in the mail program (RFC 8058)."""
 
     def act() -> Response:
-        named = links.opened("unsubscribe", token)
-        municipality_id = int.from_bytes(named[16:20])
-        subscriber_id = UUID(bytes=named[20:]) if named[20:] else None
+        municipality_id, delivery_id, subscriber_id = own_links.to_end(token)
         with writing(municipality_id) as session:
-            subscribing.unsubscribe(session, municipality_id, UUID(bytes=named[:16]), subscriber_id)
+            subscribing.unsubscribe(session, municipality_id, delivery_id, subscriber_id)
         language = page_language(request)
         return _page(request, language, text("subscriptions.ended", language=language))
 

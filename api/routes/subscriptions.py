@@ -9,7 +9,6 @@ import orjson
 from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import select
 
 from api import visitor
 from api.schemas import Degrees, Line, Slug, Strict, a_fiscal_code
@@ -18,8 +17,8 @@ from city.database import ReadSession, reading, writing
 from city.errors import InvalidInput
 from city.messages import app_io, push
 from city.messages.fates import pausing
-from city.messages.subscriptions import subscribing
-from city.messages.subscriptions.own_links import key_of
+from city.messages.subscriptions import own_links, subscribing
+from city.messages.subscriptions.question import described
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.outside import web_push
@@ -29,7 +28,6 @@ from city.registry import view
 from city.registry.sign_in import fiscal_codes
 from city.registry.view import MunicipalityView
 from city.reports.identity import public_number
-from city.reports.tables import Report
 from geo.place import Place
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
@@ -232,19 +230,19 @@ def find_push_key() -> PushKey:
 @router.put("/confirmations/{token}")
 def confirm(token: Key) -> SubscriptionConfirmed:
     """Say yes, with the token of the mail or message."""
-    municipality_id, subscription_id = subscribing.to_confirm(token)
+    municipality_id, subscription_id = own_links.to_confirm(token)
     with writing(municipality_id) as session:
         municipality = view.fresh(session).municipalities[municipality_id]
         subscription = subscribing.confirm(session, municipality_id, subscription_id)
         subscriber = session.get_one(Subscriber, (municipality_id, subscription.subscriber_id))
         said = listed(session, municipality, subscription, subscriber.language)
-        return SubscriptionConfirmed(**said.model_dump(), key=key_of(subscriber.municipality_id, subscriber.id))
+        return SubscriptionConfirmed(**said.model_dump(), key=own_links.key_of(municipality_id, subscriber.id))
 
 
 @router.get("/{token}")
 def list_subscriptions(token: Key) -> SubscriberOut:
     """What somebody has asked for, for whoever holds the token of a mail."""
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with reading(municipality_id) as session:
         return shown(session, municipality_id, *subscribing.subscriber(session, municipality_id, subscriber_id))
 
@@ -252,7 +250,7 @@ def list_subscriptions(token: Key) -> SubscriberOut:
 @router.put("/{token}")
 def change_how(token: Key, body: SubscriberPut) -> SubscriberOut:
     """Change language, rhythm and quiet hours."""
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with writing(municipality_id) as session:
         subscriber, subscriptions = subscribing.subscriber(session, municipality_id, subscriber_id)
         subscribing.change(session, subscriber, language=body.language, rhythm=body.rhythm, quiet=body.quiet)
@@ -263,7 +261,7 @@ def change_how(token: Key, body: SubscriberPut) -> SubscriberOut:
 @router.delete("/{token}", status_code=204)
 def end_all(token: Key) -> None:
     """End all subscriptions; the address is forgotten."""
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with writing(municipality_id) as session:
         subscriber, _ = subscribing.subscriber(session, municipality_id, subscriber_id)
         subscribing.end(session, subscriber, None)
@@ -272,7 +270,7 @@ def end_all(token: Key) -> None:
 @router.delete("/{token}/{subscription_id}", status_code=204)
 def end_one(token: Key, subscription_id: Annotated[int, Path(ge=1, lt=2**63)]) -> None:
     """End one subscription."""
-    municipality_id, subscriber_id = subscribing.home_of(token)
+    municipality_id, subscriber_id = own_links.home_of(token)
     with writing(municipality_id) as session:
         subscriber, _ = subscribing.subscriber(session, municipality_id, subscriber_id)
         subscribing.end(session, subscriber, subscription_id)
@@ -307,14 +305,11 @@ def listed(
     session: ReadSession, municipality: MunicipalityView, subscription: Subscription, language: str
 ) -> SubscriptionListed:
     """One subscription, in words too."""
-    number = session.scalar(
-        select(Report.number).where(Report.municipality_id == municipality.id, Report.id == subscription.report_id)
-    )
     return SubscriptionListed.model_validate(
         {
             "id": subscription.id,
             "kind": subscription.kind,
-            "says": subscribing.described(municipality, subscription, number, language),
+            "says": described(session, municipality, subscription, language),
             "groups": subscription.groups,
             "reports": subscription.reports,
             "notices": subscription.notices,

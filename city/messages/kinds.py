@@ -8,7 +8,7 @@ from city.messages import dialogue, escalated, field_letters, staff_channels, st
 from city.messages.hooks import letters
 from city.messages.outside_kinds import OUTSIDE_KINDS
 from city.messages.posting import Kind
-from city.messages.subscriptions import subscribing
+from city.messages.subscriptions import question
 
 KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "answered": dialogue.ANSWERED,
@@ -20,7 +20,7 @@ KINDS: Final[dict[str, Kind]] = OUTSIDE_KINDS | {
     "unanswered": dialogue.UNANSWERED,
     "staff_channel": Kind(staff_channels.hearers, staff_channels.compose),
     "staff_channel_try": Kind(staff_channels.tried, staff_channels.trial),
-    "subscription": subscribing.CONFIRMATION,
+    "subscription": question.CONFIRMATION,
     "decision_overturned": field_letters.OVERTURNED,
     "webhook_off": letters.WEBHOOK_OFF,
 }

@@ -28,8 +28,7 @@ from api.limits import UPLOAD_PIECE
 from city import errors
 from city.database import provincial, reading, writing
 from city.messages.fates import pausing
-from city.messages.subscriptions import subscribing
-from city.messages.subscriptions.own_links import key_of
+from city.messages.subscriptions import own_links
 from city.messages.subscriptions.tables import Subscription
 from city.messages.tables import Delivery
 from city.outside.mail_status import Bounce
@@ -532,8 +531,8 @@ def visit_subscriptions(call: Callable[..., httpx.Response], report: dict[str, A
     home = view.newest().slugs["pesaro"].id
     with reading(home) as session:
         asked = session.scalars(select(Subscription)).one()
-        key = key_of(home, asked.subscriber_id)
-    token = {"token": subscribing.confirmation(home, asked.id)}
+        key = own_links.key_of(home, asked.subscriber_id)
+    token = {"token": own_links.confirmation(home, asked.id)}
     call("PUT", f"{base}/confirmations/{{token}}", at=token)
     call("PUT", f"{base}/confirmations/{{token}}", at={"token": "x"}, expected=404)
     at = {"token": key, "subscription_id": asked.id}

@@ -1,12 +1,11 @@
-"""Asking to hear of something, saying yes to it from the mail, changing one's mind."""
+"""Asking to hear of something, saying yes to it, changing one's mind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from geoalchemy2.shape import to_shape
@@ -15,14 +14,10 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from city import links
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
 from city.messages.drawing import AREAS, drawn
 from city.messages.fates import pausing
-from city.messages.letter import Letter
-from city.messages.posting import About, Kind
-from city.messages.recipients import Recipient
 from city.messages.subscriptions.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
 from city.messages.subscriptions.tables import Subscriber, Subscription, SubscriptionCell
 from city.messages.tables import Delivery
@@ -31,8 +26,6 @@ from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.hearing import check_quiet
 from city.reports.tables import Report
-from city.settings import settings
-from city.texts import text
 from geo.covers import Cover, circle, covering_cells
 from geo.nearby import extended_wkb, square_of
 from geo.place import Place
@@ -229,23 +222,6 @@ def wished(session: ReadSession, municipality_id: int, subscription_id: int) -> 
     return subscription
 
 
-def confirmation(municipality_id: int, subscription_id: int) -> str:
-    """What opens the page on which a wish is confirmed."""
-    return links.made("confirm", municipality_id.to_bytes(4) + subscription_id.to_bytes(8))
-
-
-def to_confirm(token: str) -> tuple[int, int]:
-    """Municipality and subscription of a link to confirm. Raises NotFound."""
-    named = links.opened("confirm", token)
-    return int.from_bytes(named[:4]), int.from_bytes(named[4:])
-
-
-def home_of(token: str) -> tuple[int, UUID]:
-    """Municipality and subscriber of a link to one's subscriptions. Raises NotFound."""
-    named = links.opened("subscriber", token)
-    return int.from_bytes(named[:4]), UUID(bytes=named[4:])
-
-
 def subscriber(
     session: ReadSession, municipality_id: int, subscriber_id: UUID
 ) -> tuple[Subscriber, list[Subscription]]:
@@ -324,67 +300,3 @@ def _subscriptions(session: ReadSession, found: Subscriber) -> list[Subscription
             .order_by(Subscription.id)
         )
     )
-
-
-def described(municipality: MunicipalityView, subscription: Subscription, number: str | None, language: str) -> str:
-    """What somebody asked for, in a line."""
-    say = partial(text, language=language)
-    names = {category.group.slug: category.group.name(language) for category in municipality.categories.values()}
-    values: dict[str, Any] = {
-        "number": number or "",
-        "things": say(f"subscriptions.what_{_things(subscription)}"),
-        "municipality": municipality.name,
-        "metres": round(subscription.metres or 0),
-        "zone": municipality.zone_name(subscription.zone or ""),
-    }
-    line = say(f"subscriptions.{subscription.kind}", **values)
-    if subscription.groups:
-        line += ": " + ", ".join(names.get(slug, slug) for slug in subscription.groups)
-    return line
-
-
-def _things(subscription: Subscription) -> str:
-    if subscription.reports and subscription.notices:
-        return "both"
-    return "reports" if subscription.reports else "notices"
-
-
-def _asked(session: WriteSession, municipality: MunicipalityView, about: About) -> list[Recipient]:
-    row = session.execute(
-        select(Subscriber.address, Subscriber.language, Subscriber.channel)
-        .join(
-            Subscription,
-            (Subscription.municipality_id == Subscriber.municipality_id)
-            & (Subscription.subscriber_id == Subscriber.id),
-        )
-        .where(Subscription.municipality_id == municipality.id, Subscription.id == about["subscription_id"])
-    ).one_or_none()
-    return [Recipient(row.address, row.language, channel=row.channel)] if row else []
-
-
-def _question(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
-    subscription = session.get(Subscription, (municipality.id, delivery.about["subscription_id"]))
-    if subscription is None or subscription.confirmed_at is not None:
-        return None
-    say = partial(text, language=delivery.language)
-    number = session.scalar(
-        select(Report.number).where(Report.municipality_id == municipality.id, Report.id == subscription.report_id)
-    )
-    what = described(municipality, subscription, number, delivery.language)
-    base = settings().public_url.rstrip("/")
-    token = confirmation(municipality.id, subscription.id)
-    return Letter(
-        subject=say("subscriptions.confirm_subject", municipality=municipality.name),
-        heading=say("subscriptions.confirm_heading"),
-        happened=[say("subscriptions.confirm_asked", what=what), say("subscriptions.confirm_otherwise")],
-        next_step="",
-        facts=[],
-        link=f"{base}/subscriptions/confirm/{token}",
-        footer=say("subscriptions.confirm_footer", municipality=municipality.name),
-        button=say("subscriptions.confirm_button"),
-        confirm=token,
-    )
-
-
-CONFIRMATION: Final = Kind(_asked, _question)
-"""The letter that asks whether the owner of the address wants it."""

@@ -21,14 +21,14 @@ from city.database import ReadSession, WriteSession
 from city.messages import recipients
 from city.messages.letter import Letter
 from city.messages.mentions import note_of
+from city.messages.news import OUTCOMES
 from city.messages.posting import post
 from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions import own_links
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
-from city.messages.subscriptions.tables import ReportTold, Subscriber, Subscription
+from city.messages.subscriptions.tables import ReportTold, Subscriber
 from city.messages.tables import Delivery
 from city.registry.view import MunicipalityView
-from city.reports.lifecycle import State
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.settings import settings
 from city.texts import text
@@ -37,7 +37,6 @@ from geo.place import Place
 KIND: Final = "tidings"
 MOST_GATHERED: Final = 2_000
 MOST_LINES: Final = 30
-ENDED: Final = frozenset({State.RESOLVED.value, State.CLOSED.value, State.REJECTED.value})
 BROKEN: Final = frozenset({"promise_taken_back", "slipped"})
 
 _NOTE: Final = f"""
@@ -96,6 +95,16 @@ _GATHER: Final = statement("""
   SELECT DISTINCT municipality_id, channel FROM made
 """)
 
+_TOLD: Final = statement("""
+  SELECT tiding.report_id, min(tiding.first_id) AS first_id, max(tiding.entry_id) AS last_id,
+         array_agg(DISTINCT subscription.id) AS subscriptions
+  FROM tiding JOIN subscription
+    ON subscription.municipality_id = tiding.municipality_id AND subscription.id = tiding.subscription_id
+  WHERE tiding.municipality_id = :home AND tiding.delivery_id = :delivery
+  GROUP BY 1 ORDER BY 3
+""")
+"""What a delivery was made for, of subscriptions that have not ended: the news of a report may come by several."""
+
 
 def note(session: WriteSession, municipality: MunicipalityView, report_id: UUID) -> int:
     """Note what is new of a report for everybody who asked for it; how many are to be told. May come twice."""
@@ -139,7 +148,7 @@ def note(session: WriteSession, municipality: MunicipalityView, report_id: UUID)
 
 
 def _is_news(entry: TimelineEntry) -> bool:
-    return entry.what == "received" or (entry.what == "moved" and entry.to_state in ENDED)
+    return entry.what == "received" or (entry.what == "moved" and entry.to_state in OUTCOMES)
 
 
 def _reporter(session: ReadSession, municipality: MunicipalityView, report: Report) -> list[str]:
@@ -178,32 +187,15 @@ def send_next(
 
 def compose(session: WriteSession, municipality: MunicipalityView, delivery: Delivery) -> Letter | None:
     """The letter that tells a subscriber what the delivery was made for; None where there is nothing to tell."""
-    rows = session.execute(
-        statement(
-            "SELECT report_id, subscription_id, first_id, entry_id FROM tiding"
-            " WHERE municipality_id = :home AND delivery_id = :delivery ORDER BY entry_id"
-        ),
-        {"home": municipality.id, "delivery": delivery.id},
-    ).all()
+    rows = session.execute(_TOLD, {"home": municipality.id, "delivery": delivery.id}).all()
+    reports = {row.report_id: (row.first_id, row.last_id) for row in rows}
     subscriber = session.get(Subscriber, (municipality.id, UUID(delivery.about["subscriber"])))
-    still = set(
-        session.scalars(
-            select(Subscription.id).where(
-                Subscription.municipality_id == municipality.id, Subscription.id.in_([row[1] for row in rows])
-            )
-        )
-    )
-    reports: dict[UUID, tuple[int, int]] = {}
-    for report_id, subscription_id, first_id, last_id in rows:
-        if subscription_id in still:  # a report's news may be told for several of them, but are told together
-            first_id = min(first_id, reports.pop(report_id, (first_id, 0))[0])
-            reports[report_id] = (first_id, last_id)
     if subscriber is None or not reports:
         return None
     letter = _letter(session, municipality, subscriber, reports)
     if letter is None:
         return None
-    delivery.about = {**delivery.about, "subscriptions": sorted(still)}
+    delivery.about = {**delivery.about, "subscriptions": sorted({one for row in rows for one in row.subscriptions})}
     return replace(letter, unsubscribe=own_links.end_of(municipality.id, delivery.id, subscriber.id))
 
 
@@ -231,8 +223,6 @@ def _letter(
         subject=say("tidings.subject_one", number=last.number) if one else say("tidings.subject", count=len(lines)),
         heading=say("tidings.heading", municipality=municipality.name),
         happened=lines[:MOST_LINES] + ([say("tidings.more", count=more)] if more > 0 else []),
-        next_step="",
-        facts=[],
         link=f"{base}/#17/{last.lat:.6f}/{last.lon:.6f}" if one else f"{base}/",
         footer=say("tidings.footer", municipality=municipality.name, link=theirs),
         button=say("tidings.button"),
