@@ -48,9 +48,7 @@ def _done(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         happened=[text("children.mail.done", language=language, **values)],
         next_step=text("children.mail.next_open" if parent.is_open else "children.mail.next_over", language=language),
         facts=facts,
-        link="",
         footer=text("handover.back.footer", language=language, **values),
-        button="",
     )
 
 

@@ -25,9 +25,6 @@ def send(session: ReadSession, code_id: UUID) -> None:
         heading=say("citizen_code.heading"),
         happened=[say("citizen_code.happened", minutes=int(citizen_codes.LIFE.total_seconds() // 60))],
         next_step=citizen_codes.code_of(asked.id),
-        facts=[],
-        link="",
         footer=say("citizen_code.footer"),
-        button="",
     )
     mail_pace.send(as_mail(None, Delivery(id=code_id, address=asked.email, language=asked.language), letter))

@@ -11,8 +11,8 @@ from typing import Final
 from uuid import UUID
 
 from city.database import ReadSession, WriteSession
-from city.messages.letter import Letter
-from city.messages.news import quoted, receipt_link, report_facts, with_end
+from city.messages.letter import Letter, quoted
+from city.messages.news import receipt_link, report_facts, with_end
 from city.messages.posting import About, Kind
 from city.messages.quiet import reporter_due
 from city.messages.recipients import Recipient, office, readers, reporter
@@ -70,11 +70,8 @@ def to_the_desk(
         subject=text(f"desk_mail.{name}_subject", language=language, number=report.number),
         heading=text(f"desk_mail.{name}", language=language, number=report.number),
         happened=happened,
-        next_step="",
         facts=report_facts(session, municipality, report, State(report.state), language),
-        link="",
         footer=text("desk_mail.footer", language=language, municipality=municipality.name),
-        button="",
     )
 
 

@@ -87,10 +87,7 @@ def _compose(session: WriteSession, municipality: MunicipalityView, delivery: De
         heading=text(f"ladder.heading_{many}", language=language, **values),
         happened=lines,
         next_step=text("ladder.what_to_do", language=language),
-        facts=[],
-        link="",
         footer=text("staff_letter.footer", language=language, municipality=municipality.name),
-        button="",
     )
 
 

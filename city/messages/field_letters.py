@@ -46,9 +46,7 @@ def _compose(session: WriteSession, municipality: MunicipalityView, delivery: De
             (text("mail.number", language=language), report.number),
             (text("mail.state", language=language), stands),
         ],
-        link="",
         footer=text("overturned.footer", language=language, municipality=municipality.name),
-        button="",
     )
 
 

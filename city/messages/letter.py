@@ -18,6 +18,11 @@ from city.registry.view import MunicipalityView
 from city.settings import settings
 
 
+def quoted(words: str, language: str) -> str:
+    """What somebody wrote, as their words."""
+    return f"«{words}»" if language == "it" else f"“{words}”"
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that goes along."""
@@ -34,13 +39,13 @@ class Letter:
     subject: str
     heading: str
     happened: list[str]
-    next_step: str
-    """The line that stands out; empty: none."""
-    facts: list[tuple[str, str]]
-    link: str
-    """Where the button leads; empty: no button."""
     footer: str
-    button: str
+    next_step: str = ""
+    """The line that stands out; empty: none."""
+    facts: Sequence[tuple[str, str]] = field(default=())
+    link: str = ""
+    """Where the button leads; empty: no button."""
+    button: str = ""
     choices_line: str = ""
     """What is asked; the choices answer it."""
     choices: Sequence[tuple[str, str]] = field(default=())

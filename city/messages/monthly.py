@@ -45,7 +45,6 @@ def letter(
         heading=title,
         happened=sentences,
         next_step=text(f"schedules.{'attached' if is_public else 'attached_internal'}", language=language),
-        facts=[],
         link=page if is_public else "",
         footer=text("schedules.footer", language=language, **said),
         button=text("schedules.button", language=language),

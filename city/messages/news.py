@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 
 from city.database import ReadSession
-from city.messages.letter import Letter
+from city.messages.letter import Letter, quoted
 from city.messages.mentions import note_of
 from city.registry.view import MunicipalityView
 from city.reports import hearing
@@ -99,11 +99,6 @@ def _is_awaited(entries: list[TimelineEntry]) -> bool:
         entry.what == "received" or (entry.to_state in OUTCOMES and entry.from_state not in OUTCOMES)
         for entry in entries
     )
-
-
-def quoted(words: str, language: str) -> str:
-    """Somebody's own words."""
-    return f"«{words}»" if language == "it" else f"“{words}”"
 
 
 def report_facts(

@@ -26,8 +26,6 @@ def send(session: ReadSession, reset_id: UUID) -> None:
         subject=say("password.subject"),
         heading=say("password.heading"),
         happened=[say("password.happened"), say("password.otherwise")],
-        next_step="",
-        facts=[],
         link=f"{settings().public_url}/password/{signing_in.reset_token(reset_id)}",
         footer=say("password.footer"),
         button=say("password.button"),

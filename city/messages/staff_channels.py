@@ -145,6 +145,4 @@ def _map_link(report: Report) -> str:
 
 
 def _letter(subject: str, happened: list[str], link: str) -> Letter:
-    return Letter(
-        subject=subject, heading=subject, happened=happened, next_step="", facts=[], link=link, footer="", button=""
-    )
+    return Letter(subject=subject, heading=subject, happened=happened, footer="", link=link)

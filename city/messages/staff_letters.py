@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import ColumnElement, String, cast, select
 
 from city.database import ReadSession, WriteSession
-from city.messages.letter import Letter
+from city.messages.letter import Letter, quoted
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, people
 from city.messages.tables import Delivery
@@ -85,11 +85,6 @@ def named(municipality: MunicipalityView, report: Report, language: str) -> str:
     return ", ".join(said)
 
 
-def quoted(words: str, language: str) -> str:
-    """What somebody wrote, as their words."""
-    return f"«{words}»" if language == "it" else f"“{words}”"
-
-
 def _same_report() -> ColumnElement[bool]:
     return (TimelineEntry.municipality_id == Report.municipality_id) & (TimelineEntry.report_id == Report.id)
 
@@ -140,9 +135,5 @@ def _letter(
         subject=text(f"staff_letter.{kind}.subject_{many}", language=language, **values),
         heading=text(f"staff_letter.{kind}.heading_{many}", language=language, **values),
         happened=lines,
-        next_step="",
-        facts=[],
-        link="",
         footer=text("staff_letter.footer", language=language, municipality=municipality.name),
-        button="",
     )

@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
-from city.messages.letter import Letter
+from city.messages.letter import Letter, quoted
 from city.messages.posting import post
-from city.messages.staff_letters import named, quoted
+from city.messages.staff_letters import named
 from city.messages.tables import Delivery
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.people import Right, Staff
@@ -124,11 +124,7 @@ def compose(session: ReadSession, municipality: MunicipalityView, delivery: Deli
         subject=text(f"watching.subject_{many}", language=language, **values),
         heading=text(f"watching.heading_{many}", language=language, **values),
         happened=lines,
-        next_step="",
-        facts=[],
-        link="",
         footer=text("watching.footer", language=language, municipality=municipality.name),
-        button="",
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
-from city.messages.letter import Attachment, Letter
+from city.messages.letter import Attachment, Letter, quoted
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
@@ -167,7 +167,7 @@ def _news(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         .limit(1)
     )
     if words:
-        happened.append(f"«{words}»" if language == "it" else f"“{words}”")
+        happened.append(quoted(words, language))
     facts = [
         (text("mail.number", language=language), report.number),
         (text("mail.category", language=language), category),
@@ -181,9 +181,7 @@ def _news(session: WriteSession, municipality: MunicipalityView, delivery: Deliv
         happened=happened,
         next_step=text(f"handover.back.next_{why}", language=language, **values),
         facts=facts,
-        link="",
         footer=text("handover.back.footer", language=language, **values),
-        button="",
     )
 
 
@@ -220,11 +218,8 @@ def _over(municipality: MunicipalityView, report: Report, language: str, values:
         subject=text("handover.over.subject", language=language, number=values["number"]),
         heading=text("handover.over.subject", language=language, number=values["number"]),
         happened=[text("handover.over.said", language=language, number=values["number"], name=values["from"])],
-        next_step="",
         facts=facts,
-        link="",
         footer=text("handover.over.footer", language=language, name=values["from"]),
-        button="",
     )
 
 

@@ -47,9 +47,7 @@ def _compose(session: WriteSession, municipality: MunicipalityView, delivery: De
         happened=[text(f"hooks.letter.{about['why']}", language=language, **values)],
         next_step=text("hooks.letter.next", language=language),
         facts=[(text("hooks.letter.address", language=language), hook.address)],
-        link="",
         footer=text("hooks.letter.footer", language=language),
-        button="",
     )
 
 

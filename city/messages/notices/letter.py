@@ -65,7 +65,6 @@ def letter(municipality: MunicipalityView, notice: Notice, news: News, language:
         subject=subject,
         heading=title(notice, language) if news.what == "announced" else subject,
         happened=happened,
-        next_step="",
         facts=_facts(municipality, notice, language),
         link=page_of(notice.number, language),
         footer=say("notices.footer", municipality=municipality.name, link=THEIR_PAGE),

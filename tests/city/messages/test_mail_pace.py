@@ -136,7 +136,7 @@ def test_every_way_by_which_a_mail_leaves_counts_it_once(
     monkeypatch.setattr(app_io, "by_app_io", gone)
     monkeypatch.setattr(app_io, "mail_instead", lambda *_: "anna@example.org")
     town = view.newest().slugs["pesaro"]
-    letter = Letter("Ecco", "Ecco", ["Ecco."], "", [], "", "Comune", "")
+    letter = Letter("Ecco", "Ecco", ["Ecco."], "Comune")
     with writing(town.id) as session:
         for number, (channel, kind) in enumerate((("email", "assigned"), ("app_io", "tidings")), 1):
             CHANNELS[channel](session, town, delivery_to(town, channel, kind=kind), letter)

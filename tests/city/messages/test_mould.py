@@ -28,7 +28,6 @@ def letter(words: str, footer: str) -> Letter:
         subject=f"Avviso: {words}"[:150].replace("\n", " "),
         heading=words[:60],
         happened=words.split("\n"),
-        next_step="",
         facts=[("Quando", "dal 1/12/2026")],
         link="https://segnalazioni.example.org/notices/PD-A-2026-1",
         footer=f"{footer}{THEIRS}",

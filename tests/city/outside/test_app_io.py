@@ -17,8 +17,7 @@ MESSAGE = Message("7f1c", "Segnalazione PS-2026-1 ricevuta", "x" * 100)
 
 
 def letter(happened: list[str], **more: str) -> Letter:
-    values = {"next_step": "", "link": "", "footer": "", "button": "", **more}
-    return Letter(subject="s", heading="h", happened=happened, facts=[], **values)
+    return Letter(subject="s", heading="h", happened=happened, **{"footer": "", **more})
 
 
 @pytest.mark.parametrize("happened", [[], ["a"], ["*" * 30_000], ["a" * 9_000, "b" * 9_000], ["x"] * 9_000])

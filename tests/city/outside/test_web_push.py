@@ -42,11 +42,8 @@ def test_a_message_is_never_larger_than_push_services_take(words: str) -> None:
         subject="s" * 300,
         heading="h",
         happened=[words],
-        next_step="",
-        facts=[],
         link="https://example.org/" + "l" * 300,
         footer="",
-        button="",
     )
     assert len(content_of(letter, "t" * 32, "it", LONG)) <= MOST_BYTES
     assert len(content_of(letter, "t" * 32, "it", 100_000)) <= MOST_BYTES
