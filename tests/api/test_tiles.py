@@ -395,3 +395,9 @@ def test_hot_spots_are_drawn_as_soon_as_they_are_found(client: TestClient, made:
     assert all(feature["properties"]["count"] >= 5 and feature["properties"]["q"] <= 0.05 for feature in found)
     assert client.get(one, params={"municipality": "padova"}).content == b""
     assert made == {"hotspots": 3}
+
+
+def test_a_tile_that_cannot_be_is_refused_however_large_its_numbers_are(client: TestClient) -> None:
+    for column in (8, 2**64):
+        answer = client.get(f"/tiles/reports/3/{column}/0.mvt")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
