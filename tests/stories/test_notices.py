@@ -291,8 +291,9 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     fields = {"groups": ["lighting"], "applies_to_reports": True, "expected_on": day.isoformat()}
     fields["title"] = {"it": "Lavori in viale Trieste", "en": "Works in viale Trieste"}
     draft = desk.done("POST", **notice(**fields))
+    known_better = reported(client, east_of(COAST, 30), "lampione acceso di giorno", category="lamp-out")
     seen = desk.done("GET", f"/{draft['id']}/preview")
-    assert seen["report_numbers"] == [inside["number"]], "a day that staff promised for that very report stands"
+    assert {*seen["report_numbers"]} == {inside["number"], known_better["number"]}, "a day that staff promised for that very report stands"
     public = desk.act(draft, "publication")
     shown = eventually(
         lambda: (report := client.get(f"/api/v1/reports/{inside['number']}").json())["promised_at"] and report
@@ -320,12 +321,15 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
         return at and datetime.fromisoformat(at).astimezone(ROME).date()
 
     eventually(lambda: promised_day() == later)
-    assert desk.done("GET", f"/{public['id']}")["reports"] == 1
+    assert desk.done("GET", f"/{public['id']}")["reports"] == 2
+    clerk.change("PUT", known_better["id"], "promise", {"day": day.isoformat()})
     desk.act(moved, "withdrawal", reason="Annullato")
     eventually(lambda: promised_day() is None)
     wait_for_rest(database)
     taken = client.get(f"/api/v1/reports/{inside['number']}").json()["timeline"][-1]
     assert (taken["what"], "è stato ritirato" in taken["note"]) == ("promise_taken_back", True)
+    kept = client.get(f"/api/v1/reports/{known_better['number']}").json()["promised_at"]
+    assert kept, "a day that staff promised since stands too"
 
 
 def test_reports_that_the_notice_is_about_no_more_lose_its_day_and_keep_it_when_all_is_over(
