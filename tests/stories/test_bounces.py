@@ -19,7 +19,7 @@ from city.registry import view
 from city.reports import journey
 from city.settings import PROJECT, settings
 from tests.imap_server import USER, WORD, imap_server, signed_in
-from tests.stories.telling import COAST, URP, SignIn, counted, reported, wait_for_rest
+from tests.stories.telling import COAST, URP, SignIn, counted, east_of, reported, wait_for_rest
 from tests.stories.test_citizen import ask, try_in
 from tests.stories.test_subscriptions import BRUNO, link, subscribed
 from tests.trials import Postbox, eventually, returned
@@ -88,6 +88,16 @@ def test_after_a_hard_bounce_nothing_more_is_sent_there(
     [entry] = [one for one in clerk.get(f"/reports/{report['id']}")["timeline"] if one["what"] == "reachable"]
     assert (entry["is_public"], entry["actor"], entry["person"]) == (False, "citizen", None)
     assert counted(database, "timeline_entry WHERE what = 'reachable'") == 1, "where it was noted that mail came back"
+
+    other = reported(client, east_of(COAST, 500), "altalena rotta", category="playground", email=ANNA)
+    wait_for_rest(database)
+    read_mail(database)
+    assert paused(database) == [(ANNA, "hard", "5.1.1")]
+    with writing(home) as session:
+        pausing.lift(session, home, ANNA)
+    for one in (report, other):
+        noted = [entry["what"] for entry in clerk.get(f"/reports/{one['id']}")["timeline"]]
+        assert noted.count("reachable") == 1, "each pause on the reports that it was noted on"
 
 
 def test_an_address_that_the_server_refuses_at_once_is_paused_too(

@@ -293,7 +293,9 @@ def test_reports_inside_take_the_expected_day_and_lose_it_with_the_notice(
     draft = desk.done("POST", **notice(**fields))
     known_better = reported(client, east_of(COAST, 30), "lampione acceso di giorno", category="lamp-out")
     seen = desk.done("GET", f"/{draft['id']}/preview")
-    assert {*seen["report_numbers"]} == {inside["number"], known_better["number"]}, "a day that staff promised for that very report stands"
+    assert {*seen["report_numbers"]} == {inside["number"], known_better["number"]}, (
+        "a day that staff promised for that very report stands"
+    )
     public = desk.act(draft, "publication")
     shown = eventually(
         lambda: (report := client.get(f"/api/v1/reports/{inside['number']}").json())["promised_at"] and report

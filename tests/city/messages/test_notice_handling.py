@@ -125,6 +125,10 @@ def test_whoever_works_on_some_zones_writes_of_what_lies_wholly_inside_them(town
         with pytest.raises(Forbidden), writing(town.id) as session:
             handling.opened(Desk(session, town, there), others.id, others.version)
     assert altered(town, mine, staff=there, area=inside).version == 2
+    long_ago = town.today() - 2 * TOMORROW
+    then = replace(town, zones={key: replace(zone, valid_until=long_ago) for key, zone in town.zones.items()})
+    with pytest.raises(Forbidden):
+        written(then, there, area=inside)
 
 
 def test_whoever_works_on_some_groups_writes_about_these(town: MunicipalityView) -> None:
