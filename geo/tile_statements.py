@@ -304,8 +304,17 @@ WITH tile AS (
   WHERE state = 'published' AND shape && tile.around
     AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
   ORDER BY starts_at, id
+), spots AS (
+  SELECT number, title_it, title_en, ST_Transform(ST_PointOnSurface(shape), 3857) AS spot
+  FROM tile, notice
+  WHERE state = 'published' AND shape && tile.around
+    AND (%(municipality_id)s::integer IS NULL OR municipality_id = %(municipality_id)s)
+), titles AS (
+  SELECT ST_AsMVTGeom(spot, tile.box, {EXTENT}, 0, true) AS geom, number, title_it, title_en
+  FROM tile, spots WHERE spot && tile.box ORDER BY number
 )
-SELECT ST_AsMVT(notices, 'notices', {EXTENT}, 'geom') FROM notices WHERE geom IS NOT NULL
+SELECT coalesce((SELECT ST_AsMVT(notices, 'notices', {EXTENT}, 'geom') FROM notices WHERE geom IS NOT NULL), '')
+    || coalesce((SELECT ST_AsMVT(titles, 'titles', {EXTENT}, 'geom') FROM titles WHERE geom IS NOT NULL), '')
 """
 """Areas of the notices that are published; these change with the registry's version."""
 

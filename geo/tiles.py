@@ -186,6 +186,8 @@ def notices_tile(connection: Connection[Any], tile: Tile, choice: Choice = ALL) 
     """Areas of current and coming notices, of the province or of one municipality.
 
     Layer `notices`: `number`, `kind`, `title_it`, `title_en`, `starts_at`, `ends_at`, `is_urgent`.
+    Layer `titles` has one point inside each (`number`, `title_it`, `title_en`), so that a map of many tiles names each
+    once.
     """
     values = {
         "zoom": tile.zoom,

@@ -67,9 +67,10 @@ _FIELDS: Final = {
         "ends_at": "String",
         "is_urgent": "Boolean",
     },
+    "titles": {"number": "String", "title_it": "String", "title_en": "String"},
     "hotspots": {"group": "String", "count": "Number", "expected": "Number", "z": "Number", "q": "Number"},
 }
-_LAYERS: Final = {"zones": ("zones", "municipalities", "names")}
+_LAYERS: Final = {"zones": ("zones", "municipalities", "names"), "notices": ("notices", "titles")}
 
 router = APIRouter(prefix="/tiles", tags=["tiles"])
 

@@ -149,7 +149,7 @@ def _as_json(row: dict[str, Any], registry: Registry) -> dict[str, Any]:
         "text": both(row["text_it"], row["text_en"]),
         "where": both(row["where_it"], row["where_en"]),
         "everywhere": row["is_everywhere"],
-        "middle": {"lon": row["lon"], "lat": row["lat"]},
+        "middle": {"lon": round(row["lon"], 6), "lat": round(row["lat"], 6)},
         "department": home.by_id[row["department_id"]].slug,
         **{
             name: home.local(row[name]) if row[name] else None

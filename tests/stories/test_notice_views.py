@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -183,9 +184,12 @@ def test_the_map_shows_a_notice_at_once_and_no_longer_than_it_holds(client: Test
     tile = Tile.at(COAST, 14)
     address = f"/tiles/notices/{tile.zoom}/{tile.x}/{tile.y}.mvt"
 
+    def layers_of(content: bytes) -> dict[str, Any]:
+        return mapbox_vector_tile.decode(content) if content else {}
+
     def shown(known: str = "") -> tuple[int, str, list[dict[str, Any]]]:
         answer = client.get(address, headers={"If-None-Match": known})
-        layers = mapbox_vector_tile.decode(answer.content) if answer.content else {}
+        layers = layers_of(answer.content)
         found = layers.get("notices", {}).get("features", [])
         return answer.status_code, answer.headers["etag"], [one["properties"] for one in found]
 
@@ -198,13 +202,17 @@ def test_the_map_shows_a_notice_at_once_and_no_longer_than_it_holds(client: Test
     assert status == 200
     assert [(one["number"], one["kind"]) for one in found] == [(public["number"], "works")]
     assert shown(tag)[0] == 304
+    near = product(range(tile.x - 1, tile.x + 2), range(tile.y - 1, tile.y + 2))
+    named = [layers_of(client.get(f"/tiles/notices/14/{x}/{y}.mvt").content).get("titles") for x, y in near]
+    titles = [one["properties"] for layer in named if layer for one in layer["features"]]
+    assert [one["title_it"] for one in titles] == [public["title"]["it"]], "once, on however many tiles its area is"
     changed = desk.done("PUT", f"/{public['id']}", public["version"], **notice(kind="closure"))
     assert [one["kind"] for one in shown(tag)[2]] == ["closure"]
     far = Tile.at(INLAND, 14)
     assert client.get(f"/tiles/notices/{far.zoom}/{far.x}/{far.y}.mvt").content == b""
     desk.act(changed, "end")
     assert shown(tag)[2] == []
-    assert client.get("/tiles/notices.json").json()["vector_layers"][0]["id"] == "notices"
+    assert client.get("/tiles/notices.json").json()["vector_layers"][1]["id"] == "titles"
 
 
 def test_the_page_says_what_the_letter_said_and_no_more_than_is_public(client: TestClient, desk: Desk) -> None:

@@ -45,8 +45,17 @@ def test_a_reader_learns_what_where_and_until_when_and_that_it_no_longer_holds(
     assert place is not None
     assert "/?language=it#15/43." in place
     titles = "() => lampione.map.queryRenderedFeatures({layers: ['notices']}).map(one => one.properties.title_it)"
-    assert "Lavori in viale Trieste" in visited.open(place.removeprefix("http://lampione.test")).evaluate(titles)
-    page.go_back()
+    shown = visited.open(place.removeprefix("http://lampione.test"))
+    assert "Lavori in viale Trieste" in shown.evaluate(titles)
+    shown.uncheck("#show-notices")
+    shown.wait_for_function(f"() => !({titles})().length")
+    shown.check("#show-notices")
+    shown.wait_for_function(f"() => ({titles})().length")
+    middle = "lampione.map.queryRenderedFeatures({layers: ['notice-titles']})[0]?.geometry.coordinates"
+    at = shown.wait_for_function(f"() => {{ const at = {middle}; return at && lampione.map.project(at) }}").json_value()
+    shown.locator("#map canvas").click(position={"x": at["x"], "y": at["y"]})
+    shown.wait_for_url("**/notices/*language=it")
+    assert page.inner_text("h1") == "Lavori in viale Trieste"
 
     desk.act(public, "withdrawal", reason="Il materiale non è arrivato.")
     page.reload()

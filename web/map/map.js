@@ -116,9 +116,12 @@ function furnish(open) {
       bringIntoSight({ center: singles[0].geometry.coordinates })
     } else if (map.queryRenderedFeatures(point, { layers: ["clusters"] }).length) {
       map.easeTo({ center: lngLat, zoom: Math.min(map.getZoom() + 2, CLOSE_UP) })
+    } else {
+      const [notice] = map.queryRenderedFeatures(point, { layers: ["notice-titles", "notices"] })
+      if (notice) location.assign(`/notices/${notice.properties.number}?language=${language}`)
     }
   })
-  for (const layer of ["clusters", "singles"]) {
+  for (const layer of ["clusters", "singles", "notice-titles", "notices"]) {
     map.on("mouseenter", layer, () => (map.getCanvas().style.cursor = "pointer"))
     map.on("mouseleave", layer, () => (map.getCanvas().style.cursor = ""))
   }
@@ -145,6 +148,7 @@ async function goTo(slug, readList) {
   map.setLayoutProperty("clusters", "icon-image", ringName(groups))
   map.getSource("reports").setTiles([tiles("reports", slug)])
   map.getSource("hotspots").setTiles([tiles("hotspots", slug)])
+  map.getSource("notices").setTiles([tiles("notices", slug)])
   warmth.offer(groups)
   warmth.show()
   map.fitBounds(box(home), { padding: MARGIN })

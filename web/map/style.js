@@ -14,6 +14,7 @@ const NOTICE = "#7a1f5c"
 export const SWITCHED = {
   reports: ["clusters", "singles", "chosen"],
   zones: ["corridors", "areas", "area-names", "corridor-names"],
+  notices: ["notices", "notice-borders", "notice-titles"],
   hotspots: ["hotspots", "hotspot-borders"],
   heat: ["heat"],
 }
@@ -109,7 +110,7 @@ export const style = (groups, slug, deepest) => ({
       paint: { "text-color": INK, ...halo },
     },
     {
-      id: "notice-names", type: "symbol", source: "notices", "source-layer": "notices", minzoom: 13,
+      id: "notice-titles", type: "symbol", source: "notices", "source-layer": "titles", minzoom: 12,
       layout: { "text-field": noticeTitle(), "text-font": BOLD, "text-size": 12, "text-max-width": 12, "text-padding": 4 },
       paint: { "text-color": NOTICE, ...halo },
     },
