@@ -14,7 +14,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city import pacing
+from city.database import provincial
+from city.digests import digest
 from city.errors import TooManyRequests
+from city.registry.sign_in import citizen_codes, signing_in
 from city.settings import settings
 from tests.stories.telling import COAST
 from tests.trials import PASSWORD, Postbox, Staffer, eventually, visiting
@@ -68,6 +71,51 @@ def test_two_processes_count_guesses_together(live: str) -> None:
         for door in (here, there):
             refused = door.post(SESSION, json={"email": CLERK, "password": PASSWORD})
             assert refused.status_code == 429, "ten in all, and not ten at each"
+
+
+Paces = Callable[[str, str], list[tuple[pacing.Pace, str]]]
+
+
+@pytest.mark.parametrize(
+    ("paces", "here", "anywhere", "network"),
+    [
+        (signing_in.paces, 10, 100, 50),
+        (signing_in.reset_paces, 3, 3, 20),
+        (citizen_codes.paces, 5, 10, 30),
+    ],
+)
+def test_a_mailbox_and_a_network_have_bounds_of_their_own(
+    database: str, paces: Paces, here: int, anywhere: int, network: int
+) -> None:
+    def let_through(tries: list[tuple[str, str]]) -> int:
+        with psycopg.connect(database, autocommit=True) as admin:
+            admin.execute("TRUNCATE pace")
+        for number, (email, place) in enumerate(tries):
+            try:
+                pacing.take(*paces(email, place))
+            except TooManyRequests:
+                return number
+        return len(tries)
+
+    assert let_through([(CLERK if number % 2 else CLERK.upper(), "a") for number in range(here + 1)]) == here
+    assert let_through([(CLERK, str(number)) for number in range(anywhere + 1)]) == anywhere
+    assert let_through([(f"{number}@example.org", "a") for number in range(network + 1)]) == network
+    house = [(f"{number}@example.org", "") for number in range(network + 1)]
+    assert let_through(house) == network + 1, "whoever comes through our own house is no one network"
+
+
+def test_a_sign_in_is_over_when_its_time_is(
+    client: TestClient, signed_in: Callable[[str], Staffer], database: str
+) -> None:
+    mine, old = signed_in(CLERK).headers, signed_in(CLERK).headers
+    token_hash = digest(old["Authorization"].removeprefix("Bearer "))
+    assert len(client.get(f"{SESSION}/devices", headers=mine).json()) == 2
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE access_token SET expires_at = now() WHERE token_hash = %s", (token_hash,))
+    assert client.get(SESSION, headers=old).status_code == 401
+    assert len(client.get(f"{SESSION}/devices", headers=mine).json()) == 1
+    with provincial() as session:
+        assert signing_in.still_signed_in(session, [token_hash]) == {}, "nor in a stream"
 
 
 def test_an_ordinary_morning_counts_nothing(database: str) -> None:

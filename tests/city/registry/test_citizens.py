@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 
 from city.database import provincial
+from city.digests import digest
 from city.errors import Conflict, NotAuthenticated, NotFound
 from city.registry.sign_in import citizens
 from city.registry.sign_in.citizen_tables import Citizen
@@ -173,6 +174,16 @@ def test_a_sign_in_ends_where_its_owner_ends_it_and_not_otherwise(database: str)
         citizens.sign_out(session, here.token)
     with pytest.raises(NotAuthenticated):
         who(here.token)
+
+
+def test_a_sign_in_is_over_when_its_time_is(database: str) -> None:
+    here, phone = sign_in(email=ANNA), sign_in(email=ANNA)
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE citizen_session SET expires_at = now() WHERE token_hash = %s", (digest(phone.token),))
+    with pytest.raises(NotAuthenticated):
+        who(phone.token)
+    with provincial() as session:
+        assert len(citizens.devices(session, here.citizen.id)) == 1
 
 
 def test_who_is_forgotten_leaves_the_reports_and_nothing_else(client: TestClient, database: str) -> None:
