@@ -5,6 +5,7 @@ Enrolling     the same, or somebody who must set up a second factor before anyth
 Workplace     somebody signed in, and the municipality they mean to work in
 Citizen       a citizen signed in
 ReportKey     what opens a report to its reporter: the receipt token, else the citizen signed in
+administering one transaction on a registry, for its administrators only
 IfMatch       the version of the report that a change was made from
 """
 
@@ -17,12 +18,13 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
-from city.database import ReadSession, provincial, reading, trying, writing
+from city.database import PROVINCE, ReadSession, WriteSession, provincial, reading, trying, writing
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.records.holding import Key
-from city.registry import view
+from city.registry import territory, view
 from city.registry.sign_in import citizen_tables, citizens, signing_in
-from city.registry.staff.people import Staff
+from city.registry.staff.people import Right, Staff
+from city.registry.tables import Municipality
 from city.registry.view import MunicipalityView, Registry
 from city.reports.changing import Desk
 
@@ -124,6 +126,18 @@ def staff_at(token: str, municipality: str | None) -> Work:
     Raises NotAuthenticated, Forbidden, NotFound, InvalidInput.
     """
     return _workplace(_signed(token), municipality)
+
+
+@contextmanager
+def administering(staff: Staff, owner: str) -> Iterator[tuple[WriteSession, Municipality]]:
+    """One transaction on the registry of `owner`, for its administrators only."""
+    staff.needs(Right.ADMINISTER)
+    with provincial() as session:
+        home = territory.home(session, owner)
+        allowed = staff.works_in(home.id) if home.id != PROVINCE else staff.home_id == PROVINCE
+        if not allowed:
+            raise Forbidden("people.not_here", municipality=home.name)
+        yield session, home
 
 
 def _if_match(

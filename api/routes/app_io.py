@@ -10,9 +10,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.access import Signed
+from api.access import Signed, administering
 from api.problems import language_of
-from api.routes.administration import administering
 from api.schemas import Line, Slug, Strict
 from city.database import PROVINCE
 from city.errors import LampioneError, NotFound

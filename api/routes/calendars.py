@@ -13,8 +13,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.access import Signed
-from api.routes.administration import administering
+from api.access import Signed, administering
 from api.schemas import Name, Named, Slug, Strict
 from city.database import PROVINCE, ReadSession, provincial
 from city.errors import Forbidden

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.access import Signed
+from api.access import Signed, administering
 from api.handover_schemas import BodyListed, BodyPut
-from api.routes.administration import administering
 from api.schemas import Named, Slug
 from city.registry.channels import allowed_hosts, outside_bodies
 from city.registry.channels.outside_bodies import BodyFields

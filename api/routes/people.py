@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, StringConstraints
 from sqlalchemy import select
 
-from api.access import Signed
+from api.access import Signed, administering
+from api.administration_schemas import Email
 from api.role_schemas import AppointmentIn, AppointmentListed
-from api.routes.administration import Email, administering
 from api.schemas import Name, Slug, Strict
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden

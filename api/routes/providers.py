@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Cookie, Query, Request, Response
 
 from api import visitor
-from api.access import Signed
+from api.access import Signed, administering
 from api.citizen_schemas import CitizenSession
 from api.problems import language_of
 from api.provider_schemas import (
@@ -20,7 +20,6 @@ from api.provider_schemas import (
     ProviderPut,
     TicketIn,
 )
-from api.routes.administration import administering
 from api.schemas import Named, NamedIn, Slug
 from api.sign_in_schemas import SessionOut
 from city import pacing

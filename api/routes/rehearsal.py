@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from api.access import Signed
-from api.routes.administration import RulePut, administering
+from api.access import Signed, administering
+from api.administration_schemas import RulePut
 from api.schemas import Slug, Strict
 from city.database import PROVINCE
 from city.registry import view

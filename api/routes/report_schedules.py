@@ -8,8 +8,7 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Path, Response
 
-from api.access import Signed
-from api.routes.administration import administering
+from api.access import Signed, administering
 from api.schedule_schemas import LetterOut, RecipientOut, ScheduleOut, SchedulePut, TrialOut
 from api.schemas import Slug
 from city.database import ReadSession

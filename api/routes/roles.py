@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.access import Signed
+from api.access import Signed, administering
 from api.role_schemas import RoleListed, RolePut, RoleSlug
-from api.routes.administration import administering
 from api.schemas import Named, Slug
 from city.registry.staff import roles
 from city.registry.staff.rights import Right

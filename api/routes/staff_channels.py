@@ -10,8 +10,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 
-from api.access import Signed
-from api.routes.administration import administering
+from api.access import Signed, administering
 from api.schemas import Line, Slug, Strict
 from city.database import PROVINCE, ReadSession
 from city.errors import NotFound, sentence_of

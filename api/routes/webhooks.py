@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, FastAPI, Query, Response
 
-from api.access import Signed
-from api.routes.administration import administering
+from api.access import Signed, administering
 from api.schemas import Slug
 from api.webhook_schemas import (
     CategoryEventTold,
