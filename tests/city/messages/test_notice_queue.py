@@ -19,6 +19,7 @@ from city.messages.notices.handling import NoticeFields
 from city.messages.subscriptions import subscribing
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscription
+from city.messages.tables import Delivery, PausedAddress
 from city.registry import view
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.staff.people import Right, Staff
@@ -272,6 +273,23 @@ def test_a_withdrawal_stops_what_is_not_put_down_yet(database: str, town: Munici
     with psycopg.connect(database) as admin:
         states = admin.execute("SELECT state, count(*) FROM delivery WHERE kind = 'notice' GROUP BY 1").fetchall()
     assert dict(states) == {"sent": 1, "dropped": 2, "queued": 1}
+
+
+@pytest.mark.usefixtures("_taken")
+def test_an_address_that_was_paused_since_gets_no_letter_and_may_get_it_later(
+    database: str, town: MunicipalityView
+) -> None:
+    published(town)
+    (telling_id,) = tellings(town)
+    while put_down(town, telling_id):
+        pass
+    with writing(town.id) as session:
+        address = "n3@example.org"
+        session.add(PausedAddress(municipality_id=town.id, address=address, bounce="hard", status="5.1.1"))
+    send(town, telling_id, PEOPLE)
+    with writing(town.id) as session:
+        failed = session.scalars(select(Delivery).where(Delivery.has_failed)).all()
+        assert [(one.address, one.dropped_for) for one in failed] == [(address, "paused")]
 
 
 def test_whoever_changes_a_notice_and_its_tellings_never_waits_for_a_job_that_waits_for_them(
