@@ -225,6 +225,20 @@ def test_all_news_of_a_report_are_told_whichever_subscription_each_of_them_is_fo
     assert told.index("Lampada cambiata.") < told.index("Anche il palo.")
 
 
+def test_what_has_been_hidden_before_a_days_mail_is_not_in_it(
+    client: TestClient, postbox: Postbox, database: str, signed_in: Callable[[str], Staffer]
+) -> None:
+    subscribed(client, postbox, rhythm="daily", **CIRCLE)
+    hidden, shown = (reported(client, COAST, what, category="lamp-out") for what in ("lampione spento", "buio"))
+    wait_for_rest(database)
+    signed_in(URP).change("PUT", hidden["id"], "category", {"category": "unsafe-place"})
+    with psycopg.connect(database) as admin:
+        admin.execute("UPDATE tiding SET due_at = now()")
+    mail = eventually(lambda: postbox.to(BRUNO))[0]
+    assert shown["number"] in words(mail)
+    assert hidden["number"] not in words(mail) + str(mail["Subject"])
+
+
 def test_one_keeps_ones_subscriptions_on_a_page_without_an_account(
     client: TestClient, postbox: Postbox, database: str
 ) -> None:
