@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial, writing
-from city.messages.hooks import following, keeping, log, sending
+from city.messages.hooks import following, keeping, log, replays, sending
 from city.messages.hooks.keeping import HookFields
 from city.messages.hooks.sending import WAITS
 from city.messages.hooks.tables import Webhook
@@ -116,6 +116,28 @@ def test_an_event_that_is_refused_holds_up_only_later_ones_of_its_report_and_onl
     tried = [call.event["type"] for call in receiver.calls if call.status == 400]
     assert tried.count("report.received") == sending.HOLDING_TRIES
     assert tried.count("report.assigned") == 1
+
+
+def test_a_replay_that_is_refused_holds_up_nothing_new_of_its_report(
+    client: TestClient, receiver: Receiver, hook: UUID, admin: psycopg.Connection[Any]
+) -> None:
+    number = lamp(client, "a")
+    send_all(hook)
+    with provincial() as session:
+        registry, made = view.fresh(session), session.get_one(Webhook, (pesaro(), hook))
+        replays.begin(session, registry, made, datetime.now(UTC) - timedelta(days=1))
+        assert replays.advance(session, registry)
+    receiver.refusing.add(number)
+    send_all(hook)
+    receiver.refusing.clear()
+    columns = "municipality_id, webhook_id, event, about_id, subject_id, entry_id, happened_at"
+    admin.execute(
+        f"INSERT INTO hook_delivery ({columns}) SELECT {columns} FROM hook_delivery"
+        " WHERE event = 'report.assigned' AND NOT is_replay"
+    )
+    send_all(hook)
+    told = [call.event["data"]["is_replay"] for call in receiver.taken()]
+    assert told == [False, False, False]
 
 
 def test_each_repeat_waits_longer_and_after_the_last_it_is_a_dead_letter(
