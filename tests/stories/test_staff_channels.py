@@ -158,7 +158,8 @@ def test_crew_person_note_and_clock_are_heard_each_where_it_was_asked_for(
     client: TestClient, chat: Chat, headers: dict[str, str], database: str, signed_in: SignIn
 ) -> None:
     report = pothole(client)
-    made(client, headers, f"json://{chat.host}/crew", crew="roads-coast")
+    for crew in ("roads-coast", "roads-hills"):
+        made(client, headers, f"json://{chat.host}/{crew}", crew=crew)
     heard = ["assigned", "mentioned", "escalated"]
     made(client, headers, f"json://{chat.host}/office", department="public-works", hears=heard)
     clerk = signed_in(URP)
@@ -172,7 +173,7 @@ def test_crew_person_note_and_clock_are_heard_each_where_it_was_asked_for(
     eventually(lambda: len(chat.messages) == 4, 30)
     told = {(one["path"], one["title"].partition(":")[0]) for one in chat.messages}
     assert told == {
-        ("/crew", "A new report in Pesaro"),
+        ("/roads-coast", "A new report in Pesaro"),
         ("/office", "Reports given to somebody"),
         ("/office", "Somebody was called in an internal note"),
         ("/office", "Time is running out, or is over"),
