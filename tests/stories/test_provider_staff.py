@@ -520,9 +520,11 @@ def test_a_provider_is_set_up_changed_and_taken_away(
 
     provider.know("luisa", email="luisa@pesaro.example.org", email_verified=True, groups=["council"])
     headers = bearing(comes_in(client, "luisa"))
+    on_the_way = ticket_in(comes_back(client, "luisa"))
     unchanged = body_for(provider)
     del unchanged["secret"]
     client.put(f"{PROVIDERS}/office", headers=admin, json=unchanged | {"is_active": False})
+    assert exchanged(client, on_the_way).status_code == 401, "nobody who has just come gets in"
     assert client.get("/api/v1/session", headers=headers).status_code == 401, "who came from there is out at once"
     assert roles_of(client, admin, "luisa@pesaro.example.org") == [], "and what its groups gave has ended"
     assert client.get("/api/v1/session", headers=admin).status_code == 200, "nobody else is"

@@ -17,7 +17,7 @@ from city.outside.strangers import Door, check_door
 from city.registry import territory
 from city.registry.channels import allowed_hosts
 from city.registry.sign_in import sign_ins
-from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost
+from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost, SignInTicket
 from city.registry.staff import people, roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Staff
 from city.registry.tables import AccessToken, Appointment, Municipality
@@ -105,7 +105,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     session.add_all(ProviderPost(**whose, **post) for post in posts)
     session.flush()
     if is_another or not (provider.is_active and is_for_staff):
-        sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
+        _end_sign_ins(session, provider)
         _take_away(session, by, provider)
     else:
         _take_away(session, by, provider, ~_is_given(provider))
@@ -117,7 +117,7 @@ def remove_provider(session: WriteSession, by: Staff, owner_id: int, slug: str) 
     Raises NotFound; Conflict where that would leave nobody to administer.
     """
     provider = find_provider(session, owner_id, slug)
-    sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
+    _end_sign_ins(session, provider)
     _take_away(session, by, provider)
     session.delete(provider)
 
@@ -204,6 +204,12 @@ def _post_of(session: ReadSession, owner_id: int, number: int, wanted: GroupPost
     return {"member_of": wanted.member_of, **post}
 
 
+def _end_sign_ins(session: WriteSession, provider: IdentityProvider) -> None:
+    """Whoever came from there is out, and whoever has just come does not get in."""
+    sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
+    session.execute(delete(SignInTicket).where(*_of(SignInTicket, provider)))
+
+
 def _take_away(session: WriteSession, by: Staff, provider: IdentityProvider, *which: ColumnElement[bool]) -> None:
     """What its groups gave ends, or `which` of it. Raises Conflict where nobody would be left to administer."""
     session.execute(delete(Appointment).where(*_of(Appointment, provider), *which))
@@ -217,7 +223,7 @@ def _is_given(provider: IdentityProvider) -> ColumnElement[bool]:
 
 
 def _of(
-    table: type[AccessToken | Appointment | ProviderPost], provider: IdentityProvider
+    table: type[AccessToken | Appointment | ProviderPost | SignInTicket], provider: IdentityProvider
 ) -> tuple[ColumnElement[bool], ...]:
     return table.municipality_id == provider.municipality_id, table.provider_id == provider.id
 
