@@ -279,14 +279,18 @@ def test_a_withdrawal_stops_what_is_not_put_down_yet(database: str, town: Munici
 def test_an_address_that_was_paused_since_gets_no_letter_and_may_get_it_later(
     database: str, town: MunicipalityView
 ) -> None:
+    def pause(address: str) -> None:
+        with writing(town.id) as session:
+            session.add(PausedAddress(municipality_id=town.id, address=address, bounce="hard", status="5.1.1"))
+
     published(town)
     (telling_id,) = tellings(town)
+    pause("n2@example.org")
     while put_down(town, telling_id):
         pass
-    with writing(town.id) as session:
-        address = "n3@example.org"
-        session.add(PausedAddress(municipality_id=town.id, address=address, bounce="hard", status="5.1.1"))
-    send(town, telling_id, PEOPLE)
+    assert len(letters(database)) == PEOPLE - 1, "nothing is put down for one that was paused before"
+    pause(address := "n3@example.org")
+    send(town, telling_id, PEOPLE - 1)
     with writing(town.id) as session:
         failed = session.scalars(select(Delivery).where(Delivery.has_failed)).all()
         assert [(one.address, one.dropped_for) for one in failed] == [(address, "paused")]
