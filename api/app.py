@@ -13,8 +13,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import pages, problems
-from api.crew_schemas import SyncIn
-from api.handover_schemas import ActIn
 from api.limits import BodyLimit
 from api.routes import (
     addresses,
@@ -56,7 +54,10 @@ from api.routes import (
     worklists,
 )
 from api.routes.outside import ROUTERS
-from api.schemas import Problem, ReportIn
+from api.schemas.base import Problem
+from api.schemas.crew import SyncIn
+from api.schemas.handover import ActIn
+from api.schemas.intake import ReportIn
 from api.stopping import when_asked_to_end
 from api.streaming import Streams
 from api.tile_front import KnownTiles, TileFront

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas import Named, PlaceOut
+from api.schemas.base import Named, PlaceOut
 from city.records.insight.lines import Across, By
 
 Reason = Literal["few", "none", "not_reached"]

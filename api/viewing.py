@@ -13,7 +13,7 @@ from fastapi import Depends, Query, Request, Response
 
 from api.access import bearer, staff_at
 from api.problems import language_of
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.tables import TableStyle, as_csv
 from city.database import ReadSession, public, reading
 from city.records.insight import kept

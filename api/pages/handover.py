@@ -14,10 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.handover_schemas import ActIn
 from api.pages.showing import error_page, html, other_language, page_language, templates
 from api.routes.contractor import do, open_link, seen_by_link
 from api.routes.reports import read_form
+from api.schemas.handover import ActIn
 from city.errors import InvalidInput, LampioneError
 from city.texts import text
 

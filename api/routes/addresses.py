@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from api.address_schemas import AddressAtOut, AddressesOut
 from api.problems import language_of
-from api.schemas import Slug
+from api.schemas.address import AddressAtOut, AddressesOut
+from api.schemas.base import Slug
 from city.database import public
 from city.errors import InvalidInput, Unavailable
 from city.failures import told

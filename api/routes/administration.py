@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy import select
 
 from api.access import Signed, administering
-from api.administration_schemas import (
+from api.schemas.administration import (
     CategoryPut,
     CrewPut,
     DepartmentListed,
@@ -21,7 +21,7 @@ from api.administration_schemas import (
     RulePut,
     ZoneListed,
 )
-from api.schemas import Named, Slug
+from api.schemas.base import Named, Slug
 from city.database import PROVINCE
 from city.errors import Conflict, NotFound
 from city.registry import territory, view

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from api.access import Signed, administering
 from api.problems import language_of
-from api.schemas import Line, Slug, Strict
+from api.schemas.base import Line, Slug, Strict
 from city.database import PROVINCE
 from city.errors import LampioneError, NotFound
 from city.messages import app_io

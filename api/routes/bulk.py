@@ -10,8 +10,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from api.access import Work, Workplace
-from api.bulk_schemas import BulkIn, BulkOut
 from api.problems import language_of
+from api.schemas.bulk import BulkIn, BulkOut
 from city.errors import InvalidInput, TooManyRequests
 from city.messages import reach
 from city.records import saved_filters, worklists

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from api.access import Signed, administering
-from api.schemas import Name, Named, Slug, Strict
+from api.schemas.base import Name, Named, Slug, Strict
 from city.database import PROVINCE, ReadSession, provincial
 from city.errors import Forbidden
 from city.registry import calendars, ladder, territory

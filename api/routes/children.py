@@ -9,8 +9,8 @@ import orjson
 from fastapi import APIRouter, Response
 
 from api.access import IfMatch, Workplace, etag
-from api.children_schemas import ChildIn
-from api.desk_schemas import DeskReportFull
+from api.schemas.children import ChildIn
+from api.schemas.desk import DeskReportFull
 from city.records import worklist
 from city.reports.handovers import children
 from city.reports.handovers.children import ChildJob

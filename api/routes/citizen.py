@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api import visitor
 from api.access import Citizen, Token
-from api.citizen_schemas import CitizenOut, CitizenPut, CitizenSession, CodeAsked, CodeGiven, CodeSent, OwnReports
 from api.problems import language_of
-from api.schemas import Slug
-from api.sign_in_schemas import SignInListed
+from api.schemas.base import Slug
+from api.schemas.citizen import CitizenOut, CitizenPut, CitizenSession, CodeAsked, CodeGiven, CodeSent, OwnReports
+from api.schemas.sign_in import SignInListed
 from city import pacing
 from city.database import provincial, writing
 from city.errors import NotAuthenticated

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.access import Citizen
-from api.citizen_schemas import CitizenData
 from api.routes.citizen import secret
 from api.routes.subscriptions import shown
+from api.schemas.citizen import CitizenData
 from city import pacing
 from city.database import provincial
 from city.messages.subscriptions import own as own_subscriptions

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from api.access import Citizen
 from api.routes.subscriptions import SubscriberOut, SubscriberPut, SubscriptionListed, WishIn, listed, shown
-from api.schemas import Slug
+from api.schemas.base import Slug
 from city import pacing
 from city.database import provincial, writing
 from city.errors import InvalidInput

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from api.access import Workplace
-from api.crew_schemas import FieldConflict, FieldConflicts
+from api.schemas.crew import FieldConflict, FieldConflicts
 from city.records.field import conflicts
 
 router = APIRouter(prefix="/api/v1/desk/conflicts", tags=["desk"])

@@ -14,8 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from api.handover_schemas import ActIn, OpenedHandover
 from api.routes.reports import jpeg, read_form
+from api.schemas.handover import ActIn, OpenedHandover
 from city.database import provincial, reading, writing
 from city.errors import LampioneError
 from city.records import handed

@@ -13,9 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.access import Work, Workplace
-from api.crew_schemas import OPERATION, DayOut, EnvelopeIn, SyncOut
 from api.problems import faults_of, language_of
-from api.schemas import Degrees, Slug
+from api.schemas.base import Degrees, Slug
+from api.schemas.crew import OPERATION, DayOut, EnvelopeIn, SyncOut
 from city.errors import InvalidInput, LampioneError
 from city.records.field import day
 from city.registry.view import CrewView

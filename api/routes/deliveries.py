@@ -9,7 +9,8 @@ import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from api.access import IfMatch, Workplace, etag
-from api.delivery_schemas import (
+from api.schemas.base import Line, Moment
+from api.schemas.delivery import (
     DeliveryPage,
     Email,
     EmailIn,
@@ -19,8 +20,7 @@ from api.delivery_schemas import (
     ResentOut,
     State,
 )
-from api.desk_schemas import DeliveryOut, DeskReportFull
-from api.schemas import Line, Moment
+from api.schemas.desk import DeliveryOut, DeskReportFull
 from city.messages.fates import pausing, resending
 from city.outside.mail_status import Bounce
 from city.records import contact as looks

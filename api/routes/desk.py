@@ -10,7 +10,8 @@ import orjson
 from fastapi import APIRouter, Response
 
 from api.access import IfMatch, Work, Workplace, etag
-from api.desk_schemas import (
+from api.routes.reports import jpeg
+from api.schemas.desk import (
     CategoryIn,
     CrewIn,
     DepartmentIn,
@@ -24,7 +25,6 @@ from api.desk_schemas import (
     SplitIn,
     UpdateIn,
 )
-from api.routes.reports import jpeg
 from city.records import worklist
 from city.reports import assignment, attention, handling, photos, promises
 from city.reports.changing import Desk

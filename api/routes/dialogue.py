@@ -13,8 +13,9 @@ import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from api.access import IfMatch, Work, Workplace, etag
-from api.desk_schemas import CategoryIn, DepartmentIn, DeskReportFull, MasterIn, SplitIn
-from api.dialogue_schemas import (
+from api.schemas.base import Slug
+from api.schemas.desk import CategoryIn, DepartmentIn, DeskReportFull, MasterIn, SplitIn
+from api.schemas.dialogue import (
     AnswerDownIn,
     DeskQuestions,
     FeedbackPage,
@@ -29,7 +30,6 @@ from api.dialogue_schemas import (
     TermsOut,
     UpdateTried,
 )
-from api.schemas import Slug
 from city.errors import InvalidInput
 from city.messages import preview
 from city.records import judgements, worklist

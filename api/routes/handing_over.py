@@ -10,8 +10,8 @@ import orjson
 from fastapi import APIRouter, Response
 
 from api.access import IfMatch, Work, Workplace, etag
-from api.desk_schemas import DeskReportFull
-from api.handover_schemas import CallBackIn, HandoverChoices, HandOverIn, LinkIn, LinkOut
+from api.schemas.desk import DeskReportFull
+from api.schemas.handover import CallBackIn, HandoverChoices, HandOverIn, LinkIn, LinkOut
 from city.records import handed, worklist
 from city.registry import view
 from city.registry.staff.people import Right

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.schemas import Health
+from api.schemas.base import Health
 from city.database import public
 from city.reports import trained
 

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.figures import AgeingTable, FigureTable, Flow, Hotspots, Months, Recurrence
 from api.problems import language_of
 from api.routes.reports import GeoJson
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.viewing import AS_CSV, SAME, Language, Ready, Table, Tabled, Viewing, answer, tag_of, tagged
 from city.database import ReadSession
 from city.errors import InvalidInput

@@ -9,9 +9,9 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from api.access import Workplace
-from api.desk_schemas import PersonId
-from api.look_schemas import LooksOut, LooksPage
-from api.schemas import Moment
+from api.schemas.base import Moment
+from api.schemas.desk import PersonId
+from api.schemas.look import LooksOut, LooksPage
 from city.records import contact
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])

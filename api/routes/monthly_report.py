@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.tables import as_csv
 from api.viewing import SAME, Ready, Tabled, Viewing, answer, tag_of
 from city.database import ReadSession

@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from api.access import IfMatch, Workplace, etag
-from api.notice_schemas import (
+from api.schemas.notice import (
     DeskNotice,
     DeskNoticePage,
     NoticeChange,

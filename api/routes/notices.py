@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import feeds, notice_feeds
 from api.feeds import Atom, Calendar, Feed, Rss, address_of, titled
-from api.notice_schemas import Kind, NoticePage, PublicNoticeWithArea
 from api.problems import language_of
-from api.schemas import Line, Slug
+from api.schemas.base import Line, Slug
+from api.schemas.notice import Kind, NoticePage, PublicNoticeWithArea
 from api.viewing import Language
 from city.database import public
 from city.errors import InvalidInput

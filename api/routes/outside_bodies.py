@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.access import Signed, administering
-from api.handover_schemas import BodyListed, BodyPut
-from api.schemas import Named, Slug
+from api.schemas.base import Named, Slug
+from api.schemas.handover import BodyListed, BodyPut
 from city.registry.channels import allowed_hosts, outside_bodies
 from city.registry.channels.outside_bodies import BodyFields
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, StringConstraints
 from sqlalchemy import select
 
 from api.access import Signed, administering
-from api.administration_schemas import Email
-from api.role_schemas import AppointmentIn, AppointmentListed
-from api.schemas import Name, Slug, Strict
+from api.schemas.administration import Email
+from api.schemas.base import Name, Slug, Strict
+from api.schemas.role import AppointmentIn, AppointmentListed
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Forbidden
 from city.registry.sign_in import provider_staff, second_factor

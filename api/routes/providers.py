@@ -8,9 +8,10 @@ from fastapi import APIRouter, Cookie, Query, Request, Response
 
 from api import visitor
 from api.access import Signed, administering
-from api.citizen_schemas import CitizenSession
 from api.problems import language_of
-from api.provider_schemas import (
+from api.schemas.base import Named, NamedIn, Slug
+from api.schemas.citizen import CitizenSession
+from api.schemas.provider import (
     CitizenTicketIn,
     GroupPostBody,
     ProviderBody,
@@ -20,8 +21,7 @@ from api.provider_schemas import (
     ProviderPut,
     TicketIn,
 )
-from api.schemas import Named, NamedIn, Slug
-from api.sign_in_schemas import SessionOut
+from api.schemas.sign_in import SessionOut
 from city import pacing
 from city.database import ReadSession, provincial
 from city.outside import identity

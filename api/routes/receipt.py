@@ -12,9 +12,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from api.access import ReportKey
-from api.receipt_schemas import AnswerIn, FeedbackIn, MessagesIn
 from api.routes.reports import read_form
-from api.schemas import HolderReport
+from api.schemas.receipt import AnswerIn, FeedbackIn, HolderReport, MessagesIn
 from city import pacing
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError

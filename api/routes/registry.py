@@ -6,17 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.schemas import (
-    CategoriesOut,
-    CategoryListed,
-    DeadlineSpan,
-    GroupListed,
-    MunicipalityListed,
-    MunicipalityOut,
-    Named,
-    QuestionOut,
-    Slug,
-)
+from api.schemas.base import MunicipalityListed, MunicipalityOut, Named, Slug
+from api.schemas.receipt import QuestionOut
+from api.schemas.taxonomy import CategoriesOut, CategoryListed, DeadlineSpan, GroupListed
 from city.database import public
 from city.errors import InvalidInput
 from city.registry import view

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from api.access import Signed, administering
-from api.administration_schemas import RulePut
-from api.schemas import Slug, Strict
+from api.schemas.administration import RulePut
+from api.schemas.base import Slug, Strict
 from city.database import PROVINCE
 from city.registry import view
 from city.reports import coverage, rehearsal

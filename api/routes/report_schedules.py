@@ -9,8 +9,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Path, Response
 
 from api.access import Signed, administering
-from api.schedule_schemas import LetterOut, RecipientOut, ScheduleOut, SchedulePut, TrialOut
-from api.schemas import Slug
+from api.schemas.base import Slug
+from api.schemas.schedule import LetterOut, RecipientOut, ScheduleOut, SchedulePut, TrialOut
 from city.database import ReadSession
 from city.errors import Conflict
 from city.messages import monthly

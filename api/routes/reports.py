@@ -19,21 +19,11 @@ from api.access import ReportKey, citizen_of
 from api.feeds import Atom, Calendar, Feed, Rss, address_of, titled
 from api.limits import LARGEST_JSON
 from api.problems import language_of
-from api.schemas import (
-    HolderMoveIn,
-    HolderReport,
-    Line,
-    Moment,
-    PublicFeatures,
-    PublicPage,
-    PublicReportWithTimeline,
-    ReportCreated,
-    ReportIn,
-    Slug,
-    SuggestionIn,
-    SuggestionsOut,
-)
-from api.search_schemas import SOUGHT
+from api.schemas.base import Line, Moment, Slug
+from api.schemas.intake import ReportCreated, ReportIn, SuggestionIn, SuggestionsOut
+from api.schemas.public import PublicFeatures, PublicPage, PublicReportWithTimeline
+from api.schemas.receipt import HolderMoveIn, HolderReport
+from api.schemas.search import SOUGHT
 from api.viewing import Language
 from city.database import public, reading, writing, writing_directly
 from city.errors import InvalidInput, LampioneError

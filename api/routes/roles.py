@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.access import Signed, administering
-from api.role_schemas import RoleListed, RolePut, RoleSlug
-from api.schemas import Named, Slug
+from api.schemas.base import Named, Slug
+from api.schemas.role import RoleListed, RolePut, RoleSlug
 from city.registry.staff import roles
 from city.registry.staff.rights import Right
 from city.registry.staff.role_tables import Role

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.figures import SatisfactionTable
 from api.routes.insight import Day, From, Sieved
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.viewing import SAME, Ready, Viewing, answer, tag_of
 from city.database import ReadSession
 from city.records.insight import satisfaction

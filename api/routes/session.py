@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Request, Response
 
 from api import visitor
 from api.access import Enrolling, Signed, Token
-from api.sign_in_schemas import (
+from api.schemas.sign_in import (
     CodeIn,
     FactorBegun,
     FactorOff,

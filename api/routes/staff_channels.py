@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 
 from api.access import Signed, administering
-from api.schemas import Line, Slug, Strict
+from api.schemas.base import Line, Slug, Strict
 from city.database import PROVINCE, ReadSession
 from city.errors import NotFound, sentence_of
 from city.outside.herald import LONGEST_ADDRESS

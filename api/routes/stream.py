@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from api.access import Signed, Token, bearer, work_of
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.stream_answer import StreamAnswer
 from api.streaming import LONGEST_SECONDS, Admission, Topic
 from city.database import provincial

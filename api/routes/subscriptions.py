@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_
 from pydantic_core import PydanticCustomError
 
 from api import visitor
-from api.schemas import Degrees, Line, Slug, Strict, a_fiscal_code
+from api.schemas.base import Degrees, Line, Slug, Strict, a_fiscal_code
 from city import pacing
 from city.database import ReadSession, reading, writing
 from city.errors import InvalidInput

@@ -11,7 +11,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
-from api.schemas import Slug
+from api.schemas.base import Slug
 from api.tile_front import MEDIA_TYPE, Asked, answer
 from api.tile_keeping import Order, TileKeeper
 from city.database import public, public_directly

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from api.access import Work, Workplace
 from api.limits import UPLOAD_PIECE
 from api.problems import from_city, from_shape
-from api.schemas import Slug
+from api.schemas.base import Slug
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, UnsupportedPhoto, VersionConflict
 from city.records.field import day

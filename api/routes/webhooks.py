@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, FastAPI, Query, Response
 
 from api.access import Signed, administering
-from api.schemas import Slug
-from api.webhook_schemas import (
+from api.schemas.base import Slug
+from api.schemas.webhook import (
     CategoryEventTold,
     DeliveryOut,
     DeliveryPage,

@@ -9,7 +9,8 @@ import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from api.access import Work, Workplace
-from api.desk_schemas import (
+from api.schemas.base import Line, Moment, Slug
+from api.schemas.desk import (
     ColleaguesOut,
     DeskPage,
     FilterIn,
@@ -19,8 +20,7 @@ from api.desk_schemas import (
     WorklistsOut,
     conditions_of,
 )
-from api.schemas import Line, Moment, Slug
-from api.search_schemas import SOUGHT
+from api.schemas.search import SOUGHT
 from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records import contact, saved_filters, worklists

@@ -13,7 +13,7 @@ import pytest
 import shapely
 from fastapi.testclient import TestClient
 
-from api.address_schemas import AddressAtOut, AddressesOut
+from api.schemas.address import AddressAtOut, AddressesOut
 from city.database import writing
 from city.outside import address_finder
 from city.registry import view

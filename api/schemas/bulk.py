@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.desk_schemas import ConditionsIn, PersonId
-from api.schemas import Id, Slug, Strict, Words
+from api.schemas.base import Id, Slug, Strict, Words
+from api.schemas.desk import ConditionsIn, PersonId
 from city.records.worklists import Order
 from city.reports import stacks
 from city.reports.lifecycle import State

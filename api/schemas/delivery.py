@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.desk_schemas import DeliveryOut
-from api.schemas import Line, Moment, Strict
+from api.schemas.base import Line, Moment, Strict
+from api.schemas.desk import DeliveryOut
 from city.outside.mail_status import Bounce
 
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Name, Slug, Strict
+from api.schemas.base import Line, Name, Slug, Strict
 from city.registry.schedules import MOST, ScheduleFields
 
 Address = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
-from api.schemas import Line, Strict
+from api.schemas.base import Line, Strict
 from city.digests import digest
 from city.registry.sign_in.citizen_tables import CitizenSession
 from city.registry.sign_in.signing_in import SignIn

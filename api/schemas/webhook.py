@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Moment, Named, Slug, Strict
+from api.schemas.base import Line, Moment, Named, Slug, Strict
 from city.messages.hooks.categories import CATEGORY_EVENTS
 from city.messages.hooks.events import REPORT_EVENTS
 from city.messages.hooks.keeping import HookFields

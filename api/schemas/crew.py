@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
-from api.schemas import Degrees, Id, Line, Moment, Named, PlaceOut, QuestionOut, Slug, Strict, Words
+from api.schemas.base import Degrees, Id, Line, Moment, Named, PlaceOut, Slug, Strict, Words
+from api.schemas.receipt import QuestionOut
 from city.reports.checks import LONGEST_ADDRESS
 from city.reports.field.field_operations import Found, Material, Operation
 from city.reports.lifecycle import State

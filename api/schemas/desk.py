@@ -8,23 +8,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.children_schemas import ChildOut
-from api.handover_schemas import HandoverOut
-from api.schemas import (
-    AddressSource,
-    Id,
-    Line,
-    Moment,
-    Named,
-    PlaceOut,
-    PublicTimelineEntry,
-    Slug,
-    Strict,
-    SuggestedCategory,
-    Words,
-    ZoneOut,
-)
-from api.search_schemas import Searched
+from api.schemas.base import AddressSource, Id, Line, Moment, Named, PlaceOut, Slug, Strict, Words, ZoneOut
+from api.schemas.children import ChildOut
+from api.schemas.handover import HandoverOut
+from api.schemas.intake import SuggestedCategory
+from api.schemas.public import PublicTimelineEntry
+from api.schemas.search import Searched
 from city.outside.mail_status import Bounce
 from city.records.saved_filters import LONGEST_NAME
 from city.records.worklists import Order, Worklist, WorklistFilter

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.schemas import DeadlineSpan, Line, Name, Named, NamedIn, Slug, Strict
+from api.schemas.base import Line, Name, Named, NamedIn, Slug, Strict
+from api.schemas.taxonomy import DeadlineSpan
 from city.reports.rules import RuleFields
 
 Email = Annotated[Line, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.schemas import MunicipalityOut, PlaceOut
+from api.schemas.base import MunicipalityOut, PlaceOut
 
 
 class AddressOut(BaseModel):

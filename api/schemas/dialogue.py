@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.desk_schemas import CategoryIn, DepartmentIn, MasterIn, SplitIn
-from api.schemas import AskedQuestion, GivenFeedback, Named, Slug, Strict, Words
+from api.schemas.base import Named, Slug, Strict, Words
+from api.schemas.desk import CategoryIn, DepartmentIn, MasterIn, SplitIn
+from api.schemas.receipt import AskedQuestion, GivenFeedback
 from city.reports.dialogue.questions import LONGEST
 from city.reports.dialogue.replies import LONGEST as LONGEST_TEMPLATE
 from city.reports.dialogue.replies import TemplateFields

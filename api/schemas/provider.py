@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.role_schemas import AppointmentIn
-from api.schemas import Line, Named, NamedIn, Strict
-from api.sign_in_schemas import Code
+from api.schemas.base import Line, Named, NamedIn, Strict
+from api.schemas.role import AppointmentIn
+from api.schemas.sign_in import Code
 from city.outside.strangers import LONGEST_ADDRESS
 from city.registry.sign_in.providers import FISCAL_NUMBER
 

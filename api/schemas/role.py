@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Named, NamedIn, Slug, Strict
+from api.schemas.base import Named, NamedIn, Slug, Strict
 from city.registry.staff.rights import Narrowing, Right
 
 RoleSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Line, Named, PlaceOut, Slug, Strict, Words
+from api.schemas.base import Line, Named, PlaceOut, Slug, Strict, Words
 from city.messages.notices.area import MOST_PARTS, Area, DrawnPart, StreetPart
 from city.messages.notices.handling import LONGEST_TITLE, NoticeFields
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.schemas import Moment, Slug, Strict, Words
+from api.schemas.base import Moment, Slug, Strict, Words
 from city.reports.lifecycle import State
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from api.schemas import Line, Moment, MunicipalityOut, Named, NamedIn, PlaceOut, Slug, Strict, Words
+from api.schemas.base import Line, Moment, MunicipalityOut, Named, NamedIn, PlaceOut, Slug, Strict, Words
 from city.reports.handovers.handing_over import MOST_DAYS, USUAL_DAYS
 
 Channel = Literal["mail", "open311", "webhook"]
