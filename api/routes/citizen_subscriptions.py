@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.access import Citizen
-from api.routes.subscriptions import SubscriberOut, SubscriberPut, SubscriptionListed, WishIn, listed, shown
+from api.routes.subscriptions import listed, shown
 from api.schemas.base import Slug
+from api.schemas.subscription import SubscriberOut, SubscriberPut, SubscriptionListed, WishIn
 from city import pacing
 from city.database import provincial, writing
 from city.errors import InvalidInput

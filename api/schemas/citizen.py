@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, StringConstraints
 
-from api.routes.subscriptions import SubscriberOut
 from api.schemas.base import Line, MunicipalityOut, Named, PlaceOut, Strict
 from api.schemas.receipt import HolderReport
+from api.schemas.subscription import SubscriberOut
 from city.registry.sign_in.citizen_tables import Citizen
 from city.registry.sign_in.citizens import CitizenSignIn
 from city.reports.lifecycle import State

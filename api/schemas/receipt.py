@@ -12,9 +12,9 @@ from pydantic import (
     StringConstraints,
 )
 
-from api.routes.subscriptions import SubscriberPut
 from api.schemas.base import AddressSource, MunicipalityOut, Named, PlaceOut, Strict, Words
 from api.schemas.public import PublicTimelineEntry
+from api.schemas.subscription import SubscriberPut
 from city.reports.dialogue.feedback import HIGHEST, LONGEST, LOWEST
 from city.reports.hearing import Manner
 from city.reports.lifecycle import State
