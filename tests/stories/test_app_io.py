@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from city.database import provincial
+from city.errors import sentence_of
 from city.registry.sign_in import citizens
 from tests.conftest import pointed_at
 from tests.io_service import KEY, NOBODY, IoService, serving
@@ -114,7 +115,7 @@ def test_where_there_is_no_address_either_it_is_noted_that_nobody_was_reached(
     with psycopg.connect(database) as admin:
         problem = admin.execute("SELECT problem FROM delivery").fetchone()
     assert problem is not None
-    assert problem[0].startswith("This person does not use app IO")
+    assert (sentence_of(problem[0], "en") or "").startswith("This person does not use app IO")
 
 
 def test_when_the_app_asks_for_patience_the_message_comes_later_and_once(

@@ -122,13 +122,13 @@ def test_a_dead_lamp_reported_twice_becomes_one_and_both_reporters_hear_of_the_r
     numbers = [f["number"] for f in on_the_map(client, COAST)]
     assert numbers == [first["number"]], "two reports of one lamp are one point"
     told = eventually(lambda: [m for m in postbox.to("bruno@example.org") if first["number"] in plain(m)])[0]
-    assert "vanno insieme" in plain(told)
+    assert "vanno avanti insieme" in plain(told)
 
     clerk.change("POST", first["id"], "moves", {"to": "resolved", "reason": "Lampada sostituita."})
     repairs = eventually(lambda: told_of_repair(postbox, "anna@example.org", "bruno@example.org"))
     for repair in repairs:
         assert "risolta" in repair["Subject"]
-        assert "nuovo stato: risolta" in plain(repair).lower()
+        assert "il problema è stato risolto" in plain(repair).lower()
     assert as_holder(client, second)["timeline"][-1]["note"] == "Lampada sostituita."
 
     split = clerk.change("POST", second["id"], "split", {"reason": "È un altro lampione, ancora spento."})
