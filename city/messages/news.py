@@ -191,6 +191,9 @@ def _happened(
         what = entry.details["what"]
         key = f"of_master.{what}" if f"of_master.{what}" in catalogue() else f"happened.{what}"
         filled["news"] = text(key, language=language, **filled | of_master)
+    if entry.what == "master_moved":
+        moved = f"of_master.moved_{entry.to_state}"
+        filled["news"] = text(moved if moved in catalogue() else "of_master.moved", language=language, **filled)
     key = f"happened.{entry.what}_{entry.to_state}"
     lines = [text(key if key in catalogue() else f"happened.{entry.what}", language=language, **filled)]
     if entry.what == "asked":
