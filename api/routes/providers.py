@@ -115,7 +115,7 @@ def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> N
     """Make or change a provider. One in a private network is called only if the province allows its host.
 
     What groups give counts from each person's next sign-in, and ends at once where they give it no longer. Where the
-    provider is switched off, or its issuer is another one, the sign-ins of staff there end too; those of citizens stay.
+    provider is switched off, or its issuer is another one, the sign-ins there end too.
     """
     with administering(staff, owner) as (session, _):
         door = allowed_hosts.door(session, body.issuer)
@@ -129,9 +129,7 @@ def put_provider(owner: Slug, slug: Slug, body: ProviderPut, staff: Signed) -> N
 
 @administration.delete("/{slug}", status_code=204)
 def delete_provider(owner: Slug, slug: Slug, staff: Signed) -> None:
-    """Take a provider away: nobody signs in there any more. What its groups gave and the sign-ins of staff there end at
-    once; citizens stay signed in.
-    """
+    """Take a provider away: nobody signs in there any more. What its groups gave and the sign-ins there end at once."""
     with administering(staff, owner) as (session, home):
         providers.remove_provider(session, staff, home.id, slug)
 

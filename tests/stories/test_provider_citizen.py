@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from city.database import provincial
 from city.outside import identity
+from city.registry.sign_in import citizens
 from tests.identity_provider import FISCAL_NUMBER, SECRET, Certified, certified, client_of, signs_in
 from tests.stories.outside_world import ADMINISTRATOR, PROVINCE
 from tests.stories.providing import HOME, OIDC, callback, comes_back, ticket_in
@@ -83,6 +85,33 @@ def test_a_citizen_is_known_by_the_fiscal_number(client: TestClient, broker: Cer
     assert kept is not None
     assert NUMBER.removeprefix("TINIT-").encode() not in bytes(kept[0])
     assert signs_in(begun["sign_out_address"], "anna", HOME) == f"{HOME}/"
+
+
+def test_a_sign_in_ends_with_its_provider_and_one_by_code_does_not(
+    client: TestClient, signed_in: SignIn, broker: Certified
+) -> None:
+    broker.know("anna", **{FISCAL_NUMBER: NUMBER})
+    with provincial() as session:
+        by_code = citizens.begin(session, email="carla@example.org", device="").token
+    province = signed_in(PROVINCE).headers
+
+    def states(begun: dict[str, Any]) -> list[int]:
+        headers = [{"Authorization": f"Bearer {token}"} for token in (begun["token"], by_code)]
+        return [client.get(f"{CITIZEN}/reports", headers=one).status_code for one in headers]
+
+    unchanged = body_for(broker)
+    renamed = unchanged | {"name": {"it": "SPID", "en": "SPID"}}
+    for ending in (unchanged | {"is_active": False}, unchanged | {"issuer": "https://login.example.org"}, None):
+        begun = comes_in(client, "anna")
+        assert client.put(f"{PROVIDERS}/office", headers=province, json=renamed).status_code == 204
+        assert states(begun) == [200, 200], "another name ends nothing"
+        if ending is None:
+            assert client.delete(f"{PROVIDERS}/office", headers=province).status_code == 204
+        else:
+            assert client.put(f"{PROVIDERS}/office", headers=province, json=ending).status_code == 204
+        assert states(begun) == [401, 200]
+        client.put(f"{PROVIDERS}/office", headers=province, json=unchanged)
+        assert states(begun) == [401, 200], "what has ended does not come back"
 
 
 def test_an_address_that_is_only_said_opens_nobodys_reports(client: TestClient, broker: Certified) -> None:

@@ -46,6 +46,8 @@ class CitizenSession(Base):
     citizen_id: Mapped[UUID] = mapped_column(ForeignKey("citizen.id", ondelete="CASCADE"))
     device: Mapped[str] = mapped_column(server_default="")
     """What the program called itself that signed in."""
+    provider_id: Mapped[int | None]
+    """The province's provider of identities that they came from; empty where they gave a code."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

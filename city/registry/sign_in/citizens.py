@@ -60,6 +60,7 @@ def begin(
     name: str | None = None,
     language: str | None = None,
     device: str,
+    provider_id: int | None = None,
 ) -> CitizenSignIn:
     """Sign in whoever has proved this address, this fiscal number, or both; made known where nobody is.
 
@@ -76,7 +77,13 @@ def begin(
     expires_at = datetime.now(UTC) + TOKEN_LIFE
     session.flush()
     session.add(
-        CitizenSession(token_hash=digest(token), citizen_id=citizen.id, expires_at=expires_at, device=device),
+        CitizenSession(
+            token_hash=digest(token),
+            citizen_id=citizen.id,
+            expires_at=expires_at,
+            device=device,
+            provider_id=provider_id,
+        )
     )
     session.flush()
     return CitizenSignIn(token, citizen, expires_at)

@@ -123,7 +123,8 @@ def exchange_of_citizen(session: WriteSession, ticket: SignInTicket, language: s
         raise NotAuthenticated("providers.ticket_not_good", field="ticket")
     _use_up(session, ticket)
     proved = Proved(*orjson.loads(unsealed(ticket.proved, _PROVED)))
-    return citizens.begin(session, language=language, device=device, **proved._asdict())
+    came_from = ticket.provider_id
+    return citizens.begin(session, language=language, device=device, provider_id=came_from, **proved._asdict())
 
 
 def forget_expired(session: WriteSession) -> None:

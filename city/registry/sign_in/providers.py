@@ -17,6 +17,7 @@ from city.outside.strangers import Door, check_door
 from city.registry import territory
 from city.registry.channels import allowed_hosts
 from city.registry.sign_in import sign_ins
+from city.registry.sign_in.citizen_tables import CitizenSession
 from city.registry.sign_in.provider_tables import POST_COLUMNS, IdentityProvider, ProviderPost, SignInTicket
 from city.registry.staff import people, roles
 from city.registry.staff.rights import EVERYTHING, Narrowing, Staff
@@ -75,8 +76,8 @@ def check_issuer(door: Door) -> None:
 
 
 def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: ProviderFields) -> None:
-    """Make or change a provider of `owner_id`. What its groups give no longer ends at once; where it serves no staff
-    any more, or is another one, so do the sign-ins there.
+    """Make or change a provider of `owner_id`. What its groups give no longer ends at once; where it is switched off,
+    another one, or for others than before, so do the sign-ins there.
 
     Raises InvalidInput; Conflict where that would leave nobody to administer.
     """
@@ -91,7 +92,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
         provider = IdentityProvider(municipality_id=owner_id, slug=fields.slug)
         session.add(provider)
     _put_secret(provider, fields)  # before the issuer
-    is_another = provider.issuer not in {None, fields.issuer}
+    is_another = (provider.issuer, provider.audience) != (fields.issuer, fields.audience)
     for name in ("name_it", "name_en", "audience", "issuer", "client_id", "client_auth", "groups_claim", "email_claim"):
         setattr(provider, name, getattr(fields, name))
     for name in ("email_verified_claim", "name_claim", "fiscal_number_claim", "is_active"):
@@ -104,7 +105,7 @@ def put_provider(session: WriteSession, by: Staff, owner_id: int, fields: Provid
     whose = {"municipality_id": owner_id, "provider_id": provider.id}
     session.add_all(ProviderPost(**whose, **post) for post in posts)
     session.flush()
-    if is_another or not (provider.is_active and is_for_staff):
+    if is_another or not provider.is_active:
         _end_sign_ins(session, provider)
         _take_away(session, by, provider)
     else:
@@ -207,6 +208,8 @@ def _post_of(session: ReadSession, owner_id: int, number: int, wanted: GroupPost
 def _end_sign_ins(session: WriteSession, provider: IdentityProvider) -> None:
     """Whoever came from there is out, and whoever has just come does not get in."""
     sign_ins.end(session, AccessToken, *_of(AccessToken, provider))
+    if provider.municipality_id == PROVINCE:
+        sign_ins.end(session, CitizenSession, CitizenSession.provider_id == provider.id)
     session.execute(delete(SignInTicket).where(*_of(SignInTicket, provider)))
 
 
