@@ -78,15 +78,15 @@ class Housekeeping(threading.Thread):
                 self._sleep(max(0.0, min(next_at - time.monotonic(), LONGEST_SLEEP_SECONDS)))
         finally:
             self._hang_up()
-            os.close(self._wake)
 
     def end(self, *, within_seconds: float) -> None:
-        """Begin no further chore, and wait for the one at hand."""
-        if self.is_alive():
-            os.eventfd_write(self._wake, 1)
+        """Begin no further chore, and wait for the one at hand. To be called once."""
         self._ending.set()
         if self.is_alive():
+            os.eventfd_write(self._wake, 1)
             self.join(within_seconds)
+        if not self.is_alive():
+            os.close(self._wake)
 
     def _sleep(self, seconds: float) -> None:
         """Until so much time has passed, the bell rings, or `end`."""
