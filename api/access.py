@@ -22,10 +22,10 @@ from city.database import PROVINCE, ReadSession, WriteSession, provincial, readi
 from city.errors import Forbidden, InvalidInput, NotAuthenticated
 from city.records.holding import Key
 from city.registry import territory, view
+from city.registry.municipality import MunicipalityView, Registry
 from city.registry.sign_in import citizen_tables, citizens, signing_in
 from city.registry.staff.people import Right, Staff
 from city.registry.tables import Municipality
-from city.registry.view import MunicipalityView, Registry
 from city.reports.changing import Desk
 
 

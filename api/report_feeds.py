@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api.feeds import Entry, Event, base
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.texts import text
 from geo.place import Place
 

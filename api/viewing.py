@@ -21,6 +21,7 @@ from city.records.insight.figures import FIGURES
 from city.records.insight.insight import Scope
 from city.records.insight.kept import Kept
 from city.registry import view
+from city.registry.municipality import Registry
 from city.registry.staff.people import Staff
 from city.texts import text
 
@@ -62,7 +63,7 @@ class Viewer:
         scope.clause()
         return scope
 
-    def _scope_in(self, registry: view.Registry) -> Scope:
+    def _scope_in(self, registry: Registry) -> Scope:
         chosen = registry.municipality(self.municipality) if self.municipality else None
         return Scope(registry, chosen, self.staff)
 

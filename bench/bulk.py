@@ -22,7 +22,7 @@ from psycopg import Connection
 from bench import intake
 from bench.load import press
 from bench.results import Result
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from geo.place import Place
 
 LEAST_RATIO: Final = 20.0

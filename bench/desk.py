@@ -19,8 +19,8 @@ from bench.results import Result
 from city.database import ReadSession, reading
 from city.records import worklists
 from city.records.worklists import Condition, Order, Worklist, WorklistFilter
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import Narrowing, Post, Right, Staff
-from city.registry.view import MunicipalityView
 
 PAGE: Final = 50
 TIMES: Final = 11

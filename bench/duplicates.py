@@ -24,7 +24,7 @@ from psycopg import Connection
 
 from bench import nation
 from bench.results import Result
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import duplicates
 from geo.cells import around
 from geo.place import Place, morton

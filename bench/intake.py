@@ -19,7 +19,7 @@ import shapely
 
 from bench.load import Round, post, press
 from bench.results import Result
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from geo.place import Place
 
 CLIENTS: Final = (1, 8, 32)

@@ -32,10 +32,10 @@ from city.messages.notices.area import Area, DrawnPart
 from city.messages.notices.handling import NoticeFields
 from city.messages.notices.letter import News
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice
 from city.registry.staff.people import Right, Staff
 from city.registry.staff.rights import Post
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from geo.covers import circle
 from geo.place import Place

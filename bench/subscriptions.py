@@ -20,7 +20,7 @@ from psycopg import Connection
 from bench.results import Result
 from city.database import ReadSession, reading
 from city.messages.subscriptions.matching import EVERYWHERE, MATCH_SQL, values_of
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from geo.covers import circle, covering_cells
 from geo.nearby import extended_wkb, square_of
 from geo.place import Place

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from city.errors import InvalidInput
-from city.registry.view import LAST_RESORT, CategoryView, GroupView, Named
+from city.registry.municipality import LAST_RESORT, CategoryView, GroupView, Named
 from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import duplicates, trained
 from city.reports.likeness import Wording

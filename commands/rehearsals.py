@@ -16,9 +16,9 @@ from sqlalchemy import select
 from city.database import PROVINCE, provincial, reading
 from city.registry import view
 from city.registry.ground import with_zones
+from city.registry.municipality import MunicipalityView, RuleView
 from city.registry.tables import ZoneLayer
 from city.registry.territory import PROVINCE_SLUG, slug_of
-from city.registry.view import MunicipalityView, RuleView
 from city.reports import coverage, rehearsal
 from city.reports.coverage import Dangling
 from city.reports.rehearsal import Move, Rehearsal

@@ -30,7 +30,7 @@ import psycopg
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, OutsideTerritory, Unavailable
 from city.registry import view
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.reports import bulk
 from city.reports.bulk import REFUSING, Judged, Kept
 from city.reports.intake import RENEWALS

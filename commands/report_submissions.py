@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from city.errors import InvalidInput, LampioneError
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.checks import LONGEST_ADDRESS
 from city.reports.judging import EARLIEST, NOBODY, Contact, Submission
 from commands.report_rows import Row, RowFile, value_at

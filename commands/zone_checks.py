@@ -13,9 +13,9 @@ from shapely.geometry.base import BaseGeometry
 
 from city.database import ReadSession, provincial
 from city.registry import publishing, versions, view
+from city.registry.municipality import MunicipalityView, RuleView
 from city.registry.tables import LayerPublication
 from city.registry.versions import Owned
-from city.registry.view import MunicipalityView, RuleView
 from city.reports import coverage
 from city.reports.coverage import Dangling, Uncovered
 from commands.zone_import import boundary_of

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from city.database import ReadSession
 from city.registry import publishing, versions
+from city.registry.municipality import RuleView
 from city.registry.tables import LayerPublication
-from city.registry.view import RuleView
 from city.reports.coverage import Uncovered
 from city.texts import operator_language, said
 from commands import zone_pictures

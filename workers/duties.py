@@ -15,8 +15,8 @@ from city.records import contact
 from city.records.insight import hotspots
 from city.records.search import index
 from city.registry import schedules, view
+from city.registry.municipality import MunicipalityView
 from city.registry.sign_in import citizen_codes, citizens, provider_sign_in, provider_staff, signing_in, tickets
-from city.registry.view import MunicipalityView
 from city.reports import clock, closing, escalation, journey, photos, promises, stacks
 from city.reports.dialogue import questions
 from city.reports.field import uploads

@@ -21,10 +21,10 @@ from city.records.insight.insight import Scope, Sieve
 from city.records.insight.kept import Kept
 from city.records.monthly import monthly, page, parts
 from city.registry import schedules, view
+from city.registry.municipality import MunicipalityView
 from city.registry.schedule_tables import ReportSchedule
 from city.registry.staff import people
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 
 PRINTED_WITHIN_SECONDS: Final = 50.0
 """The letter's row is locked meanwhile, and a transaction that says nothing for a minute is ended."""

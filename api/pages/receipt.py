@@ -28,7 +28,7 @@ from city.errors import LampioneError
 from city.messages import mentions
 from city.records import holding
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import hearing
 from city.reports.deadlines import next_step
 from city.reports.dialogue.feedback import HIGHEST, LOWEST, Said

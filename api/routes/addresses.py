@@ -19,7 +19,7 @@ from city.registry import view
 from city.registry.addresses import finding
 from city.registry.addresses.finding import LARGEST_LIST
 from city.registry.addresses.street_names import LONGEST_QUERY
-from city.registry.view import MunicipalityView, Registry
+from city.registry.municipality import MunicipalityView, Registry
 from city.reports.checks import checked, cleaned
 from geo.place import Place
 from geo.points import bounds_of

@@ -16,7 +16,7 @@ from city.errors import InvalidInput
 from city.messages.subscriptions import own as own_subscriptions
 from city.messages.subscriptions import subscribing
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 
 router = APIRouter(prefix="/api/v1/citizen/subscriptions", tags=["citizen"])
 

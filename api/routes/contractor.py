@@ -20,7 +20,7 @@ from city.database import provincial, reading, writing
 from city.errors import LampioneError
 from city.records import handed
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import photos
 from city.reports.handovers import contracting
 from city.reports.handovers.contracting import Act, Opened

@@ -18,7 +18,7 @@ from api.schemas.base import Degrees, Slug
 from api.schemas.crew import OPERATION, DayOut, EnvelopeIn, SyncOut
 from city.errors import InvalidInput, LampioneError
 from city.records.field import day
-from city.registry.view import CrewView
+from city.registry.municipality import CrewView
 from city.reports.checks import checked
 from city.reports.field import field_operations
 from city.reports.field.field_operations import Operation, Taken

@@ -12,13 +12,14 @@ from api.schemas.taxonomy import CategoriesOut, CategoryListed, DeadlineSpan, Gr
 from city.database import public
 from city.errors import InvalidInput
 from city.registry import view
+from city.registry.municipality import Registry
 from city.reports.checks import checked
 from geo.place import Place
 
 router = APIRouter(prefix="/api/v1", tags=["registry"])
 
 
-def _registry() -> view.Registry:
+def _registry() -> Registry:
     with public() as session:
         return view.fresh(session)
 

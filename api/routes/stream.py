@@ -17,9 +17,9 @@ from api.streaming import LONGEST_SECONDS, Admission, Topic
 from city.database import provincial
 from city.digests import digest
 from city.registry import view
+from city.registry.municipality import Registry
 from city.registry.sign_in import signing_in, tickets
 from city.registry.staff.people import Right, Staff
-from city.registry.view import Registry
 
 
 class TicketOut(BaseModel):

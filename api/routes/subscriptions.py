@@ -25,8 +25,8 @@ from city.messages.subscriptions.question import described
 from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.outside import web_push
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.sign_in import fiscal_codes
-from city.registry.view import MunicipalityView
 
 router = APIRouter(prefix="/api/v1/subscriptions", tags=["subscriptions"])
 

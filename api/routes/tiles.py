@@ -17,7 +17,7 @@ from api.tile_keeping import Order, TileKeeper
 from city.database import public, public_directly
 from city.errors import InvalidInput, NotFound
 from city.registry import view
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.settings import settings
 from geo.tile_shelf import square_of
 from geo.tiles import (

@@ -25,7 +25,7 @@ from api.schemas.base import Slug
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, UnsupportedPhoto, VersionConflict
 from city.records.field import day
-from city.registry.view import CrewView
+from city.registry.municipality import CrewView
 from city.reports.field import field_photos, uploads
 from city.reports.field.uploads import LARGEST, Progress
 

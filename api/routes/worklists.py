@@ -27,9 +27,9 @@ from city.records import contact, saved_filters, worklists
 from city.records.contact import Why
 from city.records.worklist import holds
 from city.records.worklists import Order, Worklist, WorklistFilter
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.colleagues import colleagues, handle, looks_after
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports.checks import box
 from city.reports.desk_tables import SavedFilter
 from city.reports.lifecycle import State

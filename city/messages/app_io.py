@@ -18,8 +18,8 @@ from city.messages.subscriptions.tables import Subscriber
 from city.messages.tables import Delivery
 from city.outside.app_io import LONGEST_SUBJECT, LONGEST_TEXT, NOBODY, SHORTEST_SUBJECT, SHORTEST_TEXT, Message, app_io
 from city.registry.channels import app_io_services
+from city.registry.municipality import MunicipalityView
 from city.registry.sign_in import fiscal_codes
-from city.registry.view import MunicipalityView
 from city.reports.tables import Reporter
 from city.texts import text
 

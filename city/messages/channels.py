@@ -16,7 +16,7 @@ from city.messages.push import by_push
 from city.messages.staff_channels import by_staff_channel
 from city.messages.tables import Delivery
 from city.outside.mail import ReadyMail
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 
 Channel = Callable[[WriteSession, MunicipalityView, Delivery, Letter], str]
 """Takes the letter away and gives its receipt. Raises Unavailable (try later), Refused (never)."""

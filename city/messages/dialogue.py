@@ -17,7 +17,7 @@ from city.messages.posting import About, Kind
 from city.messages.quiet import reporter_due
 from city.messages.recipients import Recipient, office, readers, reporter
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.dialogue.tables import Question
 from city.reports.lifecycle import State
 from city.reports.tables import Report, Reporter, TimelineEntry

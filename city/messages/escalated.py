@@ -13,7 +13,7 @@ from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, administrators, crew, heads, office, readers
 from city.messages.staff_letters import MOST_LISTED, named
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report, TimelineEntry
 from city.texts import text
 

@@ -11,7 +11,7 @@ from city.messages.letter import Letter
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report, TimelineEntry
 from city.texts import text
 

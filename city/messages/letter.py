@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from city.messages.fates.return_address import token
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.settings import settings
 
 

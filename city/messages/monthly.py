@@ -13,8 +13,8 @@ from city.errors import sentence_of
 from city.messages.letter import Attachment, Letter
 from city.messages.posting import once
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.schedule_tables import ReportSchedule
-from city.registry.view import MunicipalityView
 from city.settings import settings
 from city.texts import text
 

@@ -18,7 +18,7 @@ from city.messages.news import compose, subject
 from city.messages.posting import post
 from city.messages.quiet import reporter_due
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import HANDED_OVER, Report, Reporter, TimelineEntry
 
 

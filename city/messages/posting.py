@@ -24,7 +24,7 @@ from city.messages.letter import Letter, message_id
 from city.messages.recipients import Recipient
 from city.messages.tables import Delivery
 from city.outside.mail_status import judged
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import hearing
 
 About = Mapping[str, Any]

@@ -22,7 +22,7 @@ from city.messages.subscriptions.tables import Subscriber
 from city.messages.tables import Delivery
 from city.outside.strangers import Answer, Door, NotAllowed, check_door
 from city.outside.web_push import MOST_BYTES, Browser, Parcel, check_keys, post
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.sealing import sealed, unsealed
 
 CHANNEL: Final = "push"

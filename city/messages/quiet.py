@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from city.database import ReadSession
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 
 DAILY_AT: Final = time(7, 0)
 

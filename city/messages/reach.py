@@ -11,9 +11,9 @@ from sqlalchemy import String, cast, func, select
 from city.database import WriteSession
 from city.messages.kinds import KINDS
 from city.messages.news import OUTCOMES
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.people import Staff
-from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Watcher
 from city.reports.tables import Report, Reporter
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import Unavailable
+from city.registry.municipality import MunicipalityView
 from city.registry.sign_in import fiscal_codes
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.rights import Right, Sight, Staff
 from city.registry.tables import Department, Person
-from city.registry.view import MunicipalityView
 from city.reports.tables import Report, Reporter
 
 

@@ -20,7 +20,7 @@ from city.messages.tables import Delivery
 from city.outside import herald
 from city.registry.channels import allowed_hosts, staff_channels
 from city.registry.channels.tables import StaffChannel
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report, TimelineEntry
 from city.settings import settings
 from city.texts import text

@@ -16,10 +16,10 @@ from city.messages.letter import Letter, quoted
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, people
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.people import Right
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Mention
 from city.reports.tables import Report, TimelineEntry
 from city.texts import text

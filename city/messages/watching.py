@@ -19,10 +19,10 @@ from city.messages.letter import Letter, quoted
 from city.messages.posting import post
 from city.messages.staff_letters import named
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.people import Right, Staff
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 from city.reports.desk_tables import Watcher
 from city.reports.tables import Report, TimelineEntry
 from city.texts import catalogue, text

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.records.publication import make_cursor, read_cursor
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import Right, Staff
-from city.registry.view import MunicipalityView
 
 SAME_LOOK: Final = timedelta(minutes=10)
 """Whoever sees the same again within this time has looked once."""

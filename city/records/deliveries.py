@@ -13,8 +13,8 @@ from uuid import UUID
 from city.database import ReadSession
 from city.errors import sentence_of
 from city.records.publication import make_cursor, read_cursor
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import Right, Staff
-from city.registry.view import MunicipalityView
 
 FATE: Final = (
     "id",

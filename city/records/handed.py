@@ -11,7 +11,7 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import NotFound, sentence_of
 from city.registry.channels.outside_bodies import bodies_of
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.handovers.contracting import Opened, check_live
 from city.reports.handovers.links import link_hash
 from city.reports.handovers.tables import ACTIVE, Handover

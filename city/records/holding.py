@@ -11,8 +11,8 @@ from sqlalchemy import select
 from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.records import handed, own_reports
+from city.registry.municipality import MunicipalityView, Registry
 from city.registry.sign_in.citizen_tables import Citizen
-from city.registry.view import MunicipalityView, Registry
 from city.reports import added_photos, groups, handling, hearing
 from city.reports.changing import locked
 from city.reports.dialogue import feedback, questions, reopening

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from city.database import ReadSession
 from city.records.publication import make_cursor, read_cursor
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 
 _LISTED: Final = """
 SELECT report.id, report.number, report.state, report.category_id, report.department_id, feedback.rating,

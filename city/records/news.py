@@ -17,8 +17,8 @@ from psycopg import AsyncConnection, Connection
 
 from city.jobs import CHANNEL
 from city.position import Position
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import Sight
-from city.registry.view import MunicipalityView
 
 MOST_ENTRIES: Final = 2_000
 """More new timeline entries than this are not told one by one: the lists are to be read anew."""

@@ -14,8 +14,8 @@ from shapely.geometry.base import BaseGeometry
 from city import cursors
 from city.database import ReadSession
 from city.errors import NotFound
+from city.registry.municipality import MunicipalityView, Registry
 from city.registry.notice_view import both
-from city.registry.view import MunicipalityView, Registry
 from city.texts import LANGUAGES, text
 from geo.cells import Bounds
 from geo.meeting import AS_GEOJSON_SQL, MEETS_AREA_SQL, MEETS_BOX_SQL, MIDDLE_SQL

@@ -6,8 +6,8 @@ from typing import Any
 
 from city.database import ReadSession
 from city.records import holding
+from city.registry.municipality import Registry
 from city.registry.sign_in.citizen_tables import Citizen
-from city.registry.view import Registry
 from city.reports.tables import Report, Reporter
 
 

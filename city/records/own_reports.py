@@ -11,7 +11,7 @@ from uuid import UUID
 
 from city.database import ReadSession
 from city.records.publication import make_cursor, read_cursor
-from city.registry.view import MunicipalityView, Registry
+from city.registry.municipality import MunicipalityView, Registry
 from city.reports.tables import HANDED_OVER, Report
 
 LARGEST_PAGE: Final = 100

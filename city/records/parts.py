@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import ReadSession
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report
 
 

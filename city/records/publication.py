@@ -18,7 +18,7 @@ from city import cursors
 from city.database import ReadSession
 from city.errors import InvalidInput, NotFound
 from city.records.search import search
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.identity import public_number
 from city.reports.lifecycle import State
 from geo.cells import Bounds, covering

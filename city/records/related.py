@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from city.database import ReadSession
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import Right, Staff
-from city.registry.view import MunicipalityView
 
 Key = TypeVar("Key", UUID, str)
 

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from city.database import ReadSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound
 from city.records.worklists import Order, WorklistFilter, condition, count_within, filter_from, own_departments
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from city.reports.checks import cleaned
 from city.reports.desk_tables import SavedFilter

@@ -11,8 +11,8 @@ from city.errors import NotFound
 from city.records import contact, deliveries, handed, parts, related
 from city.records.contact import Why
 from city.records.field import work
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import STANDING, Right, Staff, Standing
-from city.registry.view import MunicipalityView
 from city.reports import duplicates, groups
 from city.reports.deadlines import LATE
 from city.reports.lifecycle import MOVES

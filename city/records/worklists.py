@@ -24,8 +24,8 @@ from city.records.publication import in_box
 from city.records.search import search
 from city.records.search.search import Listing, Search
 from city.records.worklist import DESK_ROW, listed
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports.deadlines import LATE
 from city.reports.lifecycle import State
 from geo.cells import Bounds

@@ -19,7 +19,7 @@ from psycopg import Connection, sql
 from city.database import ReadSession, WriteSession
 from city.errors import LampioneError
 from city.registry.ground import zone_sets
-from city.registry.view import CategoryView, MunicipalityView, Registry, ZoneView
+from city.registry.municipality import CategoryView, MunicipalityView, Registry, ZoneView
 from city.reports import judging, trained
 from city.reports.checks import checked
 from city.reports.identity import new_ids

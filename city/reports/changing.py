@@ -15,9 +15,9 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Forbidden, NotFound, PreconditionRequired, VersionConflict
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.colleagues import colleagues
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.clock import wind
 from city.reports.deadlines import resumed

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from city.database import ReadSession
 from city.registry import view
 from city.registry.ladder import Ladder, Rung
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.registry.working_time import WORKING_DAYS, Span, WorkingTime
 from city.reports.deadlines import deadline, with_left
 from city.reports.tables import Report

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from city.database import ReadSession, WriteSession
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.changing import enter, locked, tell
 from city.reports.lifecycle import Mover, State, check_move
 from city.reports.tables import Report

@@ -14,7 +14,7 @@ from itertools import combinations, product
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from city.registry.view import CategoryView, MunicipalityView, RuleView, ZoneView
+from city.registry.municipality import CategoryView, MunicipalityView, RuleView, ZoneView
 from city.reports.routing import may_tie, minutes_of
 from geo.faults import left_over, square_metres
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView
+from city.registry.municipality import LAST_RESORT, CategoryView, MunicipalityView
 from city.reports.likeness import READ_AT_MOST, Wording, wording_of
 from city.settings import settings
 from city.texts import LANGUAGES, text

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from city.database import WriteSession
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import journey
 from city.reports.clock import reached, wind
 from city.reports.tables import Report

@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import WriteSession
 from city.errors import Conflict, InvalidInput
+from city.registry.municipality import CategoryView, MunicipalityView
 from city.registry.staff.people import Right
-from city.registry.view import CategoryView, MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk, check_open, duplicates_of, enter, locked, pass_on, relieve, tell, touch
 from city.reports.checks import cleaned

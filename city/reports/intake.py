@@ -20,8 +20,8 @@ from city.errors import Conflict, InvalidInput
 from city.jobs import bell
 from city.registry import view
 from city.registry.addresses import finding
+from city.registry.municipality import MunicipalityView, Registry
 from city.registry.sign_in import fiscal_codes
-from city.registry.view import MunicipalityView
 from city.reports import duplicates, journey
 from city.reports.checks import checked, cleaned
 from city.reports.identity import new_id
@@ -113,7 +113,7 @@ def suggest(session: ReadSession, place: Place, text: str) -> dict[str, Any]:
 
 def _first_judged(
     session: Writing, submission: Submission, now: datetime, municipality: MunicipalityView | None
-) -> tuple[view.Registry, Judgement]:
+) -> tuple[Registry, Judgement]:
     """The judgement by the registry this process holds; before that refuses anything, by the newest."""
     registry = view.held()
     try:
@@ -128,7 +128,7 @@ def _first_judged(
 
 
 def _judged(
-    submission: Submission, registry: view.Registry, now: datetime, found: MunicipalityView | None = None
+    submission: Submission, registry: Registry, now: datetime, found: MunicipalityView | None = None
 ) -> Judgement:
     if submission.home_id is not None:
         municipality = registry.municipalities[submission.home_id]

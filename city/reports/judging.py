@@ -16,9 +16,9 @@ from uuid import UUID
 import orjson
 
 from city.errors import InvalidInput, Unavailable
+from city.registry.municipality import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.registry.sign_in.citizen_tables import Citizen
 from city.registry.sign_in.citizens import fiscal_number
-from city.registry.view import LAST_RESORT, CategoryView, MunicipalityView, ZoneView
 from city.reports import emergencies, trained
 from city.reports.checks import LONGEST_ADDRESS, cleaned
 from city.reports.classification import Classification

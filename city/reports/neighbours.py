@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import intake, journey, photos
 from city.reports.changing import locked, tell, touch
 from city.reports.handovers.contracting import done

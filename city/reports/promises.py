@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk, check_open, locked, tell, touch
 from city.reports.checks import cleaned
 from city.reports.clock import wind

@@ -18,7 +18,7 @@ from psycopg import Connection
 
 from city.database import PROVINCE
 from city.registry.ground import zone_sets
-from city.registry.view import CategoryView, DepartmentView, MunicipalityView, RuleView
+from city.registry.municipality import CategoryView, DepartmentView, MunicipalityView, RuleView
 from city.reports.routing import Routing, route
 from city.reports.rules import RuleFields, as_view
 

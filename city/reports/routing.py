@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
-from city.registry.view import CategoryView, CrewView, DepartmentView, MunicipalityView, RuleView, ZoneView
+from city.registry.municipality import CategoryView, CrewView, DepartmentView, MunicipalityView, RuleView, ZoneView
 
 
 @dataclass(frozen=True, slots=True)

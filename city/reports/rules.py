@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.registry.municipality import Named, RuleView
 from city.registry.tables import Category, CategoryGroup, Crew, Department, Municipality, RoutingRule, Zone, ZoneLayer
 from city.registry.territory import home
-from city.registry.view import Named, RuleView
 from city.reports.routing import may_tie
 from geo.zones import ZoneIndex, ZoneShape
 

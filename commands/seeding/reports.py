@@ -14,10 +14,10 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession, provincial, writing
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.staff import people
 from city.registry.staff.rights import Right, Staff
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 from city.reports import handling
 from city.reports.changing import Desk, locked
 from city.reports.intake import receive

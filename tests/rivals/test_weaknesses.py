@@ -38,6 +38,7 @@ from PIL import Image
 from city.database import DirectTransaction, Prepared, provincial, reading, writing
 from city.errors import sentence_of
 from city.registry import territory, view
+from city.registry.municipality import Registry
 from city.registry.territory import ZoneFields
 from city.reports import photos, trained
 from city.reports.routing import route
@@ -637,7 +638,7 @@ def test_a_registry_that_changes_all_the_time_keeps_no_report_out(
     stale = view.load()
     looks = 0
 
-    def always_behind(_version: int) -> view.Registry:
+    def always_behind(_version: int) -> Registry:
         nonlocal looks
         looks += 1
         with psycopg.connect(database, autocommit=True) as administrator:

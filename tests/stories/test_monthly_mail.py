@@ -21,7 +21,7 @@ from city.messages.tables import Delivery
 from city.outside import paper
 from city.records.insight.insight import months_later
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.settings import PROJECT
 from tests.stories.telling import COAST, INLAND, ROME, SignIn, plain, reported, wait_for_rest
 from tests.trials import Postbox, Staffer, eventually

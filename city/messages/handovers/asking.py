@@ -18,7 +18,7 @@ from city.messages.handovers.sending import GIVE_UP
 from city.outside import open311
 from city.outside.strangers import NotAllowed
 from city.registry.channels.outside_bodies import body_of
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import journey
 from city.reports.changing import locked
 from city.reports.handovers.contracting import done

@@ -13,7 +13,7 @@ from city.outside import open311, webhook
 from city.registry.channels.allowed_hosts import door
 from city.registry.channels.body_tables import OutsideBody
 from city.registry.channels.outside_bodies import secret_of
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import photos
 from city.reports.handovers.links import link_address, link_token
 from city.reports.handovers.tables import Handover

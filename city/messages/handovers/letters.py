@@ -14,8 +14,8 @@ from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, office, readers
 from city.messages.tables import Delivery
 from city.registry.channels.outside_bodies import body_of
+from city.registry.municipality import MunicipalityView
 from city.registry.tables import Department
-from city.registry.view import MunicipalityView
 from city.reports import photos
 from city.reports.handovers.links import link_address, link_token
 from city.reports.handovers.tables import ACTIVE, Handover

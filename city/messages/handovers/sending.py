@@ -19,7 +19,7 @@ from city.messages.handovers import calls, letters
 from city.messages.tables import Delivery
 from city.outside.strangers import NotAllowed
 from city.registry.channels.outside_bodies import body_of
-from city.registry.view import MunicipalityView, Registry
+from city.registry.municipality import MunicipalityView, Registry
 from city.reports import journey
 from city.reports.changing import locked
 from city.reports.handovers.handing_over import came_back

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from city.database import PROVINCE
 from city.messages.hooks.tables import HookDelivery, Webhook
-from city.registry.view import CategoryView, MunicipalityView
+from city.registry.municipality import CategoryView, MunicipalityView
 
 REPUBLISHED: Final = "category.republished"
 CATEGORY_EVENTS: Final[dict[str, str]] = {

@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from city.database import PROVINCE, ReadSession
 from city.messages.hooks.tables import HookDelivery, Webhook
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.settings import settings
 
 REPORT_EVENTS: Final[dict[str, str]] = {

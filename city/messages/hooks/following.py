@@ -21,7 +21,7 @@ from city.messages.hooks.events import COLUMNS, JOINED, Happening, wants
 from city.messages.hooks.noticing import Told
 from city.messages.hooks.tables import HookPosition, Webhook
 from city.position import Position
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 
 MOST_ENTRIES: Final = 1_000
 """Read in one look."""

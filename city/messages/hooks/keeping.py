@@ -18,7 +18,7 @@ from city.messages.hooks.noticing import NOTICE_EVENTS
 from city.messages.hooks.tables import HookDelivery, HookPosition, Webhook
 from city.outside.webhook import new_secret
 from city.position import Position
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.reports.identity import new_id
 from city.reports.lifecycle import State
 from city.sealing import sealed, unsealed

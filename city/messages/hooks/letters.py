@@ -15,10 +15,10 @@ from city.messages.letter import Letter
 from city.messages.posting import About, Kind
 from city.messages.recipients import Recipient, administrators
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.staff import people
 from city.registry.staff.rights import Right
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 from city.texts import text
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import Select, select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.messages.hooks.tables import Webhook
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.notice_view import both
-from city.registry.view import MunicipalityView
 from city.settings import settings
 from geo.columns import read_shape
 

@@ -20,7 +20,7 @@ from city.messages.hooks.events import COLUMNS, JOINED, Happening
 from city.messages.hooks.following import note_notices, write_down
 from city.messages.hooks.keeping import needs_active
 from city.messages.hooks.tables import HookDelivery, HookReplay, Webhook
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.reports.identity import new_id
 
 PIECE: Final = 500

@@ -31,7 +31,7 @@ from city.messages.hooks.tables import HookDelivery, Webhook
 from city.outside import webhook
 from city.outside.strangers import Answer, Door, NotAllowed
 from city.registry.channels.allowed_hosts import door
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.reports import journey
 
 MINUTE, HOUR = 60.0, 3600.0

@@ -19,7 +19,7 @@ from city.messages.drawing import AREAS, LINES, drawn
 from city.messages.subscriptions.matching import EVERYWHERE, zone_number
 from city.registry.addresses.street_names import words_of
 from city.registry.addresses.tables import HouseNumber, Street
-from city.registry.view import MunicipalityView, Registry
+from city.registry.municipality import MunicipalityView, Registry
 from city.texts import text
 from geo.columns import read_shape
 from geo.meeting import joined, simplified

@@ -14,8 +14,8 @@ import shapely
 
 from city.database import ReadSession, WriteSession
 from city.messages.mentions import mentioned
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeReport
-from city.registry.view import MunicipalityView
 from city.reports import promises
 from city.reports.changing import locked
 from city.reports.deadlines import end_of

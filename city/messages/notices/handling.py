@@ -24,10 +24,10 @@ from city.database import WriteSession
 from city.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionRequired, VersionConflict
 from city.messages.notices.area import Area, said, shape_of
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import KINDS, Notice, NoticeTelling
 from city.registry.staff.people import Right
 from city.registry.staff.rights import Stretch
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk
 from city.reports.checks import cleaned

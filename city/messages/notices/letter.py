@@ -8,9 +8,9 @@ from functools import partial
 from typing import Final
 
 from city.messages.letter import Letter
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice
 from city.registry.notice_view import both
-from city.registry.view import MunicipalityView
 from city.settings import settings
 from city.texts import text
 from geo.columns import read_shape

@@ -18,7 +18,7 @@ from city.messages.letter import Letter, as_mail, message_id
 from city.messages.notices.queue import KIND
 from city.messages.tables import Delivery
 from city.outside.mail import ReadyMail
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 
 _LINK, _OWN_WORDS = "XQLINKQX", "XQMARKQX"
 """Stand where readers differ: in the link, which may lead past us, and in the footer."""

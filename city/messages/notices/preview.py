@@ -17,8 +17,8 @@ from city.errors import NotFound
 from city.messages.notices import dates, queue
 from city.messages.notices import letter as notice_letter
 from city.messages.notices.letter import THEIR_PAGE, News
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeReport
-from city.registry.view import MunicipalityView
 from city.texts import LANGUAGES
 from geo.columns import read_shape
 

@@ -18,8 +18,8 @@ from city.messages.notices.area import numbers_of
 from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions.matching import NOTICES
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeTelling
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from geo.columns import read_shape
 from geo.meeting import CIRCLE_MEETS_SQL, RANGES_SQL, SHAPE_MEETS_SQL, meeting_values

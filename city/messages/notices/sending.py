@@ -32,8 +32,8 @@ from city.messages.tables import Delivery
 from city.outside.mail import mailer
 from city.outside.mail_status import judged
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice
-from city.registry.view import MunicipalityView
 
 SENT_BETWEEN_LOOKS: Final = 50
 """Letters after which a worker looks again what is most urgent."""

@@ -10,7 +10,7 @@ import hashlib
 from datetime import date
 from typing import Any, Final
 
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from geo.covers import HOLDS_SQL, cells_holding
 from geo.nearby import FLAT_SQL, flat_values
 from geo.place import Place

@@ -12,7 +12,7 @@ from city.errors import NotFound
 from city.messages.subscriptions import subscribing
 from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.messages.tables import Delivery
-from city.registry.view import Registry
+from city.registry.municipality import Registry
 from city.reports.tables import Report
 
 

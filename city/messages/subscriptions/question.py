@@ -14,7 +14,7 @@ from city.messages.recipients import Recipient
 from city.messages.subscriptions import own_links
 from city.messages.subscriptions.tables import Subscriber, Subscription
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report
 from city.settings import settings
 from city.texts import text

@@ -21,8 +21,8 @@ from city.messages.fates import pausing
 from city.messages.subscriptions.matching import EVERYWHERE, NOTICES, REPORTS, zone_number
 from city.messages.subscriptions.tables import Subscriber, Subscription, SubscriptionCell
 from city.messages.tables import Delivery
+from city.registry.municipality import MunicipalityView
 from city.registry.tables import Municipality
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.hearing import check_quiet
 from city.reports.tables import Report

@@ -28,7 +28,7 @@ from city.messages.subscriptions import own_links
 from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.tables import ReportTold, Subscriber
 from city.messages.tables import Delivery
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.tables import Report, Reporter, TimelineEntry
 from city.settings import settings
 from city.texts import text

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from city.database import ReadSession
 from city.errors import NotFound
 from city.records.publication import make_cursor, read_cursor
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk, locked
 from city.reports.field.tables import FieldOperation
 from city.reports.timeline import note_down

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from city.database import ReadSession
 from city.errors import Forbidden, InvalidInput
+from city.registry.municipality import CrewView, MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import CrewView, MunicipalityView
 from city.reports.deadlines import LATE
 from city.reports.field import form
 from city.reports.imaging import DERIVATIVES

@@ -7,7 +7,7 @@ from typing import Final
 from shapely.geometry.base import BaseGeometry
 
 from city.errors import InvalidInput
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.checks import checked
 from geo.covers import circle
 from geo.place import Place

@@ -18,8 +18,8 @@ from city.database import ReadSession
 from city.errors import InvalidInput
 from city.records.insight.withholding import LEAST as LEAST
 from city.records.insight.withholding import of_line, of_table
+from city.registry.municipality import GroupView, MunicipalityView, Registry
 from city.registry.staff.people import Right, Staff
-from city.registry.view import GroupView, MunicipalityView, Registry
 from city.reports.lifecycle import State
 
 SOLVED: Final = (State.RESOLVED.value, State.CLOSED.value)

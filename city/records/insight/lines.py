@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 from city.errors import InvalidInput
 from city.records.insight.insight import Period, Scope
-from city.registry.view import MunicipalityView, Named
+from city.registry.municipality import MunicipalityView, Named
 from city.texts import LANGUAGES, text
 
 By = Literal["zone", "department", "category", "group", "month", "total"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from city.database import ReadSession
 from city.records.insight.insight import LEAST, VOID, Period, Scope, Sieve
-from city.registry.view import CategoryView
+from city.registry.municipality import CategoryView
 from geo.cells import middles
 from geo.recurrence import NEVER, Troubles, came_after, first_of_each, on_a_plane
 

@@ -17,8 +17,8 @@ from city.records.insight.figures import FIGURES, NONE_YET, Question, figures
 from city.records.insight.insight import Period, Scope, Sieve, flow, months_later, read_day
 from city.records.insight.lines import By, home
 from city.records.monthly.sheets import fitting_layer
+from city.registry.municipality import DepartmentView, Named
 from city.registry.staff.people import Right
-from city.registry.view import DepartmentView, Named
 
 MONTHS_OF_FLOW: Final = 13
 """So that the same month a year before is among them."""

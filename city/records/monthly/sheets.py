@@ -21,7 +21,7 @@ from city.records.insight import hotspots
 from city.records.insight.figures import SHARES, Question, figures
 from city.records.insight.insight import LEAST, Period, Scope, Sieve
 from city.records.insight.lines import layers
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.texts import text
 from geo.hotspots import CITY_CELL_METRES, PROVINCE_CELL_METRES, Grid
 from geo.picture import Picture, Style, bounds_of

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from city.database import ReadSession
 from city.registry.addresses import street_match
 from city.registry.addresses.street_names import HouseNumber, Reading, grams, readings, telling, words_of
-from city.registry.view import MunicipalityView, Registry
+from city.registry.municipality import MunicipalityView, Registry
 from geo.nearby import FLAT_SQL, flat_metres, flat_values, ranges_near, square_of
 from geo.place import Place
 

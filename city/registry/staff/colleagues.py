@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.errors import NotFound
+from city.registry.municipality import MunicipalityView
 from city.registry.staff import people
 from city.registry.staff.people import Right, Staff
 from city.registry.tables import Person
-from city.registry.view import MunicipalityView
 
 
 def colleagues(

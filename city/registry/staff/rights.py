@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, Self
 
 from city.database import PROVINCE
 from city.errors import Forbidden
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 
 
 class Right(StrEnum):

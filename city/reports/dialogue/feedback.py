@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports.changing import enter, tell, touch
 from city.reports.checks import cleaned
 from city.reports.dialogue.reopening import ENDED_WELL, head_of

@@ -15,8 +15,8 @@ from sqlalchemy import or_, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right
-from city.registry.view import MunicipalityView
 from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import journey
 from city.reports.changing import RESORTED, Desk, check_open, enter, locked, tell, touch

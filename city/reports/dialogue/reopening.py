@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.registry.working_time import CALENDAR_DAYS, Span
 from city.reports import journey
 from city.reports.changing import enter, locked, tell, touch

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import InvalidInput, NotFound
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right, Staff
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from city.reports.checks import cleaned
 from city.reports.dialogue.tables import ReplyTemplate

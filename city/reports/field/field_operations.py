@@ -19,8 +19,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from city.errors import Conflict, InvalidInput, NotFound
 from city.registry import view
+from city.registry.municipality import CrewView
 from city.registry.staff.rights import Right, Standing
-from city.registry.view import CrewView
 from city.reports import intake
 from city.reports.changing import Desk, locked, tell, touch
 from city.reports.checks import checked, cleaned

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound, TooLarge, TooManyRequests, UnsupportedPhoto
 from city.jobs import promise
-from city.registry.view import CrewView, MunicipalityView
+from city.registry.municipality import CrewView, MunicipalityView
 from city.reports import photos
 from city.reports.changing import Desk
 from city.reports.field.tables import PhotoUpload

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk, check_open, enter, locked, tell, touch
 from city.reports.checks import cleaned

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, Gone, InvalidInput, NotFound
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.reports import added_photos, journey
 from city.reports.changing import enter, locked, tell, touch
 from city.reports.checks import cleaned

@@ -18,8 +18,8 @@ from city.errors import Conflict, Forbidden, InvalidInput
 from city.registry import view
 from city.registry.channels.body_tables import OutsideBody
 from city.registry.channels.outside_bodies import find_body
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.people import Right
-from city.registry.view import MunicipalityView
 from city.reports import journey
 from city.reports.changing import Desk, enter, tell, touch
 from city.reports.checks import cleaned

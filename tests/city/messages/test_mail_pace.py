@@ -22,7 +22,7 @@ from city.messages.notices import sending
 from city.messages.tables import Delivery
 from city.outside.mail import ReadyMail
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from city.settings import settings
 from tests.city.messages.test_notice_queue import published, put_down, tellings, town
 from tests.trials import eventually

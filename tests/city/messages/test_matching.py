@@ -21,7 +21,7 @@ from city.messages.subscriptions.matching import MATCH_SQL, values_of
 from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscription
 from city.registry import view
-from city.registry.view import MunicipalityView
+from city.registry.municipality import MunicipalityView
 from geo.covers import circle
 from geo.place import Place
 

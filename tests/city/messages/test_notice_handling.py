@@ -13,10 +13,10 @@ from city.errors import Conflict, Forbidden, InvalidInput
 from city.messages.notices import handling
 from city.messages.notices.area import Area, DrawnPart, StreetPart, said
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice
 from city.registry.staff.people import Right, Staff
 from city.registry.staff.rights import Narrowing, Post
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from tests.city.messages.test_notice_queue import STAFF, fields, tellings
 from tests.stories.telling import COAST, INLAND

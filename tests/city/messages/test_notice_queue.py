@@ -21,10 +21,10 @@ from city.messages.subscriptions.subscribing import Wish
 from city.messages.subscriptions.tables import Subscription
 from city.messages.tables import Delivery, PausedAddress
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeTelling
 from city.registry.staff.people import Right, Staff
 from city.registry.staff.rights import Post
-from city.registry.view import MunicipalityView
 from city.reports.changing import Desk
 from geo.place import Place
 from tests.trials import PATIENCE_SECONDS, eventually

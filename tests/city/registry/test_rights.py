@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from city.registry import view
+from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import NEEDS, Narrowing, Post, Right, Sight, Staff, Standing
-from city.registry.view import MunicipalityView
 
 EVERY: Final = frozenset(Right)
 CLERK: Final = frozenset({Right.READ, Right.CONTACT, Right.FIELD, Right.DESK})

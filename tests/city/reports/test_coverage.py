@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from city.registry import view
-from city.registry.view import MunicipalityView, RuleView, ZoneView
+from city.registry.municipality import MunicipalityView, RuleView, ZoneView
 from city.reports import coverage
 from geo.zones import ZoneIndex, ZoneShape
 

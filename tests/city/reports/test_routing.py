@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city.registry.view import (
+from city.registry.municipality import (
     CategoryView,
     CrewView,
     DepartmentView,
