@@ -13,7 +13,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from city.errors import InvalidInput, LampioneError
-from city.registry.territory import ZoneChanges
+from city.registry.layers import ZoneChanges
 from city.texts import said
 from geo.faults import Faults
 from geo.reading import ITALY, Feature, Layer, UnreadableLayer, read_layer, suspected

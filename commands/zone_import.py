@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession, WriteSession, provincial
 from city.errors import Conflict, InvalidInput
-from city.registry import publishing, territory
+from city.registry import layers, publishing, territory
+from city.registry.layers import ZoneFields
 from city.registry.tables import Municipality, ZoneLayer
-from city.registry.territory import ZoneFields
 from city.texts import said
 from commands.layers import CODE_FIELDS, NAME_FIELDS, Imported, Source, find_field, read, words
 from geo.faults import Area, Faults, check, repaired
@@ -98,7 +98,7 @@ def _zone_layer(session: WriteSession, target: ZoneTarget) -> ZoneLayer:
     known = session.scalar(select(ZoneLayer).filter_by(municipality_id=owner.id, slug=slug))
     title = target.title or (known.name_it if known else target.layer.replace("-", " ").capitalize())
     english = known.name_en if known and not target.title else title
-    return territory.put_layer(
+    return layers.put_layer(
         session,
         target.owner,
         slug,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import shapely
 from geoalchemy2 import Geometry
 from geoalchemy2.shape import to_shape
-from shapely import from_wkb
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Computed
 
@@ -54,5 +56,17 @@ def plain_area_column() -> Geometry:
 def read_shape(value: object) -> BaseGeometry | None:
     """The shape of a row's column, as it was read or is about to be written; None where it is empty."""
     if isinstance(value, str):
-        return from_wkb(value)
+        return shapely.from_wkb(value)
     return None if value is None else to_shape(value)  # type: ignore[arg-type]  # what the driver gives
+
+
+def areas(shape: BaseGeometry) -> shapely.MultiPolygon | None:
+    """The shape as a column of areas holds it: flat, and always of many; None where it is no area."""
+    if shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
+        return None
+    return shapely.MultiPolygon(list(shapely.get_parts(shapely.force_2d(shape))))
+
+
+def same(stored: Any, shape: BaseGeometry) -> bool:
+    """Whether a column holds just that shape."""
+    return bool(shapely.equals_exact(to_shape(stored), shape))

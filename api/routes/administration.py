@@ -24,7 +24,7 @@ from api.schemas.administration import (
 from api.schemas.base import Named, Slug
 from city.database import PROVINCE
 from city.errors import Conflict, NotFound
-from city.registry import territory, view
+from city.registry import taxonomy, territory, view
 from city.registry.tables import (
     Category,
     Crew,
@@ -100,7 +100,7 @@ def put_override(owner: Slug, slug: Slug, body: OverridePut, staff: Signed) -> N
         before = view.fresh(session).municipality(home.slug).categories.get(slug)
         if before is None:
             raise NotFound("registry.no_category", field="slug", value=slug)
-        territory.put_override(
+        taxonomy.put_override(
             session,
             home.id,
             slug,
@@ -127,7 +127,7 @@ def put_category(owner: Slug, slug: Slug, body: CategoryPut, staff: Signed) -> N
             raise Conflict("registry.category_inherited", field="slug", value=slug)
         if known is not None and known.group_slug != body.group:
             raise Conflict("registry.category_keeps_group", field="group", value=known.group_slug)
-        territory.put_category(
+        taxonomy.put_category(
             session,
             slug,
             group=body.group,

@@ -9,9 +9,9 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from city.registry.layers import ZoneFields
 from city.registry.municipality import MunicipalityView, ZoneView
 from city.registry.reading import forgiving
-from city.registry.territory import ZoneFields
 from geo.zones import ZoneIndex, ZoneShape
 
 

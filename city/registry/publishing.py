@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from city.database import ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput
-from city.registry import territory
+from city.registry import layers
+from city.registry.layers import ZoneChanges, ZoneFields
 from city.registry.tables import LayerPublication, ZoneLayer
-from city.registry.territory import ZoneChanges, ZoneFields
 
 SHORTEST_REASON: Final = 10
 LONGEST_REASON: Final = 1_000
@@ -46,7 +46,7 @@ def publish(
     """
     reason = _reason(publication.accepted_because)
     first_day = publication.valid_from or datetime.now(UTC).date()
-    changes = territory.put_zones(session, layer, zones, valid_from=first_day)
+    changes = layers.put_zones(session, layer, zones, valid_from=first_day)
     if not (changes.added or changes.changed or changes.closed or changes.removed):
         return changes
     if publication.serious and reason is None:

@@ -2,7 +2,8 @@
 
 Each is an upsert by slug: what is there already and equal is left alone, so that loading the same twice changes
 nothing and no process reads its registry anew. All want a `provincial()` session and leave the commit to its edge.
-Routing rules are saved by `city.reports.rules`, people by `city.registry.staff.people`.
+Zones are in `layers`, categories in `taxonomy`; routing rules are saved by `city.reports.rules`, people by
+`city.registry.staff.people`.
 """
 
 from __future__ import annotations
@@ -11,37 +12,28 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from itertools import chain, count, permutations
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-import shapely
-from geoalchemy2.shape import from_shape, to_shape
+from geoalchemy2.shape import from_shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, select, text
 
-from city.database import PROVINCE, Base, ReadSession, WriteSession
+from city.database import PROVINCE, ReadSession, WriteSession
 from city.errors import Conflict, InvalidInput, NotFound
 from city.registry.tables import (
     Category,
-    CategoryGroup,
-    CategoryOverride,
     Crew,
     Department,
     Municipality,
-    Zone,
-    ZoneLayer,
 )
-from city.registry.working_time import Span
+from city.registry.upsert import put
+from geo.columns import areas, same
 from geo.place import WGS84
-
-Row = TypeVar("Row", bound=Base)
 
 PROVINCE_SLUG: Final = "provincia"
 LONGEST_SLUG: Final = 60
-MOST_TOLERANCE_METRES: Final = 1_000
-DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +70,6 @@ class MunicipalityFields:
     email: str | None = None
     accepts_anonymous: bool = True
     departments: Sequence[DepartmentFields] = (FRONT_DESK,)
-
-
-class ZoneFields(NamedTuple):
-    """A zone to put: an area, or the lines of a road with half its width in metres. WGS84."""
-
-    code: str
-    name: str
-    shape: BaseGeometry
-    half_width_metres: float | None = None
-
-
-@dataclass(slots=True)
-class ZoneChanges:
-    """What `put_zones` did: how many zones were added, changed in place, closed, removed, or equal already."""
-
-    added: int = 0
-    changed: int = 0
-    closed: int = 0
-    removed: int = 0
-    unchanged: int = 0
 
 
 def slug_of(name: str) -> str:
@@ -146,7 +118,7 @@ def put_province(
         "email": email,
         "prefix": "PROV",
     }
-    return _put(session, Municipality, {"id": PROVINCE}, values)
+    return put(session, Municipality, {"id": PROVINCE}, values)
 
 
 def has_province(session: ReadSession) -> bool:
@@ -191,7 +163,7 @@ def create_municipality(session: WriteSession, fields: MunicipalityFields) -> Mu
         )
         session.flush()
     else:
-        municipality = _put(session, Municipality, {"id": known.id}, values)
+        municipality = put(session, Municipality, {"id": known.id}, values)
     for department in fields.departments:
         put_department(session, municipality.id, department)
     return municipality
@@ -199,10 +171,10 @@ def create_municipality(session: WriteSession, fields: MunicipalityFields) -> Mu
 
 def put_boundary(session: WriteSession, municipality: Municipality, shape: BaseGeometry) -> bool:
     """Give the municipality its boundary, WGS84; whether that changed anything. Raises InvalidInput for no area."""
-    area = _areas(shape)
+    area = areas(shape)
     if area is None:
         raise InvalidInput("territory.no_area", field="boundary", value=municipality.name)
-    if municipality.boundary is not None and _same(municipality.boundary, area):
+    if municipality.boundary is not None and same(municipality.boundary, area):
         return False
     municipality.boundary = from_shape(area, srid=WGS84)
     session.flush()
@@ -214,241 +186,18 @@ def put_department(session: WriteSession, municipality_id: int, fields: Departme
     if fields.kind not in {"office", "outside"}:
         raise InvalidInput("territory.bad_kind", field="kind", value=fields.kind, known="office, outside")
     key = {"municipality_id": municipality_id, "slug": fields.slug}
-    department = _put(session, Department, key, _of_department(fields))
+    department = put(session, Department, key, _of_department(fields))
     for slug, name in fields.crews.items():
         put_crew(session, department, slug, name)
     if fields.is_fallback:
-        _put(session, Municipality, {"id": municipality_id}, {"fallback_department_id": department.id})
+        put(session, Municipality, {"id": municipality_id}, {"fallback_department_id": department.id})
     return department
 
 
 def put_crew(session: WriteSession, department: Department, slug: str, name: str) -> Crew:
     """A crew of the department."""
     key = {"municipality_id": department.municipality_id, "slug": slug}
-    return _put(session, Crew, key, {"department_id": department.id, "name": name})
-
-
-def put_group(
-    session: WriteSession, slug: str, *, name_it: str, name_en: str, icon: str, colour: str, position: int
-) -> CategoryGroup:
-    """A group of categories; groups are the province's."""
-    values = {"name_it": name_it, "name_en": name_en, "icon": icon, "colour": colour, "position": position}
-    return _put(session, CategoryGroup, {"municipality_id": PROVINCE, "slug": slug}, values)
-
-
-def put_category(
-    session: WriteSession,
-    slug: str,
-    *,
-    group: str,
-    name_it: str,
-    name_en: str,
-    deadline: Span,
-    privacy: str = "public",
-    questions: Sequence[Mapping[str, Any]] = (),
-    emergency_words: Mapping[str, Sequence[str]] | None = None,
-    position: int = 0,
-    municipality_id: int = PROVINCE,
-) -> Category:
-    """A category, of the province or of one municipality. Raises InvalidInput."""
-    if privacy not in {"public", "coarse", "hidden"}:
-        raise InvalidInput("territory.bad_kind", field="privacy", value=privacy, known="public, coarse, hidden")
-    there = session.scalar(
-        select(CategoryGroup.id).where(CategoryGroup.municipality_id == PROVINCE, CategoryGroup.slug == group)
-    )
-    if there is None:
-        raise InvalidInput("territory.unknown_group", field="group", value=group)
-    values = {
-        "group_slug": group,
-        "name_it": name_it,
-        "name_en": name_en,
-        "privacy": privacy,
-        "deadline_amount": deadline.amount,
-        "deadline_unit": deadline.unit,
-        "questions": [dict(question) for question in questions],
-        "emergency_words": {language: list(words) for language, words in (emergency_words or {}).items()},
-        "position": position,
-    }
-    return _put(session, Category, {"municipality_id": municipality_id, "slug": slug}, values)
-
-
-def put_override(
-    session: WriteSession,
-    municipality_id: int,
-    slug: str,
-    *,
-    name_it: str | None = None,
-    name_en: str | None = None,
-    privacy: str | None = None,
-    deadline: Span | None = None,
-    is_active: bool | None = None,
-) -> CategoryOverride:
-    """What a municipality sees differently from the province; None: as the province has it. Raises InvalidInput."""
-    there = session.scalar(select(Category.id).where(Category.municipality_id == PROVINCE, Category.slug == slug))
-    if there is None:
-        raise InvalidInput("territory.unknown_category", field="category", value=slug)
-    values = {
-        "name_it": name_it,
-        "name_en": name_en,
-        "privacy": privacy,
-        "deadline_amount": deadline.amount if deadline else None,
-        "deadline_unit": deadline.unit if deadline else None,
-        "is_active": is_active,
-    }
-    return _put(session, CategoryOverride, {"municipality_id": municipality_id, "slug": slug}, values)
-
-
-def put_layer(
-    session: WriteSession,
-    owner: str,
-    slug: str,
-    *,
-    name_it: str,
-    name_en: str,
-    kind: str = "areas",
-    tolerance_metres: float | None = None,
-) -> ZoneLayer:
-    """A zone layer of a municipality or of the province; None: the tolerance it has (at first none).
-
-    Raises NotFound, InvalidInput, Conflict.
-    """
-    if tolerance_metres is not None and not 0 <= tolerance_metres <= MOST_TOLERANCE_METRES:
-        raise InvalidInput("zones.tolerance", field="tolerance", most=MOST_TOLERANCE_METRES)
-    if kind not in {"areas", "corridors"}:
-        raise InvalidInput("territory.bad_kind", field="kind", value=kind, known="areas, corridors")
-    key = {"municipality_id": home(session, owner).id, "slug": slug}
-    known = session.scalar(select(ZoneLayer).filter_by(**key))
-    if known is not None and known.kind != kind:
-        raise Conflict("territory.other_kind", field="kind", layer=slug, kind=known.kind)
-    values: dict[str, Any] = {"name_it": name_it, "name_en": name_en, "kind": kind}
-    return _put(
-        session, ZoneLayer, key, values if tolerance_metres is None else values | {"tolerance_metres": tolerance_metres}
-    )
-
-
-def put_zones(
-    session: WriteSession,
-    layer: ZoneLayer,
-    zones: Iterable[ZoneFields],
-    *,
-    valid_from: date | None = None,
-    replace: bool = True,
-) -> ZoneChanges:
-    """Put zones into the layer, known by their code; with `replace` those not among them go.
-
-    A zone that was in force before `valid_from` (default: today) and now changes or goes is closed on that day, so
-    that old reports keep the zones of their time; one that was not yet in force then is changed or removed in place.
-    Raises InvalidInput, naming the zone, for a wrong shape or a code that comes twice.
-    """
-    first_day = valid_from or datetime.now(UTC).date()
-    there = {
-        zone.code: zone
-        for zone in session.scalars(
-            select(Zone).where(
-                Zone.municipality_id == layer.municipality_id,
-                Zone.layer_id == layer.id,
-                Zone.valid_until.is_(None) | (Zone.valid_until > first_day),
-            )
-        )
-    }
-    changes = ZoneChanges()
-    met: set[str] = set()
-    for zone in zones:
-        if zone.code in met:
-            raise InvalidInput("territory.code_twice", field="code", value=zone.code)
-        met.add(zone.code)
-        _put_zone(session, layer, _checked(zone, layer), there.get(zone.code), first_day=first_day, changes=changes)
-    if replace:
-        for gone in (zone for code, zone in there.items() if code not in met):
-            _end(session, gone, first_day, changes)
-    session.flush()
-    return changes
-
-
-def _put_zone(
-    session: WriteSession,
-    layer: ZoneLayer,
-    zone: ZoneFields,
-    known: Zone | None,
-    *,
-    first_day: date,
-    changes: ZoneChanges,
-) -> None:
-    if known is not None and _equal(known, zone):
-        changes.unchanged += 1
-        return
-    values = {
-        "name": zone.name,
-        "shape": from_shape(zone.shape, srid=WGS84),
-        "half_width_metres": zone.half_width_metres,
-    }
-    if known is not None and known.valid_from >= first_day:
-        for name, value in values.items():
-            setattr(known, name, value)
-        changes.changed += 1
-        return
-    if known is not None:
-        _end(session, known, first_day, changes)
-        session.flush()
-    session.add(
-        Zone(municipality_id=layer.municipality_id, layer_id=layer.id, code=zone.code, valid_from=first_day, **values)
-    )
-    changes.added += 1
-
-
-def _end(session: WriteSession, zone: Zone, first_day: date, changes: ZoneChanges) -> None:
-    if zone.valid_from < first_day:
-        zone.valid_until = first_day
-        changes.closed += 1
-    else:
-        session.delete(zone)
-        changes.removed += 1
-
-
-def _equal(known: Zone, zone: ZoneFields) -> bool:
-    return (
-        known.name == zone.name
-        and known.half_width_metres == zone.half_width_metres
-        and known.valid_until is None
-        and _same(known.shape, zone.shape)
-    )
-
-
-def _checked(zone: ZoneFields, layer: ZoneLayer) -> ZoneFields:
-    if layer.kind == "areas":
-        area = _areas(zone.shape)
-        if area is None:
-            raise InvalidInput("territory.no_area", field="shape", value=zone.name)
-        return zone._replace(shape=area, half_width_metres=None)
-    if zone.shape.geom_type not in {"LineString", "MultiLineString"} or zone.shape.is_empty:
-        raise InvalidInput("territory.no_line", field="shape", value=zone.name)
-    if not zone.half_width_metres or zone.half_width_metres <= 0:
-        raise InvalidInput("territory.no_half_width", field="half_width_metres", value=zone.name)
-    return zone
-
-
-def _areas(shape: BaseGeometry) -> shapely.MultiPolygon | None:
-    if shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
-        return None
-    return shapely.MultiPolygon(list(shapely.get_parts(shapely.force_2d(shape))))
-
-
-def _same(stored: Any, shape: BaseGeometry) -> bool:
-    return bool(shapely.equals_exact(to_shape(stored), shape))
-
-
-def _put(session: WriteSession, table: type[Row], key: Mapping[str, Any], values: Mapping[str, Any]) -> Row:
-    """The row of `key`, with `values`; written only where it is new or differs."""
-    row = session.scalar(select(table).filter_by(**key))
-    if row is None:
-        row = table(**key, **values)
-        session.add(row)
-    else:
-        for name, value in values.items():
-            if getattr(row, name) != value:
-                setattr(row, name, value)
-    session.flush()
-    return row
+    return put(session, Crew, key, {"department_id": department.id, "name": name})
 
 
 def _of_department(fields: DepartmentFields) -> dict[str, Any]:

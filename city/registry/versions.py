@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from city.database import PROVINCE, ReadSession
 from city.errors import NotFound
+from city.registry.layers import ZoneFields
 from city.registry.tables import Municipality, Zone, ZoneLayer
-from city.registry.territory import ZoneFields, home
+from city.registry.territory import home
 from geo.faults import Area
 from geo.zones import ZoneShape, area_of
 

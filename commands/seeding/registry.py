@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from city.database import WriteSession, provincial
-from city.registry import calendars, publishing, territory
+from city.registry import calendars, layers, publishing, taxonomy, territory
+from city.registry.layers import ZoneFields
 from city.registry.publishing import Publication
-from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields, ZoneFields
+from city.registry.territory import FRONT_DESK, DepartmentFields, MunicipalityFields
 from city.registry.working_time import CALENDAR_DAYS, Opening, Span, minutes_of
 from city.reports.rules import RuleBook, RuleFields
 from commands.rule_files import fields_of
@@ -100,7 +101,7 @@ def _department(given: Mapping[str, Any]) -> DepartmentFields:
 
 def _put_taxonomy(session: WriteSession) -> None:
     for position, group in enumerate(toml("taxonomy")["group"]):
-        territory.put_group(
+        taxonomy.put_group(
             session,
             group["slug"],
             name_it=group["name"]["it"],
@@ -110,7 +111,7 @@ def _put_taxonomy(session: WriteSession) -> None:
             position=position,
         )
     for position, (group, category) in enumerate(categories()):
-        territory.put_category(
+        taxonomy.put_category(
             session,
             category["slug"],
             group=group["slug"],
@@ -131,7 +132,7 @@ def _span(given: Mapping[str, Any]) -> Span:
 def _put_overrides(session: WriteSession) -> None:
     for override in toml("overrides")["override"]:
         name = override.get("name", {})
-        territory.put_override(
+        taxonomy.put_override(
             session,
             territory.home(session, override["municipality"]).id,
             override["category"],
@@ -145,7 +146,7 @@ def _put_overrides(session: WriteSession) -> None:
 
 def _put_zones(session: WriteSession) -> None:
     for given in toml("layers")["layer"]:
-        layer = territory.put_layer(
+        layer = layers.put_layer(
             session,
             given["owner"],
             given["slug"],

@@ -37,9 +37,9 @@ from PIL import Image
 
 from city.database import DirectTransaction, Prepared, provincial, reading, writing
 from city.errors import sentence_of
-from city.registry import territory, view
+from city.registry import layers, taxonomy, territory, view
+from city.registry.layers import ZoneFields
 from city.registry.municipality import Registry
-from city.registry.territory import ZoneFields
 from city.reports import photos, trained
 from city.reports.routing import route
 from city.reports.rules import RuleFields, save_rule
@@ -253,8 +253,8 @@ def square(place: Place, degrees: float = 0.002) -> shapely.Polygon:
 
 def put_trial_zones(*zones: ZoneFields) -> None:
     with provincial() as session:
-        layer = territory.put_layer(session, "pesaro", "trial", name_it="Prova", name_en="Trial")
-        territory.put_zones(session, layer, zones)
+        layer = layers.put_layer(session, "pesaro", "trial", name_it="Prova", name_en="Trial")
+        layers.put_zones(session, layer, zones)
 
 
 def put_rule(department: str, rule_id: int | None = None, **more: Any) -> int:
@@ -287,7 +287,7 @@ def test_zones_and_rules_edited_at_run_time_count_at_once_in_every_process(
     assert departments() == ["public-works"] * 2
     with provincial() as session:
         pesaro = territory.home(session, "pesaro")
-        territory.put_override(session, pesaro.id, "pothole", is_active=False)
+        taxonomy.put_override(session, pesaro.id, "pothole", is_active=False)
     for client in (visitor, neighbour):
         answer = client.post("/api/v1/reports", json=report_body(category="pothole"))
         assert (answer.status_code, answer.json()["field"]) == (422, "category")

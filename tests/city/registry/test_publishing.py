@@ -9,9 +9,9 @@ import shapely
 
 from city.database import provincial
 from city.errors import Conflict, InvalidInput
-from city.registry import publishing, territory, view
+from city.registry import layers, publishing, view
+from city.registry.layers import ZoneFields
 from city.registry.publishing import Publication
-from city.registry.territory import ZoneFields
 from geo.place import Place
 
 WEST, MIDDLE, EAST = 11.86, 11.87, 11.88
@@ -23,9 +23,9 @@ DAY = date(2026, 1, 1)
 REASON = "Così le ha approvate il Consiglio"
 
 
-def published(publication: Publication, tolerance: float | None = None) -> territory.ZoneChanges:
+def published(publication: Publication, tolerance: float | None = None) -> layers.ZoneChanges:
     with provincial() as session:
-        layer = territory.put_layer(
+        layer = layers.put_layer(
             session, "padova", "prova", name_it="Prova", name_en="Trial", tolerance_metres=tolerance
         )
         return publishing.publish(session, layer, ZONES, publication)
@@ -33,7 +33,7 @@ def published(publication: Publication, tolerance: float | None = None) -> terri
 
 def kept() -> list[tuple[str, int, dict[str, int], str | None]]:
     with provincial() as session:
-        layer = territory.put_layer(session, "padova", "prova", name_it="Prova", name_en="Trial")
+        layer = layers.put_layer(session, "padova", "prova", name_it="Prova", name_en="Trial")
         rows = publishing.publications(session, layer)
         return [(row.published_by, row.zones, row.faults, row.accepted_because) for row in rows]
 
@@ -79,6 +79,6 @@ def test_a_tolerance_stays_until_another_is_given(own_registry: str) -> None:
     published(Publication("anna", DAY), tolerance=30)
     published(Publication("anna", DAY))
     with provincial() as session:
-        assert territory.put_layer(session, "padova", "prova", name_it="P", name_en="T").tolerance_metres == 30
+        assert layers.put_layer(session, "padova", "prova", name_it="P", name_en="T").tolerance_metres == 30
         with pytest.raises(InvalidInput, match="1000"):
-            territory.put_layer(session, "padova", "prova", name_it="P", name_en="T", tolerance_metres=5000)
+            layers.put_layer(session, "padova", "prova", name_it="P", name_en="T", tolerance_metres=5000)

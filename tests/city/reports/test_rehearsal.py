@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from city.database import reading
 from city.registry import view
 from city.registry.ground import with_zones, zone_sets
+from city.registry.layers import ZoneFields
 from city.registry.municipality import MunicipalityView
-from city.registry.territory import ZoneFields
 from city.reports import rehearsal
 from city.reports.rehearsal import PastReports, rehearse, with_rules
 from city.reports.routing import route

@@ -11,8 +11,8 @@ import shapely
 
 from city.database import WriteSession, provincial
 from city.errors import Conflict, InvalidInput, NotFound
-from city.registry import territory
-from city.registry.territory import ZoneFields
+from city.registry import layers, territory
+from city.registry.layers import ZoneFields
 from city.reports.rules import RuleBook, RuleFields, missing_departments, save_rule
 
 
@@ -20,13 +20,13 @@ from city.reports.rules import RuleBook, RuleFields, missing_departments, save_r
 def session(own_registry: str) -> Iterator[WriteSession]:
     """A provincial transaction on the demo's registry, with two overlapping zones and one apart in Padova."""
     with provincial() as opened:
-        layer = territory.put_layer(opened, "padova", "prova", name_it="Prova", name_en="Trial")
+        layer = layers.put_layer(opened, "padova", "prova", name_it="Prova", name_en="Trial")
         zones = [
             ZoneFields("west", "Ovest", shapely.box(11.85, 45.40, 11.87, 45.42)),
             ZoneFields("middle", "Mezzo", shapely.box(11.86, 45.40, 11.88, 45.42)),
             ZoneFields("east", "Est", shapely.box(11.90, 45.40, 11.91, 45.42)),
         ]
-        territory.put_zones(opened, layer, zones, valid_from=date(2026, 1, 1))
+        layers.put_zones(opened, layer, zones, valid_from=date(2026, 1, 1))
         yield opened
 
 
