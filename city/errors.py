@@ -116,10 +116,17 @@ class SettingsError(LampioneError):
 
 
 def sentence_of(kept: str | None, language: str) -> str | None:
-    """What `kept` gave, as a sentence; what was kept as a sentence stays as it is."""
+    """What `kept` gave, as a sentence; what was kept as a sentence stays as it is.
+
+    Of a text that there is no more, or that wants other values by now, only the key can be said.
+    """
     if kept is None or not kept.startswith("{"):
         return kept
-    return _sentence(json.loads(kept), language)
+    error = json.loads(kept)
+    try:
+        return _sentence(error, language)
+    except KeyError:
+        return str(error["key"])
 
 
 def _plain(error: LampioneError) -> dict[str, object]:
