@@ -20,7 +20,8 @@ from psycopg import Connection
 
 from bench.nation import cells, without_indexes
 from bench.results import Result
-from city.records.search import index, search
+from city.records.search import index as search_index
+from city.records.search import search
 from city.records.search.search import Listing
 
 PAGE: Final = 50
@@ -187,7 +188,7 @@ def _drawn(owner: Connection[Any], town: Town, said: Callable[[str], None]) -> l
     done = 0
     while True:
         owner.execute("SET LOCAL ROLE lampione_province")
-        read = index.catch_up(owner, municipality_id)
+        read = search_index.catch_up(owner, municipality_id)
         owner.commit()
         if not read:
             break

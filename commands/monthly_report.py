@@ -12,7 +12,9 @@ from city.errors import InvalidInput
 from city.outside import paper
 from city.records.insight.insight import Scope
 from city.records.insight.wording import Wording
-from city.records.monthly import monthly, page, parts
+from city.records.monthly import monthly
+from city.records.monthly import page as monthly_page
+from city.records.monthly import parts as monthly_parts
 from city.registry import view
 from city.registry.staff.rights import Post, Right, Staff
 
@@ -39,7 +41,7 @@ def write(municipality: str, month: str | None, output: Path, language: str, *, 
             rows = monthly.table(seen, language, lambda section: words.said(f"csv_{section}"))
             body = as_csv(monthly.TABLE_HEAD, rows, "spreadsheet", language)
         else:
-            body = page.page(parts.report(session, seen, language)).encode()
+            body = monthly_page.page(monthly_parts.report(session, seen, language)).encode()
     if output.suffix == ".pdf":
         body = paper.as_pdf(body.decode())
     unfinished = output.with_name(f".{output.name}.unfinished")

@@ -13,7 +13,7 @@ from city.messages import monthly
 from city.messages.subscriptions import subscribing, tidings
 from city.records import contact
 from city.records.insight import hotspots
-from city.records.search import index
+from city.records.search import index as search_index
 from city.registry import schedules, view
 from city.registry.municipality import MunicipalityView
 from city.registry.sign_in import citizen_codes, citizens, provider_sign_in, provider_staff, signing_in, tickets
@@ -128,14 +128,14 @@ def index_words() -> None:
     started = time.monotonic()
     while time.monotonic() - started < LONGEST_TURN_SECONDS:
         with provincial() as session:
-            due = index.waiting(session.raw)
+            due = search_index.waiting(session.raw)
         if not due:
             return
         first = time.monotonic_ns() % len(due)
         for municipality_id in (*due[first:], *due[:first]):
             if time.monotonic() - started < LONGEST_TURN_SECONDS:
                 with provincial() as session:
-                    index.catch_up(session.raw, municipality_id)
+                    search_index.catch_up(session.raw, municipality_id)
 
 
 def send_monthly_reports(now: datetime | None = None) -> None:

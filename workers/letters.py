@@ -19,7 +19,9 @@ from city.outside import paper
 from city.records.insight import kept
 from city.records.insight.insight import Scope, Sieve
 from city.records.insight.kept import Kept
-from city.records.monthly import monthly, page, parts
+from city.records.monthly import monthly
+from city.records.monthly import page as monthly_page
+from city.records.monthly import parts as monthly_parts
 from city.registry import schedules, view
 from city.registry.municipality import MunicipalityView
 from city.registry.schedule_tables import ReportSchedule
@@ -102,8 +104,8 @@ def _print(session: ReadSession, scope: Scope, month: str, sieve: Sieve, languag
     now = datetime.now(UTC)
     with _looking(session, scope) as look:
         seen = monthly.gather(look, scope, monthly.month_of(month, scope, now), now, sieve=sieve)
-        report = parts.report(look, seen, language)
-    pdf = paper.as_pdf(page.page(report), PRINTED_WITHIN_SECONDS)
+        report = monthly_parts.report(look, seen, language)
+    pdf = paper.as_pdf(monthly_page.page(report), PRINTED_WITHIN_SECONDS)
     return _Printed(report.title, report.sentences, pdf)
 
 

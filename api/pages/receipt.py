@@ -25,7 +25,7 @@ from api.pages.showing import (
 )
 from city.database import WriteSession, reading, writing
 from city.errors import LampioneError
-from city.messages import mentions
+from city.messages.notices.mentions import note_of
 from city.records import holding
 from city.registry import view
 from city.registry.municipality import MunicipalityView
@@ -193,10 +193,7 @@ def _status_page(request: Request, number: str, token: str, rating: str) -> Resp
     municipality = view.found(lambda registry: holding.home_of(registry, number))
     with reading(municipality.id) as session:
         report = holding.opened(session, municipality, number, token)
-        seen = holding.as_seen(session, municipality, report)
-        notes = mentions.notes_of_notices(session, report, language)
-    for entry in seen["timeline"]:
-        entry["note"] = notes.get(entry["at"], entry["note"])
+        seen = holding.as_seen(session, municipality, report, partial(note_of, session, language=language))
     page = templates().get_template("status.html.jinja")
     told_at = seen["promised_at"] or seen["deadline_at"]
     shown = page.render(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.access import Workplace
 from api.schemas.crew import FieldConflict, FieldConflicts
-from city.records.field import conflicts
+from city.records.field import conflicts as field_conflicts
 
 router = APIRouter(prefix="/api/v1/desk/conflicts", tags=["desk"])
 
@@ -24,7 +24,7 @@ def list_conflicts(
 ) -> Response:
     """What crews did offline and what did not come about, with what each side holds; oldest first."""
     with work.looking() as (session, municipality):
-        page = conflicts.page(session, municipality, work.staff, settled=settled, limit=limit, cursor=cursor)
+        page = field_conflicts.page(session, municipality, work.staff, settled=settled, limit=limit, cursor=cursor)
     return Response(orjson.dumps(page), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
@@ -32,5 +32,5 @@ def list_conflicts(
 def settle(work: Workplace, operation_id: UUID) -> Response:
     """Be done with a conflict: it stays readable, and leaves the list."""
     with work.desk() as desk:
-        settled = conflicts.settle(desk, operation_id)
+        settled = field_conflicts.settle(desk, operation_id)
     return Response(orjson.dumps(settled), headers={"Cache-Control": "no-store"}, media_type="application/json")

@@ -17,7 +17,7 @@ from api.problems import faults_of, language_of
 from api.schemas.base import Degrees, Slug
 from api.schemas.crew import OPERATION, DayOut, EnvelopeIn, SyncOut
 from city.errors import InvalidInput, LampioneError
-from city.records.field import day
+from city.records.field import day as field_day
 from city.registry.municipality import CrewView
 from city.reports.checks import checked
 from city.reports.field import field_operations
@@ -47,8 +47,8 @@ def show_day(
     """
     start = _start(lon, lat)
     with work.looking() as (session, municipality):
-        chosen = day.crew_of(work.staff, municipality, crew)
-        body = orjson.dumps(day.day(session, municipality, work.staff, chosen, start))
+        chosen = field_day.crew_of(work.staff, municipality, crew)
+        body = orjson.dumps(field_day.day(session, municipality, work.staff, chosen, start))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in request.headers.get("if-none-match", ""):
@@ -93,7 +93,7 @@ def sync(
     """
     received_at, language = datetime.now(UTC), language_of(request)
     with work.looking() as (_, municipality):
-        chosen = day.crew_of(work.staff, municipality, crew)
+        chosen = field_day.crew_of(work.staff, municipality, crew)
     results: list[dict[str, Any]] = [{}] * len(batch.operations)
     dated = []
     for position, given in enumerate(batch.operations):

@@ -13,7 +13,9 @@ from city.database import ReadSession
 from city.outside import paper
 from city.records.insight.insight import Scope, Sieve
 from city.records.insight.wording import Wording
-from city.records.monthly import monthly, page, parts
+from city.records.monthly import monthly
+from city.records.monthly import page as monthly_page
+from city.records.monthly import parts as monthly_parts
 
 router = APIRouter(prefix="/api/v1/insight", tags=["insight"])
 
@@ -52,7 +54,7 @@ def make_monthly_report(
             rows = monthly.table(seen, table.language, lambda section: words.said(f"csv_{section}"))
             body = as_csv(monthly.TABLE_HEAD, rows, table.style, table.language)
         else:
-            body = page.page(parts.report(session, seen, table.language)).encode()
+            body = monthly_page.page(monthly_parts.report(session, seen, table.language)).encode()
         return Ready(body, MEDIA[kind], tag_of(body))
 
     def finish(ready: Ready) -> Ready:
@@ -61,7 +63,7 @@ def make_monthly_report(
 
     given = answer(request, viewer, ("report", kind, asked, layer, sieve, table.style, table.language), make, finish)
     if kind == "html":
-        given.headers["Content-Security-Policy"] = page.POLICY
+        given.headers["Content-Security-Policy"] = monthly_page.POLICY
     name = f"{scope.municipality.slug if scope.municipality else ''}-{asked.first:%Y-%m}.{kind}"
     given.headers["Content-Disposition"] = f'{"inline" if kind != "csv" else "attachment"}; filename="{name}"'
     return given

@@ -24,7 +24,7 @@ from api.problems import from_city, from_shape
 from api.schemas.base import Slug
 from city.database import reading, writing
 from city.errors import InvalidInput, LampioneError, UnsupportedPhoto, VersionConflict
-from city.records.field import day
+from city.records.field import day as field_day
 from city.registry.municipality import CrewView
 from city.reports.field import field_photos, uploads
 from city.reports.field.uploads import LARGEST, Progress
@@ -69,7 +69,7 @@ Crew = Annotated[Slug | None, Query(description="needed by those who work for se
 
 def _crew(work: Workplace, crew: Crew = None) -> CrewView:
     with work.looking() as (_, municipality):
-        return day.crew_of(work.staff, municipality, crew)
+        return field_day.crew_of(work.staff, municipality, crew)
 
 
 OfCrew = Annotated[CrewView, Depends(_crew)]

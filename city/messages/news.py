@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from city.database import ReadSession
 from city.messages.letter import Letter, quoted
-from city.messages.mentions import note_of
+from city.messages.notices.mentions import note_of
 from city.registry.municipality import MunicipalityView
 from city.reports import hearing
 from city.reports.deadlines import next_step

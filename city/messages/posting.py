@@ -117,7 +117,7 @@ def deliver_again(
         return None
     with mail_pace.turn() as turn:
         if waiting[0].channel == "email" and waiting[0].kind in TO_MANY and not turn.may_mail():
-            return str(Unavailable("mail.paced"))
+            return Unavailable("mail.paced").kept()
         return post(session, municipality, waiting, compose[waiting[0].kind])
 
 

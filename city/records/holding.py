@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import select
@@ -24,7 +25,7 @@ from city.reports.lifecycle import MOVES, Mover, State
 from city.reports.photos import IncomingPhoto
 from city.reports.receipts import opens
 from city.reports.tables import Photo, Report
-from city.reports.timeline import history
+from city.reports.timeline import NoteOf, history
 
 Key = str | Citizen
 """What opens a report to its reporter: the receipt token, or a citizen who is signed in and whose it is."""
@@ -121,8 +122,10 @@ def to_mute(session: ReadSession, municipality: MunicipalityView, number: str, m
     return report, manner["language"]
 
 
-def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report) -> dict[str, Any]:
-    """The report as its reporter sees it, JSON values."""
+def as_seen(
+    session: ReadSession, municipality: MunicipalityView, report: Report, note_of: NoteOf = attrgetter("note")
+) -> dict[str, Any]:
+    """The report as its reporter sees it, JSON values; `note_of` as for `history`."""
     category = municipality.category_ids[report.category_id]
     department = municipality.by_id[report.department_id]
     photos = session.scalars(
@@ -153,7 +156,7 @@ def as_seen(session: ReadSession, municipality: MunicipalityView, report: Report
         "updated_at": report.updated_at,
         "deadline_at": report.deadline_at,
         "promised_at": report.promised_at,
-        "timeline": history(session, municipality.id, report.id, internal=False),
+        "timeline": history(session, municipality.id, report.id, internal=False, note_of=note_of),
         "moves": _moves(session, municipality, report),
         "reopen_until": _iso(reopening.until(session, municipality, report)),
         "feedback": feedback.given(session, report),

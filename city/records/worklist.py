@@ -10,7 +10,7 @@ from city.database import ReadSession, WriteSession
 from city.errors import NotFound
 from city.records import contact, deliveries, handed, parts, related
 from city.records.contact import Why
-from city.records.field import work
+from city.records.field import work as field_work
 from city.registry.municipality import MunicipalityView
 from city.registry.staff.rights import STANDING, Right, Staff, Standing
 from city.reports import duplicates, groups
@@ -84,7 +84,7 @@ def one(
         "children": related.of_these(session, municipality, staff, parts.of_report(session, municipality, report_id)),
         "resolves_with_children": report["resolves_with_children"],
         "moves": sorted({there.value for (here, there) in MOVES if here.value == report["state"]}),
-        "field_work": work.spent(session, municipality.id, report_id),
+        "field_work": field_work.spent(session, municipality.id, report_id),
     }
     standing = Standing(*(report[name] for name in STANDING))
     if staff.may(Right.CONTACT, standing, municipality):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,8 @@ from city.reports import journey
 from city.reports.desk_tables import Watcher
 from city.reports.lifecycle import State
 from city.reports.tables import HANDED_OVER, Report, TimelineEntry
+
+NoteOf = Callable[[TimelineEntry], str | None]
 
 
 def note_down(
@@ -66,8 +70,13 @@ def _is_watched(session: ReadSession, entry: TimelineEntry) -> bool:
     return session.scalar(watchers.limit(1)) is not None
 
 
-def history(session: ReadSession, municipality_id: int, report_id: UUID, *, internal: bool) -> list[dict[str, Any]]:
-    """The entries in order, as JSON values; without `internal` only what the reporter may read."""
+def history(
+    session: ReadSession, municipality_id: int, report_id: UUID, *, internal: bool, note_of: NoteOf = attrgetter("note")
+) -> list[dict[str, Any]]:
+    """The entries in order, as JSON values; without `internal` only what the reporter may read.
+
+    `note_of` gives the words that go with an entry, where these are not to be as they were written down.
+    """
     entries = session.execute(
         select(TimelineEntry, Person.name)
         .outerjoin(
@@ -78,7 +87,7 @@ def history(session: ReadSession, municipality_id: int, report_id: UUID, *, inte
         .where(TimelineEntry.is_public | internal)
         .order_by(TimelineEntry.id)
     )
-    return [_as_json(entry, name, internal=internal) for entry, name in entries]
+    return [_as_json(entry, note_of(entry), name, internal=internal) for entry, name in entries]
 
 
 def stops(session: ReadSession, report: Report) -> list[tuple[datetime, datetime]]:
@@ -105,14 +114,14 @@ def stops(session: ReadSession, report: Report) -> list[tuple[datetime, datetime
     return found
 
 
-def _as_json(entry: TimelineEntry, name: str | None, *, internal: bool) -> dict[str, Any]:
+def _as_json(entry: TimelineEntry, note: str | None, name: str | None, *, internal: bool) -> dict[str, Any]:
     seen: dict[str, Any] = {
         "at": entry.at.isoformat(),
         "what": entry.what,
         "actor": entry.actor,
         "from_state": entry.from_state,
         "to_state": entry.to_state,
-        "note": entry.note,
+        "note": note,
     }
     if internal:
         seen |= {"is_public": entry.is_public, "person": name, "details": entry.details}

@@ -13,7 +13,7 @@ from uuid import UUID
 import shapely
 
 from city.database import ReadSession, WriteSession
-from city.messages.mentions import mentioned
+from city.messages.notices.mentions import mentioned
 from city.registry.municipality import MunicipalityView
 from city.registry.notice_tables import Notice, NoticeReport
 from city.reports import promises

@@ -219,7 +219,7 @@ def _hand_over(session: WriteSession, municipality: MunicipalityView, claimed: _
         is_hopeless = note.attempts >= MOST_ATTEMPTS
         wait = min(FIRST_WAIT_SECONDS * 2 ** min(claimed.attempts, 10), LONGEST_WAIT_SECONDS)
         note("refused" if is_hopeless else "queued", problem=error.kept(), wait=0.0 if is_hopeless else wait)
-        return str(error)
+        return error.kept()
     else:
         if given != receipt:
             note("sent", receipt=given)

@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 from city.database import ReadSession, WriteSession
 from city.messages import recipients
 from city.messages.letter import Letter
-from city.messages.mentions import note_of
 from city.messages.news import OUTCOMES
+from city.messages.notices.mentions import note_of
 from city.messages.posting import post
 from city.messages.quiet import DAILY_AT, DUE_SQL
 from city.messages.subscriptions import own_links

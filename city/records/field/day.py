@@ -13,7 +13,7 @@ from city.errors import Forbidden, InvalidInput
 from city.registry.municipality import CrewView, MunicipalityView
 from city.registry.staff.people import Right, Staff
 from city.reports.deadlines import LATE
-from city.reports.field import form
+from city.reports.field import form as field_form
 from city.reports.imaging import DERIVATIVES
 from city.reports.lifecycle import MOVES, Mover, State
 from geo.nearby import FLAT_SQL, flat_values
@@ -106,7 +106,7 @@ def day(
         "crew": {"slug": crew.slug, "name": crew.name},
         "jobs": [_job(row, municipality, history[row["id"]], photos[row["id"]]) for row in _in_order(rows, start)],
         "more": rows[0]["all_jobs"] - len(rows) if rows else 0,
-        "form": form.form(),
+        "form": field_form.form(),
     }
 
 

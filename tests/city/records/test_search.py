@@ -17,7 +17,8 @@ from rapidfuzz.distance import OSA
 
 from city.database import provincial, public, reading, writing
 from city.errors import InvalidInput
-from city.records.search import index, search
+from city.records.search import index as search_index
+from city.records.search import search
 from city.records.search.search import Listing, Search, understood
 from city.records.search.words import SHORTEST_MISSPELT, stemmed
 from city.registry import view
@@ -278,7 +279,7 @@ def test_killed_halfway_it_was_never_begun_and_twice_is_once(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        patch.setattr(index, "_count", die)
+        patch.setattr(search_index, "_count", die)
         index_words()
     assert kept(database) == before
     assert ids("tombino") == [second]

@@ -32,7 +32,7 @@ from sqlalchemy import select
 
 from city.database import provincial, reading, writing
 from city.errors import NotFound
-from city.records.field import work
+from city.records.field import work as field_work
 from city.registry import view
 from city.registry.staff import people
 from city.registry.staff.people import Staff
@@ -276,7 +276,7 @@ class Trial:
             found = session.scalars(
                 select(Report).where(Report.id.in_([one.report_id for one in kept if one.kind == "found_more"]))
             ).all()
-            spent = work.spent(session, self.town.id, report.id)
+            spent = field_work.spent(session, self.town.id, report.id)
             pictures = session.scalars(select(Photo.sha256).where(Photo.report_id == report.id)).all()
         told = [entry.to_state for entry in entries if entry.is_public and entry.to_state]
         assert told[-1] == report.state, "the reporter was last told another state"

@@ -1,4 +1,4 @@
-"""What a report's history says of a notice: kept in the language of the staff, said in the reader's."""
+"""What a report's history says of a notice: written down in the language of the staff, said in the reader's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from city.database import ReadSession
 from city.messages.notices.letter import page_of, title
 from city.registry.notice_tables import Notice
 from city.reports.promises import Mentioned
-from city.reports.tables import Report, TimelineEntry
+from city.reports.tables import TimelineEntry
 from city.texts import DEFAULT_LANGUAGE, text
 
 _SAYS: Final = {"promised": "notices.dated", "promise_taken_back": "notices.no_longer_dated"}
@@ -34,19 +34,6 @@ def note_of(session: ReadSession, entry: TimelineEntry, language: str) -> str | 
         select(Notice).where(Notice.municipality_id == entry.municipality_id, Notice.number == number)
     )
     return _words(notice, entry.details.get("what", entry.what), language) if notice is not None else entry.note
-
-
-def notes_of_notices(session: ReadSession, report: Report, language: str) -> dict[str, str | None]:
-    """What a report's public history says of notices, by the moments of its entries (ISO 8601)."""
-    entries = session.scalars(
-        select(TimelineEntry).where(
-            TimelineEntry.municipality_id == report.municipality_id,
-            TimelineEntry.report_id == report.id,
-            TimelineEntry.is_public,
-            TimelineEntry.details.has_key("notice"),
-        )
-    )
-    return {entry.at.isoformat(): note_of(session, entry, language) for entry in entries}
 
 
 def _words(notice: Notice, what: str, language: str) -> str:
