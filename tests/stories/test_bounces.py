@@ -32,6 +32,12 @@ LAMP: Final = "lampione spento davanti al civico 12"
 pytestmark = pytest.mark.usefixtures("worker")
 
 
+@pytest.fixture(scope="module")
+def worker_program() -> str:
+    """What lies in the mailbox is looked at here when a test says so, not once a minute."""
+    return "tests.worker_without_mailbox"
+
+
 def read_mail(database: str) -> None:
     """What has come back is read, as the chore would have it after a while."""
     with provincial() as session:
