@@ -63,8 +63,7 @@ def serve(
 
     `apart`: queues with so many threads of their own. Belongs to the main thread.
     """
-    # Before any thread is made: they inherit that these signals are left to `sigwait`.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    asked_to_end = _listen()
     shared = jobs.get_declared_queues() - apart.keys()
     workers = [Worker(jobs, queues=shared, worker_threads=threads)]
     workers += [Worker(jobs, queues={queue}, worker_threads=own) for queue, own in apart.items()]
@@ -78,7 +77,7 @@ def serve(
         worker.start()
     housekeeping.start()
     log.info("worker_started", threads=threads, actors=sorted(jobs.get_declared_actors()))
-    received = signal.sigwait(SIGNALS)
+    received = os.read(asked_to_end, 1)[0]
     log.info("worker_stopping", signal=signal.Signals(received).name, grace_seconds=grace_seconds)
     _leave_after(grace_seconds + FAREWELL_SECONDS)
     endings = [
@@ -92,6 +91,19 @@ def serve(
     jobs.close()
     log.info("worker_stopped")
     _leave()
+
+
+def _listen() -> int:
+    """Heed SIGTERM and SIGINT from now on, whichever thread they reach; gives what to read their numbers from.
+
+    Libraries may have made threads already, so that to block the signals here would not keep them from the process.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    return reading
 
 
 def _leave_after(seconds: float) -> None:
