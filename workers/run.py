@@ -64,6 +64,8 @@ def serve(
     `apart`: queues with so many threads of their own. Belongs to the main thread.
     """
     asked_to_end = _listen()
+    # Threads made from here on, and the programs that they start, are left alone by a Ctrl-C that the whole group gets.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     shared = jobs.get_declared_queues() - apart.keys()
     workers = [Worker(jobs, queues=shared, worker_threads=threads)]
     workers += [Worker(jobs, queues={queue}, worker_threads=own) for queue, own in apart.items()]
@@ -77,6 +79,7 @@ def serve(
         worker.start()
     housekeeping.start()
     log.info("worker_started", threads=threads, actors=sorted(jobs.get_declared_actors()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     received = os.read(asked_to_end, 1)[0]
     log.info("worker_stopping", signal=signal.Signals(received).name, grace_seconds=grace_seconds)
     _leave_after(grace_seconds + FAREWELL_SECONDS)
@@ -96,7 +99,7 @@ def serve(
 def _listen() -> int:
     """Heed SIGTERM and SIGINT from now on, whichever thread they reach; gives what to read their numbers from.
 
-    Libraries may have made threads already, so that to block the signals here would not keep them from the process.
+    Libraries may have made threads already: one of them gets what ours have blocked.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(writing, False)

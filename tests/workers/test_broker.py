@@ -95,6 +95,7 @@ def hire(url: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             [sys.executable, ROOT / "tests/workers/trial_worker.py", url, str(threads), str(grace_seconds)],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
+            start_new_session=True,
         )
         hired.append(process)
         return process
@@ -300,6 +301,18 @@ def test_sigterm_lets_the_running_job_finish_and_gives_back_the_others(
     assert happened(look, "done") == [("running", worker.pid)]
     assert states(look) == [WAITING]
     assert look.execute("SELECT owner, options FROM job").fetchall() == [(None, {})]
+
+
+def test_ctrl_c_in_a_terminal_lets_the_programs_of_running_jobs_finish_too(
+    hire: Callable[..., subprocess.Popen[bytes]], look: psycopg.Connection, wait_until: Wait
+) -> None:
+    worker = hire(threads=1)
+    asked("linger_outside", job="running", seconds=1)
+    wait_until(lambda: happened(look, "begun"))
+    os.killpg(worker.pid, signal.SIGINT)
+    assert worker.wait(10) == 0
+    assert happened(look, "done") == [("running", worker.pid)]
+    assert states(look) == []
 
 
 def test_what_is_not_finished_in_time_goes_back_when_the_process_is_gone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 
@@ -27,8 +28,16 @@ def linger(job: str, seconds: float) -> None:
     note("done", job)
 
 
+def linger_outside(job: str, seconds: float) -> None:
+    with subprocess.Popen(["sleep", str(seconds)]) as program:
+        note("begun", job)
+        assert program.wait() == 0
+    note("done", job)
+
+
 if __name__ == "__main__":
     write_logs()
     broker = make_broker(URL, WorkerSettings())
     dramatiq.actor(linger, broker=broker)
+    dramatiq.actor(linger_outside, broker=broker)
     serve(broker, URL, threads=THREADS, grace_seconds=GRACE_SECONDS)
