@@ -250,8 +250,8 @@ def client(database: str) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def worker_program() -> str:
-    """The module that a worker process runs."""
-    return "workers"
+    """The module that a worker process runs: it puts down no job by itself, so that tests may count them."""
+    return "tests.worker_without_mailbox"
 
 
 @pytest.fixture(scope="module")

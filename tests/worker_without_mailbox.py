@@ -1,4 +1,4 @@
-"""A worker that looks into the mailbox only when asked: `python -m tests.worker_without_mailbox`."""
+"""A worker that looks for returned mail only when a test says so: `python -m tests.worker_without_mailbox`."""
 
 from __future__ import annotations
 

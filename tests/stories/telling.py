@@ -133,12 +133,6 @@ def counted(database: str, table: str) -> int:
     return int(row[0])
 
 
-def promised(database: str) -> list[str]:
-    """The actors of the jobs still to be done; that which looks into the mailbox comes by itself once a minute."""
-    with psycopg.connect(database) as admin:
-        return [actor for (actor,) in admin.execute("SELECT actor FROM job WHERE actor <> 'read_bounces'")]
-
-
 def photo_taken_at(place: Place) -> bytes:
     """A phone's photo: lying on its side, and telling place, time, camera and its owner's name."""
     picture = Image.new("RGB", (1200, 900), "#8f9297")

@@ -32,12 +32,6 @@ LAMP: Final = "lampione spento davanti al civico 12"
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-@pytest.fixture(scope="module")
-def worker_program() -> str:
-    """What lies in the mailbox is looked at here when a test says so, not once a minute."""
-    return "tests.worker_without_mailbox"
-
-
 def read_mail(database: str) -> None:
     """What has come back is read, as the chore would have it after a while."""
     with provincial() as session:
@@ -295,6 +289,24 @@ def test_a_pipe_of_the_mail_server_may_hand_over_what_comes_back(
     away = os.environ | {"LAMPIONE_DATABASE_URL": "postgresql://lampione_app@127.0.0.1:1/nothing"}
     done = subprocess.run(command, input=mail, cwd=PROJECT, env=away, capture_output=True, check=False)
     assert done.returncode == os.EX_TEMPFAIL, "the mail server tries again"
+
+
+def test_a_worker_looks_into_the_mailbox_by_itself(client: TestClient, database: str, postbox: Postbox) -> None:
+    postbox.bouncing[ANNA] = "postfix-unknown"
+    reported(client, COAST, LAMP, email=ANNA)
+    wait_for_rest(database)
+    assert waiting(postbox) == (1, 0)
+    worker = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", sys.executable, "-P", "-m", "workers"],
+        cwd=PROJECT,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: paused(database) == [(ANNA, "hard", "5.1.1")])
+        eventually(lambda: waiting(postbox) == (0, 0))
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 def test_the_chore_promises_one_job_at_a_time(own_registry: str) -> None:
