@@ -212,9 +212,10 @@ def test_a_promise_does_not_slip_while_the_report_waits_or_once_it_is_over(
     waits, over = pothole(client), pothole(client)
     for report in (waits, over):
         clerk.change("PUT", report["id"], "promise", {"day": in_days(1)})
-        turn_back(database, report, promised_at=3, clock_at=3)
     clerk.change("POST", waits["id"], "moves", {"to": "waiting", "reason": "Manca il materiale."})
     clerk.change("POST", over["id"], "moves", {"to": "resolved", "reason": "Chiusa."})
+    for report in (waits, over):
+        turn_back(database, report, promised_at=3, clock_at=3)
     duties.watch_clocks()
     for report in (waits, over):
         assert "slipped" not in [entry["what"] for entry in clerk.get(f"/reports/{report['id']}")["timeline"]]
